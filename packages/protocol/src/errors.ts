@@ -1,0 +1,292 @@
+import { LIMITS } from "./limits.ts";
+
+/** What each error code stands for: the closed list of everything that is not a 2xx. */
+interface ErrorDefinition {
+  status: number;
+  type: ErrorType;
+  /** The default `message`, for the person at the other end. */
+  message: string;
+  /** The default `system_message`, for logs and tickets. */
+  systemMessage: string;
+  /** One sentence for the reference: when it is answered and what to do. */
+  meaning: string;
+}
+
+export type ErrorType =
+  | "validation_error"
+  | "authentication_error"
+  | "authorization_error"
+  | "not_found_error"
+  | "conflict_error"
+  | "rate_limit_error"
+  | "server_error";
+
+const define = <Code extends string>(list: Record<Code, ErrorDefinition>) => list;
+
+export const ERRORS = define({
+  INVALID_JSON: {
+    status: 400,
+    type: "validation_error",
+    message: "The request body is not valid JSON.",
+    systemMessage: "Malformed request body",
+    meaning: `The body is not JSON, is nested deeper than ${LIMITS.jsonDepth} levels, is not valid UTF-8, or is not valid gzip where it says so. A duplicate key is no error: the last one counts.`,
+  },
+  BAD_REQUEST: {
+    status: 400,
+    type: "validation_error",
+    message: "The request could not be read.",
+    systemMessage: "Malformed HTTP request",
+    meaning: "The request is not well-formed HTTP: a broken request line, header or percent-encoding.",
+  },
+  BATCH_SIZE_EXCEEDED: {
+    status: 400,
+    type: "validation_error",
+    message: `A request may carry at most ${LIMITS.batchOperations} items.`,
+    systemMessage: "Batch size limit exceeded",
+    meaning:
+      "More than 5000 operations or ids in one request; `details` has `limit` and `received`. Split the batch.",
+  },
+  VALIDATION_FAILED: {
+    status: 400,
+    type: "validation_error",
+    message: "The connector's configuration is not valid.",
+    systemMessage: "Connector validation failed",
+    meaning: "health/validate only: at least one of the checks in `details.checks` failed.",
+  },
+  AUTHENTICATION_REQUIRED: {
+    status: 401,
+    type: "authentication_error",
+    message: "Authentication required. Please provide a valid API key.",
+    systemMessage: "Missing or invalid authorization header",
+    meaning: "No `X-API-Key`, or one that is malformed, unknown, revoked or expired: one answer for all.",
+  },
+  INSUFFICIENT_PERMISSIONS: {
+    status: 403,
+    type: "authorization_error",
+    message: "You do not have permission to access this resource.",
+    systemMessage: "Insufficient permissions for this operation",
+    meaning:
+      "What was named lies outside the key's organization, store or role, whether it exists or not: one answer for all.",
+  },
+  RESOURCE_NOT_FOUND: {
+    status: 404,
+    type: "not_found_error",
+    message: "The requested resource does not exist.",
+    systemMessage: "Resource not found",
+    meaning: "No route has this path, or what it names does not exist.",
+  },
+  VECTOR_STORE_NOT_FOUND: {
+    status: 404,
+    type: "not_found_error",
+    message: "The vector store does not exist.",
+    systemMessage: "Vector store not found",
+    meaning: "The organization has no vector store of this id, or no longer.",
+  },
+  CONNECTOR_NOT_FOUND: {
+    status: 404,
+    type: "not_found_error",
+    message: "The connector does not exist.",
+    systemMessage: "Connector not found",
+    meaning: "The organization has no connector of this id, or no longer.",
+  },
+  API_KEY_NOT_FOUND: {
+    status: 404,
+    type: "not_found_error",
+    message: "The API key does not exist.",
+    systemMessage: "API key not found",
+    meaning: "The connector has no key of this id.",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    type: "validation_error",
+    message: "This path does not support the request's method.",
+    systemMessage: "Method not allowed",
+    meaning: "The path exists, with other methods: they are in the `Allow` header.",
+  },
+  NOT_ACCEPTABLE: {
+    status: 406,
+    type: "validation_error",
+    message: "The response is available as application/json only.",
+    systemMessage: "Not acceptable",
+    meaning: "The `Accept` header rules out `application/json`.",
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    type: "validation_error",
+    message: "The request did not arrive in time.",
+    systemMessage: "Request timeout",
+    meaning: "The request's headers or body took longer than the server waits. Nothing was applied.",
+  },
+  STALE_SYNC: {
+    status: 409,
+    type: "conflict_error",
+    message: "A newer full refresh of this namespace was already applied.",
+    systemMessage: "Sync is older than the last full refresh",
+    meaning:
+      "A full refresh older than its namespace's last one. Nothing was changed; `details` has both times.",
+  },
+  REMOVAL_LIMIT_EXCEEDED: {
+    status: 409,
+    type: "conflict_error",
+    message: "The sync would remove more records than its removal_limit allows.",
+    systemMessage: "Removal limit exceeded",
+    meaning: "Nothing was changed; `details` has the figures of each namespace.",
+  },
+  INCOMPLETE_REFRESH: {
+    status: 409,
+    type: "conflict_error",
+    message: "The parts of this refresh that arrived do not add up to expected_operations.",
+    systemMessage: "Incomplete refresh",
+    meaning: "Nothing was changed; `details` has how many operations arrived. Send the missing parts.",
+  },
+  IDEMPOTENCY_KEY_IN_USE: {
+    status: 409,
+    type: "conflict_error",
+    message: "A request with this Idempotency-Key is still running.",
+    systemMessage: "Idempotency key in use",
+    meaning: "Send it again once the first call has been answered.",
+  },
+  INDEX_NOT_READY: {
+    status: 409,
+    type: "conflict_error",
+    message: "The index has not caught up with this sync yet.",
+    systemMessage: "Index not ready",
+    meaning: "The wait for `after_sync` ended first. Ask again, or with a longer `timeout_ms`.",
+  },
+  ALREADY_EXISTS: {
+    status: 409,
+    type: "conflict_error",
+    message: "Something with this id already exists.",
+    systemMessage: "Resource already exists",
+    meaning: "The id that was asked for is taken.",
+  },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    type: "validation_error",
+    message: "The request body is too large.",
+    systemMessage: "Payload too large",
+    meaning:
+      "The body exceeds the server's limit before or after decompression; `details.limit_bytes` has it.",
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    type: "validation_error",
+    message: "The request body must be application/json, plain or gzip-encoded.",
+    systemMessage: "Unsupported media type",
+    meaning: "Another `Content-Type`, none, or a `Content-Encoding` other than gzip.",
+  },
+  VALIDATION_ERROR: {
+    status: 422,
+    type: "validation_error",
+    message: "The request is not valid.",
+    systemMessage: "Request validation failed",
+    meaning:
+      "`details.errors` names each field that is wrong (at most 100, `details.total_errors` counts all). Nothing was changed.",
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 422,
+    type: "validation_error",
+    message: "This Idempotency-Key was used with another request body.",
+    systemMessage: "Idempotency key reused",
+    meaning: "Use a new key for a new request.",
+  },
+  RATE_LIMIT_EXCEEDED: {
+    status: 429,
+    type: "rate_limit_error",
+    message: "Too many requests. Please wait before you try again.",
+    systemMessage: "Rate limit exceeded",
+    meaning: "`Retry-After` has the seconds to wait. The request was not counted and changed nothing.",
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    type: "validation_error",
+    message: "The request's headers are too large.",
+    systemMessage: "Request header fields too large",
+    meaning: "The request line and headers together exceed 16 KiB.",
+  },
+  INTERNAL_ERROR: {
+    status: 500,
+    type: "server_error",
+    message: "Something went wrong on our side.",
+    systemMessage: "Internal server error",
+    meaning: "A fault of the server. Its log has the cause under the same trace_id.",
+  },
+  SERVICE_UNAVAILABLE: {
+    status: 503,
+    type: "server_error",
+    message: "The service is not available right now. Please try again.",
+    systemMessage: "Service unavailable",
+    meaning:
+      "The database is away, too much is in flight, or the server is stopping. `details.outcome` is `not_applied`, or `unknown` when the connection was lost while committing: send the request again after `Retry-After` seconds.",
+  },
+});
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One wrong field of a 422, or one wrong operation. */
+export interface FieldError {
+  /** A path such as `operations[4999].id`. */
+  field: string;
+  code: string;
+  message: string;
+}
+
+/** The body of every non-2xx answer. */
+export interface ErrorBody {
+  success: false;
+  error: {
+    code: ErrorCode;
+    message: string;
+    system_message: string;
+    type: ErrorType;
+    status: number;
+    trace_id: string;
+    timestamp: string;
+    details: Record<string, unknown>;
+  };
+}
+
+/** An answer that is an error. Thrown wherever a request is judged; only the edge turns it into bytes. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown>;
+
+  constructor(
+    code: ErrorCode,
+    details: Record<string, unknown> = {},
+    message: string = ERRORS[code].message,
+  ) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** A 422 that names its fields; lists at most {@link LIMITS.listedErrors} of them and counts all. */
+export function validationError(errors: FieldError[], details: Record<string, unknown> = {}): ApiError {
+  const first = errors[0];
+  return new ApiError(
+    "VALIDATION_ERROR",
+    { errors: errors.slice(0, LIMITS.listedErrors), total_errors: errors.length, ...details },
+    first ? `${first.field}: ${first.message}` : undefined,
+  );
+}
+
+/** The wire form of an error. */
+export function errorBody(error: ApiError, traceId: string, now: Date): ErrorBody {
+  const { status, type, systemMessage } = ERRORS[error.code];
+  return {
+    success: false,
+    error: {
+      code: error.code,
+      message: error.message,
+      system_message: systemMessage,
+      type,
+      status,
+      trace_id: traceId,
+      timestamp: now.toISOString(),
+      details: error.details,
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** Every limit a caller can meet, with its unit. Servers may lower or raise those documented as settings. */
+export const LIMITS = {
+  /** Operations of one sync and ids of one check-exists. */
+  batchOperations: 5000,
+  /** Namespaces named beside the operations of a full refresh. */
+  syncNamespaces: 100,
+  /** Unicode code points of a record's id, of a namespace, of a `source_system`. */
+  identifierCodePoints: 255,
+  /** Unicode code points of each path or URL of `file`. */
+  fileUrlCodePoints: 8192,
+  /** Levels of arrays and objects in a request body. */
+  jsonDepth: 64,
+  /** Body of a pipeline request, compressed or not (a setting of the server). */
+  bodyBytes: 64 * 1024 * 1024,
+  /** Body of a management request. */
+  managementBodyBytes: 256 * 1024,
+  /** How far ahead of the server's clock a `sync_timestamp` may be. */
+  futureMs: 5 * 60 * 1000,
+  /** Entries of an error's `details.errors`. */
+  listedErrors: 100,
+  /** Sliding window of the rate limits. */
+  rateWindowMs: 60_000,
+  /** Requests per window, endpoint and organization (a setting of the server). */
+  requestsPerWindow: 100,
+  /** Rows of one page of a list; the default page has `pageRowsDefault`. */
+  pageRows: 100,
+  pageRowsDefault: 20,
+  /** Unicode code points of names and of descriptions. */
+  nameCodePoints: 255,
+  descriptionCodePoints: 4096,
+} as const;

@@ -1,0 +1,8 @@
+import { ulid } from "ulid";
+
+export type IdPrefix = "org" | "vs" | "conn" | "sync";
+
+/** A new id such as `vs_01jd…`: 26 characters that sort by the millisecond they were made in. */
+export function newId(prefix: IdPrefix): string {
+  return `${prefix}_${ulid().toLowerCase()}`;
+}

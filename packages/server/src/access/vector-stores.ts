@@ -1,0 +1,108 @@
+import { ApiError } from "@tidemark/protocol/errors";
+import type { Deleted, List, UpdateVectorStore, VectorStore } from "@tidemark/protocol/management";
+import type { Sql, SqlRow } from "../storage/port.ts";
+import { revokeKeys } from "./api-keys.ts";
+import { newId } from "./ids.ts";
+import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
+
+const COLUMNS = `s.id, s.organization_id, s.name, s.description, s.settings, s.created_at, s.updated_at,
+  (SELECT coalesce(sum(n.records), 0) FROM namespaces n WHERE n.store_id = s.id) AS record_count`;
+
+/** @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS if an id was asked for that is taken */
+export async function createVectorStore(
+  sql: Sql,
+  organizationId: string,
+  { name, description = null, id = newId("vs") }: { name: string; description?: string | null; id?: string },
+  now: number,
+): Promise<VectorStore> {
+  const [organization] = await sql.all("SELECT 1 FROM organizations WHERE id = $1", [organizationId]);
+  if (!organization) throw new ApiError("RESOURCE_NOT_FOUND", { id: organizationId });
+  const [taken] = await sql.all("SELECT 1 FROM vector_stores WHERE id = $1", [id]);
+  if (taken) throw new ApiError("ALREADY_EXISTS", { id });
+  await sql.all(
+    `INSERT INTO vector_stores (id, organization_id, name, description, settings, created_at, updated_at)
+     VALUES ($1, $2, $3, $4, '{}', $5, $5)`,
+    [id, organizationId, name, description, now],
+  );
+  return getVectorStore(sql, organizationId, id);
+}
+
+/** @throws ApiError VECTOR_STORE_NOT_FOUND */
+export async function getVectorStore(sql: Sql, organizationId: string, id: string): Promise<VectorStore> {
+  const [row] = await sql.all(
+    `SELECT ${COLUMNS} FROM vector_stores s
+     WHERE s.organization_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`,
+    [organizationId, id],
+  );
+  if (!row) throw new ApiError("VECTOR_STORE_NOT_FOUND", { id });
+  return toVectorStore(row);
+}
+
+/** @param onlyId lists this store alone, for a key that is tied to it */
+export async function listVectorStores(
+  sql: Sql,
+  organizationId: string,
+  request: PageRequest,
+  onlyId: string | null = null,
+): Promise<List<VectorStore>> {
+  const rows = await sql.all(
+    `SELECT ${COLUMNS} FROM vector_stores s
+     WHERE s.organization_id = $1 AND s.id > $2 AND s.deleted_at IS NULL AND ($3 IS NULL OR s.id = $3)
+     ORDER BY s.id LIMIT $4`,
+    [organizationId, pageStart(request), onlyId, pageSize(request) + 1],
+  );
+  return page(rows, request, toVectorStore);
+}
+
+/** @throws ApiError VECTOR_STORE_NOT_FOUND */
+export async function updateVectorStore(
+  sql: Sql,
+  organizationId: string,
+  id: string,
+  changes: UpdateVectorStore,
+  now: number,
+): Promise<VectorStore> {
+  const store = await getVectorStore(sql, organizationId, id);
+  const { name = store.name, description = store.description } = changes;
+  await sql.all(
+    "UPDATE vector_stores SET name = $3, description = $4, updated_at = $5 WHERE organization_id = $1 AND id = $2",
+    [organizationId, id, name, description, now],
+  );
+  return getVectorStore(sql, organizationId, id);
+}
+
+/**
+ * Deletes a store for every caller at once; its rows are swept later. Its connectors go with it, and the keys of
+ * both stop working.
+ * @throws ApiError VECTOR_STORE_NOT_FOUND
+ */
+export async function deleteVectorStore(
+  sql: Sql,
+  organizationId: string,
+  id: string,
+  now: number,
+): Promise<Deleted> {
+  await getVectorStore(sql, organizationId, id);
+  await sql.all("UPDATE vector_stores SET deleted_at = $2 WHERE id = $1", [id, now]);
+  await sql.all("UPDATE connectors SET deleted_at = $2 WHERE vector_store_id = $1 AND deleted_at IS NULL", [
+    id,
+    now,
+  ]);
+  await revokeKeys(sql, "vector_store", id, now);
+  return { id, object: "vector_store", deleted: true };
+}
+
+function toVectorStore(row: SqlRow): VectorStore {
+  return {
+    id: String(row.id),
+    object: "vector_store",
+    name: String(row.name),
+    description: row.description as string | null,
+    organization_id: String(row.organization_id),
+    record_count: Number(row.record_count),
+    status: "active",
+    settings: JSON.parse(String(row.settings)),
+    created_at: isoTime(row.created_at!),
+    updated_at: isoTime(row.updated_at!),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Service } from "../service.ts";
+
+/**
+ * Makes an organization, a store and a connector on an empty database; leaves any other as it is.
+ * @returns what to tell the person who started the server
+ */
+export async function bootstrap({ commands, url }: Pick<Service, "commands" | "url">): Promise<string> {
+  const now = Date.now();
+  const existing = await commands.access("listOrganizations", { limit: 1 });
+  if (existing.data.length > 0) {
+    return [
+      `Tidemark is ready on ${url}. The API is described on ${url}/docs.`,
+      "The database already has an organization; its keys were shown when they were made.",
+      "For another: npx tidemark connector create --organization org_… --store vs_… NAME",
+    ].join("\n");
+  }
+  const organization = await commands.access("createOrganization", { name: "My organization" }, now);
+  const store = await commands.access("createVectorStore", organization.id, { name: "My vector store" }, now);
+  const connector = await commands.access(
+    "createConnector",
+    organization.id,
+    { name: "My connector", storeId: store.id },
+    now,
+  );
+  const body = {
+    organization_id: organization.id,
+    vector_store_id: store.id,
+    sync_mode: "incremental",
+    sync_timestamp: new Date(now).toISOString(),
+    operations: [
+      {
+        action: "upsert",
+        id: "task_1",
+        namespace: "clickup_tasks",
+        data: { name: "Write the release notes", status: "open" },
+      },
+    ],
+  };
+  return `Tidemark is ready on ${url}. The API is described on ${url}/docs.
+
+  organization  ${organization.id}
+  vector store  ${store.id}
+  connector     ${connector.id}
+  its API key   ${connector.api_key}   (shown this once: keep it)
+
+Sync a first record:
+
+curl -s ${url}/v1/pipeline/sync \\
+  -H 'X-API-Key: ${connector.api_key}' \\
+  -H 'Content-Type: application/json' \\
+  -d '${JSON.stringify(body)}'
+`;
+}

@@ -1,0 +1,34 @@
+import { Command } from "commander";
+import { wholeList, withDatabase } from "./database.ts";
+import { idParser, jsonOption, organizationOption, parseName } from "./options.ts";
+import { printList, printObject } from "./output.ts";
+import { revokeSubcommand } from "./revoke.ts";
+
+/** `tidemark connector …` */
+export function connectorCommand(): Command {
+  const connector = new Command("connector").description("connectors, which write to one vector store each");
+  organizationOption(connector.command("create"))
+    .description("create a connector and its first key")
+    .argument("<name>", "its name", parseName)
+    .requiredOption("--store <id>", "the vector store it writes to (vs_…)")
+    .option("--id <id>", "the id to give it (conn_…)", idParser("conn"))
+    .addOption(jsonOption())
+    .action((name: string, options: { organization: string; store: string; id?: string; json: boolean }) =>
+      withDatabase(async (commands) => {
+        const { organization, store: storeId, id, json } = options;
+        const connector = { name, storeId, ...(id ? { id } : {}) };
+        printObject(await commands.access("createConnector", organization, connector, Date.now()), json);
+      }),
+    );
+  organizationOption(connector.command("list"))
+    .description("list the connectors of an organization")
+    .addOption(jsonOption())
+    .action(({ organization, json }: { organization: string; json: boolean }) =>
+      withDatabase(async (commands) => {
+        const list = await wholeList((page) => commands.access("listConnectors", organization, page));
+        printList(list, ["id", "name", "vector_store_id", "created_at"], json);
+      }),
+    );
+  connector.addCommand(revokeSubcommand("connector"));
+  return connector;
+}

@@ -1,0 +1,38 @@
+import { Command } from "commander";
+import { wholeList, withDatabase } from "./database.ts";
+import { idParser, jsonOption, parseName } from "./options.ts";
+import { printList, printObject } from "./output.ts";
+import { revokeSubcommand } from "./revoke.ts";
+
+/** `tidemark org …` */
+export function orgCommand(): Command {
+  const org = new Command("org").description("organizations");
+  org
+    .command("create")
+    .description("create an organization")
+    .argument("<name>", "its name", parseName)
+    .option("--id <id>", "the id to give it (org_…)", idParser("org"))
+    .addOption(jsonOption())
+    .action((name: string, { id, json }: { id?: string; json: boolean }) =>
+      withDatabase(async (commands) => {
+        const created = await commands.access(
+          "createOrganization",
+          { name, ...(id ? { id } : {}) },
+          Date.now(),
+        );
+        printObject(created, json);
+      }),
+    );
+  org
+    .command("list")
+    .description("list the organizations")
+    .addOption(jsonOption())
+    .action(({ json }: { json: boolean }) =>
+      withDatabase(async (commands) => {
+        const list = await wholeList((page) => commands.access("listOrganizations", page));
+        printList(list, ["id", "name", "created_at"], json);
+      }),
+    );
+  org.addCommand(revokeSubcommand("organization"));
+  return org;
+}

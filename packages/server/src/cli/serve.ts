@@ -1,0 +1,50 @@
+import { once } from "node:events";
+import { Command } from "commander";
+import { type Config, readConfig } from "../config.ts";
+import { openLog } from "../log.ts";
+import { type Service, startService } from "../service.ts";
+import { bootstrap } from "./bootstrap.ts";
+import { fail } from "./database.ts";
+
+interface ServeOptions {
+  host?: string;
+  port?: string;
+  bootstrap: boolean;
+}
+
+/** `tidemark serve` */
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("run the server; SIGTERM stops it gracefully")
+    .option("--host <address>", "address to listen on (TIDEMARK_HOST)")
+    .option("--port <number>", "port to listen on (TIDEMARK_PORT)")
+    .option("--bootstrap", "on an empty database, make an organization, a store and a connector", false)
+    .action(async (options: ServeOptions) => {
+      try {
+        await serve(options);
+      } catch (error) {
+        fail(error);
+        process.exit();
+      }
+    });
+}
+
+async function serve({ host, port, bootstrap: wanted }: ServeOptions): Promise<void> {
+  const config = readServeConfig(host, port);
+  // A person who tries it wants to read what to do next, not a line for each request.
+  const quiet = wanted && !process.env.TIDEMARK_LOG_LEVEL;
+  const log = openLog(quiet ? { logLevel: "warn" } : config);
+  const service: Service = await startService(config, log);
+  if (wanted) console.log(await bootstrap(service));
+  const signals = ["SIGTERM", "SIGINT"].map((signal) => once(process, signal));
+  await Promise.race(signals);
+  await service.stop();
+  process.exit(0);
+}
+
+function readServeConfig(host: string | undefined, port: string | undefined): Config {
+  const environment = { ...process.env };
+  if (host !== undefined) environment.TIDEMARK_HOST = host;
+  if (port !== undefined) environment.TIDEMARK_PORT = port;
+  return readConfig(environment);
+}

@@ -1,0 +1,37 @@
+import { Command } from "commander";
+import { wholeList, withDatabase } from "./database.ts";
+import { idParser, jsonOption, organizationOption, parseName } from "./options.ts";
+import { printList, printObject } from "./output.ts";
+import { revokeSubcommand } from "./revoke.ts";
+
+/** `tidemark store …` */
+export function storeCommand(): Command {
+  const store = new Command("store").description("vector stores");
+  organizationOption(store.command("create"))
+    .description("create a vector store")
+    .argument("<name>", "its name", parseName)
+    .option("--id <id>", "the id to give it (vs_…)", idParser("vs"))
+    .option("--description <text>")
+    .addOption(jsonOption())
+    .action(
+      (name: string, options: { organization: string; id?: string; description?: string; json: boolean }) =>
+        withDatabase(async (commands) => {
+          const { organization, json, ...rest } = options;
+          printObject(
+            await commands.access("createVectorStore", organization, { name, ...rest }, Date.now()),
+            json,
+          );
+        }),
+    );
+  organizationOption(store.command("list"))
+    .description("list the vector stores of an organization")
+    .addOption(jsonOption())
+    .action(({ organization, json }: { organization: string; json: boolean }) =>
+      withDatabase(async (commands) => {
+        const list = await wholeList((page) => commands.access("listVectorStores", organization, page));
+        printList(list, ["id", "name", "record_count", "created_at"], json);
+      }),
+    );
+  store.addCommand(revokeSubcommand("vector_store"));
+  return store;
+}

@@ -1,0 +1,155 @@
+import { LIMITS } from "@tidemark/protocol/limits";
+
+/** One setting: its environment variable, default, unit and meaning. docs/reference/settings.md is made from these. */
+interface Setting<T> {
+  variable: string;
+  default: T;
+  description: string;
+  read(text: string): T | undefined;
+  expects: string;
+}
+
+const text = (variable: string, fallback: string, description: string): Setting<string> => ({
+  variable,
+  default: fallback,
+  description,
+  read: (value) => value || undefined,
+  expects: "some text",
+});
+
+const integer = (
+  variable: string,
+  fallback: number,
+  [minimum, maximum]: [number, number],
+  description: string,
+): Setting<number> => ({
+  variable,
+  default: fallback,
+  description,
+  read: (value) => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    return number >= minimum && number <= maximum ? number : undefined;
+  },
+  expects: `a whole number from ${minimum} to ${maximum}`,
+});
+
+const port = (variable: string, fallback: number, description: string) =>
+  integer(variable, fallback, [0, 65_535], description);
+
+const oneOf = <T extends string>(
+  variable: string,
+  fallback: T,
+  choices: readonly T[],
+  description: string,
+): Setting<T> => ({
+  variable,
+  default: fallback,
+  description,
+  read: (value) => choices.find((choice) => choice === value),
+  expects: `one of ${choices.join(", ")}`,
+});
+
+const list = (variable: string, description: string): Setting<string[]> => ({
+  variable,
+  default: [],
+  description,
+  read: (value) =>
+    value
+      .split(",")
+      .map((item) => item.trim())
+      .filter(Boolean),
+  expects: "a comma-separated list",
+});
+
+const GIB = 1024 * 1024 * 1024;
+
+export const SETTINGS = {
+  host: text("TIDEMARK_HOST", "127.0.0.1", "Address to listen on; `0.0.0.0` or `::` for all."),
+  port: port("TIDEMARK_PORT", 8787, "Port to listen on; 0 picks a free one."),
+  databaseUrl: text(
+    "TIDEMARK_DATABASE_URL",
+    "file:./tidemark-data/tidemark.db",
+    "Where the ledger is kept: `file:` and a path for the embedded engine.",
+  ),
+  rateLimitPerMinute: integer(
+    "TIDEMARK_RATE_LIMIT_PER_MINUTE",
+    LIMITS.requestsPerWindow,
+    [1, 1_000_000],
+    "Requests a minute to `sync`, and as many to `check-exists`, for each organization.",
+  ),
+  failedAuthPerMinute: integer(
+    "TIDEMARK_FAILED_AUTH_PER_MINUTE",
+    300,
+    [1, 1_000_000],
+    "Requests a minute without a valid key that a client address may make before it gets 429.",
+  ),
+  bodyLimitBytes: integer(
+    "TIDEMARK_BODY_LIMIT_BYTES",
+    LIMITS.bodyBytes,
+    [1024, GIB / 2],
+    "Largest body of a pipeline request, in bytes, before and after decompression.",
+  ),
+  bytesInFlightMax: integer(
+    "TIDEMARK_BYTES_IN_FLIGHT_MAX",
+    256 * 1024 * 1024,
+    [1024, 64 * GIB],
+    "Bytes of request bodies that may be held at once; a request beyond that gets 503.",
+  ),
+  requestTimeoutMs: integer(
+    "TIDEMARK_REQUEST_TIMEOUT_MS",
+    120_000,
+    [1000, 3_600_000],
+    "Milliseconds in which a request's headers and body must have arrived.",
+  ),
+  shutdownTimeoutMs: integer(
+    "TIDEMARK_SHUTDOWN_TIMEOUT_MS",
+    9000,
+    [0, 600_000],
+    "Milliseconds that running requests get to finish after SIGTERM.",
+  ),
+  trustedProxies: list(
+    "TIDEMARK_TRUSTED_PROXIES",
+    "Addresses or CIDR ranges of proxies whose `X-Forwarded-For` is believed; none by default.",
+  ),
+  metricsPort: port(
+    "TIDEMARK_METRICS_PORT",
+    0,
+    "Port of its own for `/metrics`, on the same address; 0 serves it on the main port.",
+  ),
+  logLevel: oneOf(
+    "TIDEMARK_LOG_LEVEL",
+    "info",
+    ["fatal", "error", "warn", "info", "debug", "silent"] as const,
+    "Least severe level that is logged.",
+  ),
+  tombstoneDays: integer(
+    "TIDEMARK_TOMBSTONE_DAYS",
+    30,
+    [1, 3650],
+    "Days that the tombstone of a delete is kept, from when it arrived.",
+  ),
+};
+
+export type Config = { [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]["default"] };
+
+/**
+ * Reads every setting once.
+ * @param overrides values from the command line, which go before the environment
+ * @throws Error that names the variable that is wrong
+ */
+export function readConfig(
+  environment: Record<string, string | undefined> = process.env,
+  overrides: Partial<Config> = {},
+): Config {
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    const given = environment[setting.variable];
+    const override = overrides[name as keyof Config];
+    const value = override ?? (given === undefined || given === "" ? setting.default : setting.read(given));
+    if (value === undefined) {
+      throw new Error(`${setting.variable} is ${JSON.stringify(given)}, but must be ${setting.expects}.`);
+    }
+    config[name] = value;
+  }
+  return config as Config;
+}

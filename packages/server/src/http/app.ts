@@ -1,0 +1,161 @@
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import { ApiError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
+import { type FastifyInstance, fastify, LogController } from "fastify";
+import type { Logger } from "pino";
+import type { Commands } from "../commands.ts";
+import type { Config } from "../config.ts";
+import { Authentication } from "./authentication.ts";
+import type { HttpContext } from "./context.ts";
+import { answerClientError, sendError } from "./errors.ts";
+import { healthRoutes } from "./health-routes.ts";
+import { managementRoutes } from "./management-routes.ts";
+import { refuseOtherMethods } from "./methods.ts";
+import { Metrics } from "./metrics.ts";
+import { finishDocument, OPENAPI_HEAD } from "./openapi.ts";
+import { metricsRoute, probeRoutes } from "./operations-routes.ts";
+import { pipelineRoutes } from "./pipeline-routes.ts";
+import { SlidingWindows } from "./rate-limits.ts";
+import { BytesInFlight } from "./request-body.ts";
+import { newRequestId } from "./request-id.ts";
+
+const PIPELINE_PREFIXES = ["/v1/pipeline", "/v1/connectors/pipeline"];
+const HEADER_BYTES = 16 * 1024;
+const IDLE_CONNECTION_MS = 72_000;
+
+export interface App {
+  server: FastifyInstance;
+  /** Serves `/metrics` alone, where they have a port of their own. */
+  metricsServer: FastifyInstance | undefined;
+  /** From now on new requests get 503. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/** Builds the HTTP side over some commands. It does not listen yet. */
+export async function buildApp(
+  config: Config,
+  commands: Commands,
+  log: Logger,
+  now: () => number = Date.now,
+): Promise<App> {
+  let draining = false;
+  const inFlight = new BytesInFlight(config.bytesInFlightMax);
+  const metrics = new Metrics(commands, () => inFlight.held);
+  const context: HttpContext = {
+    config,
+    commands,
+    authentication: new Authentication(commands, new SlidingWindows(config.failedAuthPerMinute), now),
+    metrics,
+    inFlight,
+    log,
+    now,
+    draining: () => draining,
+  };
+  const server = createServer(config, log);
+  metrics.observe(server);
+
+  server.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    if (draining && !isProbe(request.url)) {
+      reply.header("connection", "close");
+      throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "the server is stopping" });
+    }
+  });
+
+  await server.register(swagger, {
+    openapi: OPENAPI_HEAD as never,
+    transformObject: (document) =>
+      finishDocument((document as { openapiObject: object }).openapiObject) as never,
+  });
+  await server.register(swaggerUi, { routePrefix: "/docs" });
+  const finishMethods = refuseOtherMethods(server);
+  await server.register(async (api) => {
+    api.addHook("onRequest", async (request) => {
+      if (!acceptsJson(request.headers.accept)) {
+        throw new ApiError("NOT_ACCEPTABLE");
+      }
+    });
+    for (const prefix of PIPELINE_PREFIXES) {
+      await api.register(healthRoutes(context), { prefix });
+      await api.register(pipelineRoutes(context), { prefix });
+    }
+    await api.register(managementRoutes(context), { prefix: "/v1/organizations" });
+  });
+  await server.register(probeRoutes(context));
+  const ownMetricsPort = config.metricsPort !== 0;
+  if (!ownMetricsPort) await server.register(metricsRoute(context));
+  finishMethods();
+
+  const metricsServer = ownMetricsPort ? createServer(config, log) : undefined;
+  await metricsServer?.register(metricsRoute(context));
+
+  return {
+    server,
+    metricsServer,
+    drain() {
+      draining = true;
+    },
+    async close() {
+      await server.close();
+      await metricsServer?.close();
+      await context.authentication.close();
+    },
+  };
+}
+
+/** Whether an `Accept` header (RFC 9110) admits application/json; a missing one does. */
+function acceptsJson(accept = "*/*"): boolean {
+  return accept.split(",").some((range) => {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    return ["*/*", "application/*", "application/json", ""].includes(type) && !refused;
+  });
+}
+
+const isProbe = (url: string) => url === "/livez" || url === "/readyz" || url === "/metrics";
+
+/** A server with the rules that hold for every answer: the envelope, request ids, log lines, limits. */
+function createServer(config: Config, log: Logger): FastifyInstance {
+  const server = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "trace_id" }),
+    requestIdHeader: false,
+    genReqId: newRequestId,
+    trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
+    bodyLimit: Math.max(config.bodyLimitBytes, LIMITS.managementBodyBytes),
+    requestTimeout: config.requestTimeoutMs,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    http: { maxHeaderSize: HEADER_BYTES, headersTimeout: Math.min(config.requestTimeoutMs, 60_000) },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      reply.header("x-request-id", request.id);
+      sendError(error, request, reply as never);
+    },
+    routerOptions: { maxParamLength: 1024 },
+  });
+  // Answers are made by us, to the letter: schemas document them and do not filter them.
+  server.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  server.setErrorHandler((error, request, reply) => sendError(error, request, reply));
+  server.setNotFoundHandler((request, reply) =>
+    sendError(new ApiError("RESOURCE_NOT_FOUND"), request, reply),
+  );
+  server.addHook("onResponse", async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        duration_ms: Math.round(reply.elapsedTime),
+        address: request.ip,
+        key_id: request.identity?.keyId,
+        organization_id: request.identity?.organizationId,
+      },
+      "request",
+    );
+  });
+  return server as unknown as FastifyInstance;
+}

@@ -1,0 +1,34 @@
+import { ApiError } from "@tidemark/protocol/errors";
+import type { FastifyInstance, HTTPMethods } from "fastify";
+
+const METHODS: HTTPMethods[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/**
+ * Makes every path that exists answer 405 to the methods that it has not, with those that it has in `Allow`.
+ * Call it before the routes are added, and the returned function after them.
+ */
+export function refuseOtherMethods(app: FastifyInstance): () => void {
+  const methodsByUrl = new Map<string, Set<HTTPMethods>>();
+  app.addHook("onRoute", ({ url, method }) => {
+    const methods = methodsByUrl.get(url) ?? new Set();
+    methodsByUrl.set(url, methods);
+    for (const each of [method].flat()) methods.add(each as HTTPMethods);
+  });
+  return () => {
+    for (const [url, methods] of [...methodsByUrl]) {
+      const allow = [...methods].sort().join(", ");
+      const others = METHODS.filter((method) => !methods.has(method));
+      if (url.includes("*") || others.length === 0) continue;
+      app.route({
+        method: others,
+        url,
+        schema: { hide: true },
+        onRequest: async (_request, reply) => {
+          reply.header("allow", allow);
+          throw new ApiError("METHOD_NOT_ALLOWED");
+        },
+        handler: () => {},
+      });
+    }
+  };
+}

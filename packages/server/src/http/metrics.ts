@@ -1,0 +1,73 @@
+import type { FastifyInstance } from "fastify";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Commands, SyncAnswer } from "../commands.ts";
+
+/** What an operator watches. One instance a server. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  #requestSeconds = new Histogram({
+    name: "tidemark_http_request_duration_seconds",
+    help: "Time from a request's arrival to its answer, by route, method and status.",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+
+  #databaseSeconds = new Histogram({
+    name: "tidemark_database_duration_seconds",
+    help: "Time a pipeline request spent in its database transaction, waiting for it included.",
+    labelNames: ["command"],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+
+  #operations = new Counter({
+    name: "tidemark_sync_operations_total",
+    help: "Operations of acknowledged syncs, by what became of their records (stale ones among them).",
+    labelNames: ["outcome"],
+    registers: [this.registry],
+  });
+
+  constructor(commands: Commands, bytesInFlight: () => number) {
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: "tidemark_records",
+      help: "Live records of all stores.",
+      registers: [this.registry],
+      async collect() {
+        this.set(await commands.countRecords());
+      },
+    });
+    new Gauge({
+      name: "tidemark_bytes_in_flight",
+      help: "Bytes of request bodies that are held now.",
+      registers: [this.registry],
+      collect() {
+        this.set(bytesInFlight());
+      },
+    });
+  }
+
+  observe(app: FastifyInstance): void {
+    app.addHook("onResponse", async (request, reply) => {
+      const route = request.routeOptions.url ?? "none";
+      this.#requestSeconds.observe(
+        { method: request.method, route, status: reply.statusCode },
+        reply.elapsedTime / 1000,
+      );
+    });
+  }
+
+  noteSync({ databaseMs, changes, results }: SyncAnswer): void {
+    this.noteDatabase("sync", databaseMs);
+    for (const [outcome, count] of Object.entries(changes)) {
+      if (count > 0) this.#operations.inc({ outcome }, count);
+    }
+    if (results.failed > 0) this.#operations.inc({ outcome: "failed" }, results.failed);
+  }
+
+  noteDatabase(command: string, ms: number): void {
+    this.#databaseSeconds.observe({ command }, ms / 1000);
+  }
+}

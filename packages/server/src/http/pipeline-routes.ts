@@ -1,0 +1,55 @@
+import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
+import { SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
+import type { FastifyInstance } from "fastify";
+import { newId } from "../access/ids.ts";
+import type { RequestBody } from "../wire/read-body.ts";
+import type { HttpContext } from "./context.ts";
+import { describeRoute } from "./openapi.ts";
+import { limitRate } from "./rate-limits.ts";
+import { receiveRawBodies } from "./request-body.ts";
+
+/** `sync` and `check-exists`, below one prefix. */
+export function pipelineRoutes(context: HttpContext) {
+  const { commands, config, authentication, metrics, inFlight, now } = context;
+  const limit = (policy: "sync" | "check-exists") =>
+    limitRate(policy, config.rateLimitPerMinute, commands, now);
+  return async (app: FastifyInstance) => {
+    // Bodies are judged by the commands, in their thread; here their schema only documents them.
+    app.setValidatorCompiler(() => () => true);
+    receiveRawBodies(app, config.bodyLimitBytes, inFlight);
+    app.route<{ Body: RequestBody }>({
+      method: "POST",
+      url: "/check-exists",
+      schema: describeRoute({
+        tag: "Pipeline",
+        summary: "Which of these ids exist in a namespace",
+        body: CheckExistsRequest,
+        response: CheckExistsResponse,
+        errors: [400, 401, 403, 413, 415, 422, 429, 503],
+      }),
+      onRequest: [authentication.authenticate, limit("check-exists")],
+      handler: async (request, reply) => {
+        const answer = await commands.checkExists(request.body, request.identity);
+        metrics.noteDatabase("check-exists", answer.databaseMs);
+        return reply.type("application/json; charset=utf-8").send(answer.json);
+      },
+    });
+    app.route<{ Body: RequestBody }>({
+      method: "POST",
+      url: "/sync",
+      schema: describeRoute({
+        tag: "Pipeline",
+        summary: "Apply up to 5000 upserts and deletes, all or none",
+        body: SyncRequest,
+        response: SyncResponse,
+        errors: [400, 401, 403, 409, 413, 415, 422, 429, 503],
+      }),
+      onRequest: [authentication.authenticate, limit("sync")],
+      handler: async (request, reply) => {
+        const answer = await commands.sync(request.body, request.identity, newId("sync"));
+        metrics.noteSync(answer);
+        return reply.type("application/json; charset=utf-8").send(answer.json);
+      },
+    });
+  };
+}

@@ -1,0 +1,111 @@
+import { ApiError, validationError } from "@tidemark/protocol/errors";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { type RequestBody, readBody } from "../wire/read-body.ts";
+import { readJson } from "../wire/read-json.ts";
+
+/** Bounds the bytes of all bodies that are being received or worked on. */
+export class BytesInFlight {
+  #held = 0;
+  #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Bytes held now. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** @throws ApiError SERVICE_UNAVAILABLE if there is no room; a single body of any allowed size always fits */
+  hold(bytes: number): void {
+    if (this.#held > 0 && this.#held + bytes > this.#max) {
+      throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "too much is in flight" });
+    }
+    this.#held += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+/**
+ * Makes routes receive their JSON bodies unparsed, as {@link RequestBody}: pipeline bodies are large, and are
+ * decompressed, parsed and checked in another thread. The bytes count as in flight until the answer was sent.
+ */
+export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFlight: BytesInFlight): void {
+  app.decorateRequest("heldBytes", 0);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.raw.once("close", () => {
+      inFlight.release(request.heldBytes);
+      request.heldBytes = 0;
+    });
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    "application/json",
+    async (request: FastifyRequest, payload: NodeJS.ReadableStream) => {
+      const gzip = isGzip(request);
+      const announced = Number(request.headers["content-length"] ?? 0);
+      if (announced > limitBytes) throw tooLarge(limitBytes);
+      const hold = (bytes: number) => {
+        inFlight.hold(bytes - request.heldBytes);
+        request.heldBytes = bytes;
+      };
+      hold(announced);
+      const chunks: Buffer[] = [];
+      let received = 0;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
+      payload.on("data", (chunk: Buffer) => {
+        received += chunk.length;
+        if (received > limitBytes) return reject(tooLarge(limitBytes));
+        try {
+          if (received > request.heldBytes) hold(received);
+        } catch (error) {
+          reject(error);
+        }
+        chunks.push(chunk);
+      });
+      payload.on("error", reject);
+      payload.on("end", resolve);
+      await promise;
+      // Memory of its own, outside Node's shared pool, so that it can be handed to another thread.
+      const bytes = Buffer.allocUnsafeSlow(received);
+      let offset = 0;
+      for (const chunk of chunks) offset += chunk.copy(bytes, offset);
+      return { bytes, gzip } satisfies RequestBody;
+    },
+  );
+}
+
+/** Makes routes receive their JSON bodies parsed, strictly: for small management requests. */
+export function receiveJsonBodies(app: FastifyInstance, limitBytes: number, inFlight: BytesInFlight): void {
+  receiveRawBodies(app, limitBytes, inFlight);
+  app.addHook("preValidation", async (request) => {
+    if (request.body === undefined) return;
+    const { value, inexact } = readJson(readBody(request.body as RequestBody, limitBytes));
+    if (inexact.length > 0) throw validationError(inexact);
+    request.body = value;
+  });
+}
+
+function tooLarge(limitBytes: number): ApiError {
+  return new ApiError("PAYLOAD_TOO_LARGE", { limit_bytes: limitBytes });
+}
+
+/** @throws ApiError UNSUPPORTED_MEDIA_TYPE for an encoding other than gzip */
+function isGzip(request: FastifyRequest): boolean {
+  const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
+  if (encoding !== "gzip" && encoding !== "identity")
+    throw new ApiError("UNSUPPORTED_MEDIA_TYPE", { encoding });
+  return encoding === "gzip";
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** How much of {@link BytesInFlight} this request holds. */
+    heldBytes: number;
+  }
+}

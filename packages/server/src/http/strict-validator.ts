@@ -1,0 +1,26 @@
+import { validationError } from "@tidemark/protocol/errors";
+import type { FastifySchemaCompiler } from "fastify";
+import type { TSchema } from "typebox";
+import { shapeCheck } from "../wire/check-shape.ts";
+
+/** Checks the parts of a request against their schemas, with the contract's errors; no JSON type is coerced. */
+export const strictValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const check = shapeCheck(schema);
+  return (data: unknown) => {
+    // A route whose fields are all optional may be called without a body.
+    const missing = httpPart === "body" && (data === undefined || data === null);
+    const value = missing ? {} : httpPart === "querystring" ? readNumbers(schema, data) : data;
+    return check.matches(value) ? { value } : { error: validationError(check.errors(value)) };
+  };
+};
+
+/** Query parameters are text: those that the schema calls integers are read as such. */
+function readNumbers(schema: TSchema, query: unknown): Record<string, unknown> {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
+  return Object.fromEntries(
+    Object.entries(query as Record<string, string>).map(([name, text]) => {
+      const isNumber = properties[name]?.type === "integer" && /^-?\d{1,15}$/.test(text);
+      return [name, isNumber ? Number(text) : text];
+    }),
+  );
+}

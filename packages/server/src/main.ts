@@ -1,0 +1,5 @@
+import { enableCompileCache } from "node:module";
+import { commandLine } from "./cli/program.ts";
+
+enableCompileCache();
+await commandLine().parseAsync();

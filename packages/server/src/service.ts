@@ -1,0 +1,55 @@
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import type { Commands } from "./commands.ts";
+import type { Config } from "./config.ts";
+import { startHousekeeping } from "./housekeeping.ts";
+import { type App, buildApp } from "./http/app.ts";
+import { startThreads } from "./threads/threaded-commands.ts";
+
+/** A running server. */
+export interface Service {
+  /** Where it listens, such as `http://127.0.0.1:8787`. */
+  url: string;
+  commands: Commands;
+  /** Stops accepting, lets running requests finish within the shutdown timeout, and closes the database. */
+  stop(): Promise<void>;
+}
+
+/** Puts the parts together and listens: the one place that knows them all. */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const threads = await startThreads(config, (error) => log.error({ err: error }, "thread died"));
+  const { commands } = threads;
+  let app: App | undefined;
+  try {
+    app = await buildApp(config, commands, log);
+    await app.server.listen({ host: config.host, port: config.port });
+    await app.metricsServer?.listen({ host: config.host, port: config.metricsPort });
+  } catch (error) {
+    await app?.close();
+    await threads.close();
+    throw error;
+  }
+  const stopHousekeeping = startHousekeeping(commands, log);
+  const url = urlOf(app.server.server.address() as AddressInfo);
+  log.info({ url, database: config.databaseUrl.replace(/:[^:@/]+@/, ":…@") }, "ready");
+
+  return {
+    url,
+    commands,
+    async stop() {
+      log.info("stopping");
+      app.drain();
+      stopHousekeeping();
+      const finished = app.close();
+      const late = setTimeout(() => app.server.server.closeAllConnections(), config.shutdownTimeoutMs);
+      await finished;
+      clearTimeout(late);
+      await threads.close();
+      log.info("stopped");
+    },
+  };
+}
+
+function urlOf({ address, port, family }: AddressInfo): string {
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,168 @@
+import type { LedgerTransaction, LedgerWrites, NamespaceState, RecordRow } from "../port.ts";
+import type { Connection } from "./connection.ts";
+
+/** The part of a `WHERE` that keeps current rows; `n` is the namespace's row. One place for the rule of visibility. */
+export const IS_CURRENT = "(r.generation = n.generation OR r.decided_at > n.refreshed_at)";
+
+const NEW_NAMESPACE = {
+  generation: 0,
+  nextGeneration: 1,
+  refreshedAt: 0n,
+  newestAt: 0n,
+  purgedAt: 0n,
+  records: 0,
+  digest: 0n,
+};
+
+/** A sync's transaction on SQLite. The write lock is taken when it begins, so every read in it is already safe. */
+export class SqliteLedgerTransaction implements LedgerTransaction {
+  #connection: Connection;
+  #storeId: string;
+
+  constructor(connection: Connection, storeId: string) {
+    this.#connection = connection;
+    this.#storeId = storeId;
+  }
+
+  async storeExists(): Promise<boolean> {
+    const found = this.#connection.statement(
+      "SELECT 1 FROM vector_stores WHERE id = ?1 AND deleted_at IS NULL",
+    );
+    return found.get(this.#storeId) !== undefined;
+  }
+
+  async nextRevision(): Promise<number> {
+    const bump = this.#connection.statement(
+      `INSERT INTO store_revisions VALUES (?1, 1)
+       ON CONFLICT (store_id) DO UPDATE SET revision = revision + 1 RETURNING revision`,
+    );
+    return bump.get(this.#storeId)!.revision as number;
+  }
+
+  async lockNamespaces(names: string[]): Promise<NamespaceState[]> {
+    const select = this.#connection.statement(
+      `SELECT generation, next_generation, CAST(refreshed_at AS TEXT) AS refreshed_at,
+         CAST(newest_at AS TEXT) AS newest_at, CAST(purged_at AS TEXT) AS purged_at, records, digest
+       FROM namespaces WHERE store_id = ?1 AND namespace = ?2`,
+    );
+    return names.map((namespace) => {
+      const row = select.get(this.#storeId, namespace) as Record<string, string & number> | undefined;
+      if (!row) return { namespace, ...NEW_NAMESPACE };
+      return {
+        namespace,
+        generation: row.generation!,
+        nextGeneration: row.next_generation!,
+        refreshedAt: BigInt(row.refreshed_at!),
+        newestAt: BigInt(row.newest_at!),
+        purgedAt: BigInt(row.purged_at!),
+        records: row.records!,
+        digest: BigInt(`0x${row.digest}`),
+      };
+    });
+  }
+
+  async currentRows(namespace: NamespaceState, ids: string[]): Promise<RecordRow[]> {
+    // One row of text for the whole batch: reading thousands of rows through the binding costs several times more.
+    const select = this.#connection.statement(
+      `SELECT json_group_array(json_array(
+         j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.written_at)) AS found
+       FROM json_each(?1) j CROSS JOIN records r
+         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
+       CROSS JOIN (SELECT ?4 AS generation, ?5 AS refreshed_at) n
+       WHERE ${IS_CURRENT}`,
+    );
+    const { found } = select.get(
+      JSON.stringify(ids),
+      this.#storeId,
+      namespace.namespace,
+      namespace.generation,
+      namespace.refreshedAt,
+    ) as { found: string };
+    type Found = [number, number, string | null, number | null, string | null, number];
+    return (JSON.parse(found) as Found[]).map(([index, generation, decidedAt, version, hash, writtenAt]) => ({
+      namespace: namespace.namespace,
+      id: ids[index]!,
+      generation,
+      decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+      version,
+      hash,
+      writtenAt,
+    }));
+  }
+
+  async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<{ records: number; digest: bigint }> {
+    const select = this.#connection.statement(
+      `SELECT r.hash FROM records r
+       JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+       WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.version IS NOT NULL
+         AND r.decided_at > ?3 AND ${IS_CURRENT}`,
+    );
+    let records = 0;
+    let digest = 0n;
+    for (const { hash } of select.iterate(this.#storeId, namespace.namespace, ns)) {
+      records++;
+      digest += BigInt(`0x${hash}`);
+    }
+    return { records, digest: BigInt.asUintN(256, digest) };
+  }
+
+  async write(writes: LedgerWrites, now: number): Promise<void> {
+    const store = this.#storeId;
+    const sql = (text: string) => this.#connection.statement(text);
+
+    const dropRow = sql(
+      "DELETE FROM records WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND generation = ?4",
+    );
+    for (const row of writes.dropRows) dropRow.run(store, row.namespace, row.id, row.generation);
+
+    const putRow = sql(
+      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+       ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
+         decided_at = excluded.decided_at, version = excluded.version,
+         hash = excluded.hash, written_at = excluded.written_at`,
+    );
+    for (const row of writes.rows) {
+      putRow.run(
+        store,
+        row.namespace,
+        row.id,
+        row.generation,
+        row.decidedAt,
+        row.version,
+        row.hash,
+        row.writtenAt,
+      );
+    }
+
+    const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
+    for (const version of writes.dropContents) dropContent.run(store, version);
+
+    const addContent = sql("INSERT INTO contents VALUES (?1, ?2, ?3)");
+    for (const { version, content } of writes.contents) addContent.run(store, version, content);
+
+    const markDirty = sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
+    for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
+
+    const putNamespace = sql(
+      `INSERT INTO namespaces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, NULL, NULL)
+       ON CONFLICT (store_id, namespace) DO UPDATE SET
+         generation = excluded.generation, next_generation = excluded.next_generation,
+         refreshed_at = excluded.refreshed_at, newest_at = excluded.newest_at,
+         records = excluded.records, digest = excluded.digest, last_sync_at = excluded.last_sync_at`,
+    );
+    for (const state of writes.namespaces) {
+      putNamespace.run(
+        store,
+        state.namespace,
+        state.generation,
+        state.nextGeneration,
+        state.refreshedAt,
+        state.newestAt,
+        state.purgedAt,
+        state.records,
+        state.digest.toString(16),
+        now,
+      );
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { ApiError } from "@tidemark/protocol/errors";
+import type { HousekeepingStep, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
+import { restartLongLog } from "./checkpoints.ts";
+import { Connection } from "./connection.ts";
+import { purgeTombstones, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
+import { IS_CURRENT, SqliteLedgerTransaction } from "./ledger.ts";
+import { migrate } from "./migrate.ts";
+import { RateWindows } from "./rate-windows.ts";
+
+/** The path of a `file:` database URL, absolute or relative to the working directory. */
+export function sqlitePath(databaseUrl: string): string {
+  return fileURLToPath(new URL(databaseUrl, pathToFileURL(`${process.cwd()}/`)));
+}
+
+/**
+ * Opens the embedded engine.
+ * @param databaseUrl `file:` and a path
+ * @param options.backgroundCheckpoints true when another thread copies the write-ahead log into the database
+ *   (see checkpoints.ts), so that no commit has to
+ */
+export async function openSqlite(
+  databaseUrl: string,
+  options: { backgroundCheckpoints?: boolean } = {},
+): Promise<Storage> {
+  const path = sqlitePath(databaseUrl);
+  const connection = new Connection(path, { durable: true });
+  await migrate(connection);
+  return new SqliteStorage(connection, path, options.backgroundCheckpoints === true);
+}
+
+class SqliteStorage implements Storage {
+  #connection: Connection;
+  #rateWindows: RateWindows | undefined;
+  #path: string;
+  #backgroundCheckpoints: boolean;
+
+  constructor(connection: Connection, path: string, backgroundCheckpoints: boolean) {
+    this.#connection = connection;
+    this.#path = path;
+    this.#backgroundCheckpoints = backgroundCheckpoints;
+    if (backgroundCheckpoints) connection.database.exec("PRAGMA wal_autocheckpoint = 0");
+  }
+
+  write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#transaction("IMMEDIATE", () => work(this.#sql));
+  }
+
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#transaction("DEFERRED", () => work(this.#sql));
+  }
+
+  ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
+    if (this.#backgroundCheckpoints) restartLongLog(this.#connection);
+    return this.#transaction("IMMEDIATE", () => work(new SqliteLedgerTransaction(this.#connection, storeId)));
+  }
+
+  liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
+    return this.#transaction("DEFERRED", () => {
+      const { found } = this.#connection
+        .statement(
+          `SELECT json_group_array(j.key) AS found
+           FROM namespaces n CROSS JOIN json_each(?3) j CROSS JOIN records r
+             ON r.store_id = n.store_id AND r.namespace = n.namespace AND r.id = j.value
+           WHERE n.store_id = ?1 AND n.namespace = ?2 AND r.version IS NOT NULL AND ${IS_CURRENT}`,
+        )
+        .get(storeId, namespace, JSON.stringify(ids)) as { found: string };
+      return new Set((JSON.parse(found) as number[]).map((index) => ids[index]!));
+    });
+  }
+
+  async countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow> {
+    this.#rateWindows ??= new RateWindows(`${this.#path}-rate-limits`);
+    return this.#rateWindows.count(window, limit, windowMs, now);
+  }
+
+  sweep(now: number): Promise<HousekeepingStep> {
+    return this.#transaction("IMMEDIATE", () => {
+      const step = sweepNamespace(this.#connection, now);
+      return step.more ? step : sweepDeletedStore(this.#connection);
+    });
+  }
+
+  purgeTombstones(before: number): Promise<HousekeepingStep> {
+    return this.#transaction("IMMEDIATE", () => purgeTombstones(this.#connection, before));
+  }
+
+  async countRecords(): Promise<number> {
+    const total = this.#connection.statement("SELECT coalesce(sum(records), 0) AS total FROM namespaces");
+    return total.get()!.total as number;
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+    await this.#rateWindows?.close();
+  }
+
+  #sql: Sql = {
+    all: async (text, values = []) =>
+      this.#connection.statement(text.replace(/\$(\d+)/g, "?$1")).all(...values) as SqlRow[],
+  };
+
+  async #transaction<T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await this.#connection.transaction(kind, work);
+    } catch (error) {
+      throw unavailable(error) ?? error;
+    }
+  }
+}
+
+// https://www.sqlite.org/rescode.html, primary codes
+const BUSY = 5;
+const READONLY = 8;
+const IOERR = 10;
+const FULL = 13;
+const CANTOPEN = 14;
+
+/** The 503 for a database that cannot be used right now; undefined for any other error. */
+function unavailable(error: unknown): ApiError | undefined {
+  const errcode = (error as { errcode?: number }).errcode;
+  if (errcode === undefined) return undefined;
+  const primary = errcode & 0xff;
+  if (![BUSY, READONLY, IOERR, FULL, CANTOPEN].includes(primary)) return undefined;
+  // After a failed fsync nobody knows what reached the disk.
+  const outcome = primary === IOERR ? "unknown" : "not_applied";
+  const failure = new ApiError("SERVICE_UNAVAILABLE", { outcome });
+  failure.cause = error;
+  return failure;
+}

@@ -1,0 +1,44 @@
+import { ApiError, type ErrorCode } from "@tidemark/protocol/errors";
+import type { Commands } from "../commands.ts";
+import type { Config } from "../config.ts";
+
+/** What a worker thread is for. */
+export type Duty = "write" | "read" | "checkpoint";
+
+export interface WorkerSetup {
+  config: Config;
+  duty: Duty;
+}
+
+export interface Call {
+  number: number;
+  command: keyof Commands;
+  args: unknown[];
+}
+
+export type Reply = { number: number; result: unknown } | { number: number; error: PlainError };
+
+/** An error as it crosses threads: classes do not survive the copy. */
+export type PlainError =
+  | { api: true; code: ErrorCode; message: string; details: Record<string, unknown>; cause?: string }
+  | { api: false; message: string; stack: string };
+
+export function toPlain(error: unknown): PlainError {
+  if (error instanceof ApiError) {
+    const { code, message, details, cause } = error;
+    return { api: true, code, message, details, ...(cause ? { cause: String(cause) } : {}) };
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { api: false, message, stack: stack ?? message };
+}
+
+export function fromPlain(plain: PlainError): Error {
+  if (plain.api) {
+    const error = new ApiError(plain.code, plain.details, plain.message);
+    error.cause = plain.cause;
+    return error;
+  }
+  const error = new Error(plain.message);
+  error.stack = plain.stack;
+  return error;
+}

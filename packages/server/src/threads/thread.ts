@@ -1,0 +1,87 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { ApiError } from "@tidemark/protocol/errors";
+import type { Commands } from "../commands.ts";
+import { type Call, fromPlain, type Reply, type WorkerSetup } from "./messages.ts";
+
+/** Room for the short-lived values of a 5000-operation batch, so that they die young instead of being copied. */
+const YOUNG_GENERATION_MB = 64;
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** One worker thread: calls go in, replies come out. A thread that dies is replaced; its calls get a 503. */
+export class Thread {
+  #setup: WorkerSetup;
+  #onDeath: (error: Error) => void;
+  #worker!: Worker;
+  #waiting = new Map<number, Waiting>();
+  #calls = 0;
+  #closing = false;
+
+  private constructor(setup: WorkerSetup, onDeath: (error: Error) => void) {
+    this.#setup = setup;
+    this.#onDeath = onDeath;
+  }
+
+  /** @param onDeath told when the thread died and is being replaced */
+  static async start(setup: WorkerSetup, onDeath: (error: Error) => void): Promise<Thread> {
+    const thread = new Thread(setup, onDeath);
+    await thread.#spawn();
+    return thread;
+  }
+
+  async #spawn(): Promise<void> {
+    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
+    const worker = new Worker(new URL(file, import.meta.url), {
+      workerData: this.#setup,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
+    this.#worker = worker;
+    // The first message says that the database is open; an error before it is the caller's to handle.
+    await once(worker, "message");
+    worker.on("message", (reply: Reply) => this.#settle(reply));
+    worker.on("error", (error) => this.#replace(error));
+    worker.on("exit", (code) => {
+      if (!this.#closing && code !== 0)
+        this.#replace(new Error(`A ${this.#setup.duty} thread ended with ${code}.`));
+    });
+  }
+
+  call(command: keyof Commands, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {
+    const number = this.#calls++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(number, { resolve, reject });
+    this.#worker.postMessage({ number, command, args } satisfies Call, transfer);
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    const ended = once(this.#worker, "exit");
+    this.#worker.postMessage("close");
+    await ended;
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.number);
+    this.#waiting.delete(reply.number);
+    if ("error" in reply) waiting?.reject(fromPlain(reply.error));
+    else waiting?.resolve(reply.result);
+  }
+
+  #replace(error: Error): void {
+    if (this.#closing) return;
+    this.#worker
+      .removeAllListeners("error")
+      .removeAllListeners("exit")
+      .on("error", () => {});
+    const lost = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of lost) reject(new ApiError("SERVICE_UNAVAILABLE", { outcome: "unknown" }));
+    this.#onDeath(error);
+    this.#spawn().catch((failure) => this.#onDeath(failure));
+  }
+}

@@ -1,0 +1,111 @@
+import { isUtf8 } from "node:buffer";
+import { ApiError, type FieldError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
+import { fieldPath } from "./field-path.ts";
+import { scanJson } from "./scan-json.ts";
+
+export interface ParsedJson {
+  value: unknown;
+  /** Where the value has something that could not be kept exactly: such fields must be refused. */
+  inexact: FieldError[];
+}
+
+/**
+ * Reads a request body as JSON, and finds what it says that JavaScript values or the databases cannot keep.
+ * @throws ApiError INVALID_JSON
+ */
+export function readJson(bytes: Buffer): ParsedJson {
+  if (!isUtf8(bytes)) throw new ApiError("INVALID_JSON", { reason: "The body is not valid UTF-8." });
+  const { depthExceeded, suspicious } = scanJson(bytes);
+  if (depthExceeded) {
+    throw new ApiError("INVALID_JSON", {
+      reason: `The body is nested deeper than ${LIMITS.jsonDepth} levels.`,
+      limit: LIMITS.jsonDepth,
+    });
+  }
+  const text = bytes.toString("utf8");
+  try {
+    return suspicious ? parseClosely(text) : { value: JSON.parse(text), inexact: [] };
+  } catch (error) {
+    throw new ApiError("INVALID_JSON", {
+      reason: bytes.length === 0 ? "The body is empty." : syntaxReason(error),
+    });
+  }
+}
+
+/** What the parser found wrong and where, without quoting the body: it may hold records. */
+function syntaxReason(error: unknown): string {
+  const position = /at position (\d+)/.exec((error as Error).message)?.[1];
+  return position ? `Unexpected character at position ${position}.` : "The body ends early or is not JSON.";
+}
+
+/** Stands in for a number that a double cannot hold, until its path is known. */
+class InexactNumber {
+  source: string;
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+function parseClosely(text: string): ParsedJson {
+  const value: unknown = JSON.parse(text, (_key, value, context?: { source?: string }) => {
+    const source = context?.source;
+    return typeof value === "number" && source !== undefined && !isExact(source)
+      ? new InexactNumber(source)
+      : value;
+  });
+  const inexact: FieldError[] = [];
+  const visit = (value: unknown, path: (string | number)[]) => {
+    if (typeof value === "string") checkText(value, path, "The text");
+    else if (value instanceof InexactNumber) {
+      const shown = value.source.length > 40 ? `${value.source.slice(0, 40)}…` : value.source;
+      inexact.push({
+        field: fieldPath(path),
+        code: "INEXACT_NUMBER",
+        message: `${shown} cannot be kept exactly: as a double it is ${Number(value.source)}. Send it as a string.`,
+      });
+    } else if (Array.isArray(value)) {
+      value.forEach((item, index) => {
+        visit(item, [...path, index]);
+      });
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, item] of Object.entries(value)) {
+        checkText(key, [...path, key], "The key");
+        visit(item, [...path, key]);
+      }
+    }
+  };
+  const checkText = (text: string, path: (string | number)[], what: string) => {
+    const problem = !text.isWellFormed()
+      ? "half of a surrogate pair"
+      : text.includes("\0")
+        ? "the character U+0000"
+        : undefined;
+    if (!problem) return;
+    inexact.push({
+      field: fieldPath(path),
+      code: "INVALID_TEXT",
+      message: `${what} contains ${problem}, which cannot be kept.`,
+    });
+  };
+  visit(value, []);
+  return { value, inexact };
+}
+
+/** True if a JSON number means the same after it was read as a double and written again. */
+export function isExact(source: string): boolean {
+  const number = Number(source);
+  return Number.isFinite(number) && decimal(source) === decimal(String(number));
+}
+
+/** A decimal literal as digits and exponent, without redundant zeros. */
+function decimal(literal: string): string {
+  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
+    literal,
+  )!;
+  const digits = (whole + fraction).replace(/^0+/, "");
+  if (digits === "") return "0";
+  const significant = digits.replace(/0+$/, "");
+  const shift = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
+  return `${sign}${significant}e${shift}`;
+}
