@@ -5,14 +5,14 @@ import {
   type AccessArguments,
   type AccessName,
   type AccessResult,
-  accessReads,
-  accessWrites,
+  accessFunctions,
 } from "./access/commands.ts";
+import { isAccessRead } from "./access/reads.ts";
 import type { Config } from "./config.ts";
 import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
 import { readSyncRequest } from "./ledger/read-sync-request.ts";
 import { applySync } from "./ledger/sync.ts";
-import type { RateWindow, Storage } from "./storage/port.ts";
+import type { RateWindow, Sql, Storage } from "./storage/port.ts";
 import { type RequestBody, readBody } from "./wire/read-body.ts";
 import { readJson } from "./wire/read-json.ts";
 
@@ -77,13 +77,9 @@ export function openCommands(
 
     access(name, ...args) {
       // The compiler cannot see that a name's arguments and result belong together.
-      type AnyFunction = (sql: unknown, ...args: unknown[]) => Promise<never>;
-      const reads = accessReads as unknown as Record<string, AnyFunction | undefined>;
-      const writes = accessWrites as unknown as Record<string, AnyFunction | undefined>;
-      const read = reads[name];
-      return read
-        ? storage.read((sql) => read(sql, ...args))
-        : storage.write((sql) => writes[name]!(sql, ...args));
+      const run = accessFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
+      const transaction = isAccessRead(name) ? storage.read : storage.write;
+      return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
     },
 
     countRequest: (window, limit, windowMs) => storage.countRequest(window, limit, windowMs, now()),

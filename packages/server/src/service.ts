@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Commands } from "./commands.ts";
 import type { Config } from "./config.ts";
 import { startHousekeeping } from "./housekeeping.ts";
-import { type App, buildApp } from "./http/app.ts";
+import type { App } from "./http/app.ts";
 import { startThreads } from "./threads/threaded-commands.ts";
 
 /** A running server. */
@@ -17,11 +17,14 @@ export interface Service {
 
 /** Puts the parts together and listens: the one place that knows them all. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
-  const threads = await startThreads(config, (error) => log.error({ err: error }, "thread died"));
+  const threads = startThreads(config, (error) => log.error({ err: error }, "thread died"));
   const { commands } = threads;
+  // Loading the HTTP side takes a while: the threads open the database meanwhile.
+  const { buildApp } = await import("./http/app.ts");
   let app: App | undefined;
   try {
     app = await buildApp(config, commands, log);
+    await threads.ready;
     await app.server.listen({ host: config.host, port: config.port });
     await app.metricsServer?.listen({ host: config.host, port: config.metricsPort });
   } catch (error) {

@@ -18,8 +18,8 @@ import {
   updateVectorStore,
 } from "./vector-stores.ts";
 
-/** Those that only read: they run beside a write, from one snapshot. */
-export const accessReads = {
+/** Every function that a command may name; reads.ts says which of them only read. */
+export const accessFunctions = {
   identify,
   findOrganization,
   listOrganizations,
@@ -28,10 +28,6 @@ export const accessReads = {
   getConnector,
   listConnectors,
   listKeys,
-};
-
-/** Those that write: each is one transaction. */
-export const accessWrites = {
   createOrganization,
   createVectorStore,
   updateVectorStore,
@@ -46,7 +42,7 @@ export const accessWrites = {
   noteKeyUse,
 };
 
-type Functions = typeof accessReads & typeof accessWrites;
+type Functions = typeof accessFunctions;
 export type AccessName = keyof Functions;
 export type AccessArguments<Name extends AccessName> =
   Parameters<Functions[Name]> extends [Sql, ...infer Rest] ? Rest : never;

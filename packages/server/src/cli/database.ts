@@ -1,9 +1,8 @@
-import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import type { PageRequest } from "../access/pages.ts";
-import { type Commands, openCommands } from "../commands.ts";
+import type { Commands } from "../commands.ts";
 import { readConfig } from "../config.ts";
-import { openStorage } from "../storage/open.ts";
+import { fail } from "./failure.ts";
 
 /**
  * Runs a command of the machine's owner straight on the database, beside a server or without one. An error is one
@@ -12,6 +11,11 @@ import { openStorage } from "../storage/open.ts";
 export async function withDatabase(work: (commands: Commands) => Promise<void>): Promise<void> {
   try {
     const config = readConfig();
+    // Loaded only now: a server that starts loads them in its threads.
+    const [{ openStorage }, { openCommands }] = await Promise.all([
+      import("../storage/open.ts"),
+      import("../commands.ts"),
+    ]);
     const storage = await openStorage(config.databaseUrl);
     try {
       await work(openCommands(storage, config));
@@ -21,16 +25,6 @@ export async function withDatabase(work: (commands: Commands) => Promise<void>):
   } catch (error) {
     fail(error);
   }
-}
-
-/** Reports an error to the person at the terminal, and makes the process end with 1. */
-export function fail(error: unknown): void {
-  const { message } = error as Error;
-  const id = error instanceof ApiError ? error.details.id : undefined;
-  console.error(`tidemark: ${message}${id === undefined ? "" : ` (${id})`}`);
-  const errors = error instanceof ApiError ? (error.details.errors as FieldError[] | undefined) : undefined;
-  for (const { field, message } of errors?.slice(1) ?? []) console.error(`tidemark: ${field}: ${message}`);
-  process.exitCode = 1;
 }
 
 /** Reads every page of a list into one. */

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { Command } from "commander";
 import { type Config, readConfig } from "../config.ts";
 import { openLog } from "../log.ts";
-import { type Service, startService } from "../service.ts";
+import { startService } from "../service.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { fail } from "./database.ts";
+import { fail } from "./failure.ts";
 
 interface ServeOptions {
   host?: string;
@@ -34,7 +34,7 @@ async function serve({ host, port, bootstrap: wanted }: ServeOptions): Promise<v
   // A person who tries it wants to read what to do next, not a line for each request.
   const quiet = wanted && !process.env.TIDEMARK_LOG_LEVEL;
   const log = openLog(quiet ? { logLevel: "warn" } : config);
-  const service: Service = await startService(config, log);
+  const service = await startService(config, log);
   if (wanted) console.log(await bootstrap(service));
   const signals = ["SIGTERM", "SIGINT"].map((signal) => once(process, signal));
   await Promise.race(signals);

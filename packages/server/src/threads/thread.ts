@@ -21,21 +21,21 @@ export class Thread {
   #calls = 0;
   #closing = false;
 
-  private constructor(setup: WorkerSetup, onDeath: (error: Error) => void) {
-    this.#setup = setup;
-    this.#onDeath = onDeath;
-  }
+  /** Resolves when the thread has opened the database; rejects if it cannot. */
+  readonly ready: Promise<void>;
 
   /** @param onDeath told when the thread died and is being replaced */
-  static async start(setup: WorkerSetup, onDeath: (error: Error) => void): Promise<Thread> {
-    const thread = new Thread(setup, onDeath);
-    await thread.#spawn();
-    return thread;
+  constructor(setup: WorkerSetup, onDeath: (error: Error) => void) {
+    this.#setup = setup;
+    this.#onDeath = onDeath;
+    this.ready = this.#spawn();
   }
 
   async #spawn(): Promise<void> {
-    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    const worker = new Worker(new URL(file, import.meta.url), {
+    const { duty } = this.#setup;
+    const name = duty === "checkpoint" ? "./checkpoint-worker" : "./command-worker";
+    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+    const worker = new Worker(new URL(name + extension, import.meta.url), {
       workerData: this.#setup,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
@@ -45,8 +45,7 @@ export class Thread {
     worker.on("message", (reply: Reply) => this.#settle(reply));
     worker.on("error", (error) => this.#replace(error));
     worker.on("exit", (code) => {
-      if (!this.#closing && code !== 0)
-        this.#replace(new Error(`A ${this.#setup.duty} thread ended with ${code}.`));
+      if (code !== 0) this.#replace(new Error(`A ${duty} thread ended with ${code}.`));
     });
   }
 
@@ -60,6 +59,7 @@ export class Thread {
 
   async close(): Promise<void> {
     this.#closing = true;
+    if (this.#worker.threadId === -1) return;
     const ended = once(this.#worker, "exit");
     this.#worker.postMessage("close");
     await ended;

@@ -1,8 +1,16 @@
-import { accessReads } from "../access/commands.ts";
+import { isAccessRead } from "../access/reads.ts";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import { Thread } from "./thread.ts";
+
+/** The commands, run elsewhere. Calls may be made at once; they are served when the threads are ready. */
+export interface ThreadedCommands {
+  commands: Commands;
+  /** Resolves when commands are served; rejects if the database cannot be opened. */
+  ready: Promise<void>;
+  close(): Promise<void>;
+}
 
 /**
  * The commands, each run in a worker thread, so that the event loop that serves HTTP is always free: one thread
@@ -10,16 +18,20 @@ import { Thread } from "./thread.ts";
  *
  * @param onDeath told when a thread died and is being replaced
  */
-export async function startThreads(
-  config: Config,
-  onDeath: (error: Error) => void,
-): Promise<{ commands: Commands; close(): Promise<void> }> {
-  // The writer first: it makes the database that the others open.
-  const writer = await Thread.start({ config, duty: "write" }, onDeath);
-  const [reader, checkpointer] = await Promise.all([
-    Thread.start({ config, duty: "read" }, onDeath),
-    Thread.start({ config, duty: "checkpoint" }, onDeath),
-  ]);
+export function startThreads(config: Config, onDeath: (error: Error) => void): ThreadedCommands {
+  const writer = new Thread({ config, duty: "write" }, onDeath);
+  // The writer makes the database that the others open, and reads for them until they have: a start is quicker
+  // when not all of them load at once.
+  let reader = writer;
+  const others = writer.ready.then(async () => {
+    const readingThread = new Thread({ config, duty: "read" }, onDeath);
+    const checkpointer = new Thread({ config, duty: "checkpoint" }, onDeath);
+    await Promise.all([readingThread.ready, checkpointer.ready]);
+    reader = readingThread;
+    return [readingThread, checkpointer];
+  });
+  others.catch(onDeath);
+
   const call = <Name extends keyof Commands>(
     thread: Thread,
     name: Name,
@@ -30,7 +42,7 @@ export async function startThreads(
     sync: (body, ...rest) => call(writer, "sync", [body, ...rest], [bufferOf(body)]),
     checkExists: (body, ...rest) => call(reader, "checkExists", [body, ...rest], [bufferOf(body)]),
     access: (name, ...args) => {
-      const thread = Object.hasOwn(accessReads, name) ? reader : writer;
+      const thread = isAccessRead(name) ? reader : writer;
       return thread.call("access", [name, ...args]) as ReturnType<Commands["access"]> as never;
     },
     countRequest: (...args) => call(reader, "countRequest", args),
@@ -39,9 +51,10 @@ export async function startThreads(
   };
   return {
     commands,
+    ready: writer.ready,
     async close() {
-      await checkpointer.close();
-      await reader.close();
+      for (const thread of await others.catch(() => [])) await thread.close();
+      // Last, so that the connection that closes last is the one that tidies up the log.
       await writer.close();
     },
   };

@@ -1,4 +1,3 @@
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { ApiError } from "@tidemark/protocol/errors";
 import type { HousekeepingStep, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
 import { restartLongLog } from "./checkpoints.ts";
@@ -6,12 +5,8 @@ import { Connection } from "./connection.ts";
 import { purgeTombstones, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
 import { IS_CURRENT, SqliteLedgerTransaction } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
+import { sqlitePath } from "./path.ts";
 import { RateWindows } from "./rate-windows.ts";
-
-/** The path of a `file:` database URL, absolute or relative to the working directory. */
-export function sqlitePath(databaseUrl: string): string {
-  return fileURLToPath(new URL(databaseUrl, pathToFileURL(`${process.cwd()}/`)));
-}
 
 /**
  * Opens the embedded engine.

@@ -1,0 +1,28 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { openCommands } from "../commands.ts";
+import { openStorage } from "../storage/open.ts";
+import { type Call, type Reply, toPlain, type WorkerSetup } from "./messages.ts";
+
+/** The entry of a thread that runs commands: opens the storage, answers calls, and ends when told to close. */
+const port = parentPort!;
+const { config } = workerData as WorkerSetup;
+const storage = await openStorage(config.databaseUrl, { backgroundCheckpoints: true });
+const commands = openCommands(storage, config);
+
+port.on("message", async (message: Call | "close") => {
+  if (message === "close") {
+    await storage.close();
+    port.close();
+    return;
+  }
+  const { number, command, args } = message;
+  let reply: Reply;
+  try {
+    const run = commands[command] as (...args: unknown[]) => Promise<unknown>;
+    reply = { number, result: await run(...args) };
+  } catch (error) {
+    reply = { number, error: toPlain(error) };
+  }
+  port.postMessage(reply);
+});
+port.postMessage("ready");

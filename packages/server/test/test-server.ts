@@ -1,0 +1,125 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { type Commands, openCommands } from "../src/commands.ts";
+import { type Config, readConfig } from "../src/config.ts";
+import { buildApp } from "../src/http/app.ts";
+import { openLog } from "../src/log.ts";
+import { openStorage } from "../src/storage/open.ts";
+import type { Storage } from "../src/storage/port.ts";
+
+/** An organization with one store and one connector. */
+export interface Tenant {
+  organizationId: string;
+  storeId: string;
+  connectorId: string;
+  /** The connector's key. */
+  key: string;
+}
+
+export interface TestServer {
+  url: string;
+  storage: Storage;
+  commands: Commands;
+  /** A clock that stands still until a test moves it, ms since 1970. */
+  clock: { now: number };
+  /** Sends JSON, or the body as it is if it is a string or bytes. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
+  request(
+    method: string,
+    path: string,
+    init?: { body?: unknown; headers?: Record<string, string> },
+  ): Promise<Answer>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+  body: any;
+}
+
+/** A folder that is removed when the test ends. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "tidemark-test-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A server in this process, on a free port and an empty database, that ends with the test. */
+export async function startTestServer(t: TestContext, overrides: Partial<Config> = {}): Promise<TestServer> {
+  const folder = await temporaryFolder(t);
+  const config = readConfig(
+    {},
+    { port: 0, databaseUrl: `file:${folder}/tidemark.db`, logLevel: "silent", ...overrides },
+  );
+  const clock = { now: Date.UTC(2025, 10, 11, 12) };
+  const storage = await openStorage(config.databaseUrl);
+  const commands = openCommands(storage, config, () => clock.now);
+  const app = await buildApp(config, commands, openLog(config), () => clock.now);
+  const url = await app.server.listen({ host: "127.0.0.1", port: 0 });
+  t.after(async () => {
+    await app.close();
+    await storage.close();
+  });
+  const request: TestServer["request"] = async (method, path, { body, headers = {} } = {}) => {
+    const raw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+    const response = await fetch(url + path, {
+      method,
+      headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
+      body: (raw ? body : JSON.stringify(body)) as NonNullable<RequestInit["body"]>,
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+  };
+  return {
+    url,
+    storage,
+    commands,
+    clock,
+    request,
+    post: (path, body, headers) => request("POST", path, headers ? { body, headers } : { body }),
+  };
+}
+
+/** Makes an organization with one store and one connector. */
+export async function createTenant(commands: Commands, now: number = Date.now()): Promise<Tenant> {
+  const organization = await commands.access("createOrganization", { name: "Test organization" }, now);
+  const store = await commands.access("createVectorStore", organization.id, { name: "Test store" }, now);
+  const connector = await commands.access(
+    "createConnector",
+    organization.id,
+    { name: "Test connector", storeId: store.id },
+    now,
+  );
+  return {
+    organizationId: organization.id,
+    storeId: store.id,
+    connectorId: connector.id,
+    key: connector.api_key,
+  };
+}
+
+/** Makes a key of another role for an organization. */
+export async function createRoleKey(
+  commands: Commands,
+  role: "reader" | "admin",
+  organizationId: string,
+  storeId: string | null = null,
+): Promise<string> {
+  const key = await commands.access("createOwnerKey", { role, organizationId, storeId }, Date.now());
+  return key.api_key;
+}
+
+/** A sync request's body for a tenant, with defaults for what the test does not care about. */
+export function syncBody(tenant: Tenant, fields: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    organization_id: tenant.organizationId,
+    vector_store_id: tenant.storeId,
+    sync_mode: "incremental",
+    sync_timestamp: "2025-11-11T10:30:00Z",
+    operations: [],
+    ...fields,
+  };
+}
