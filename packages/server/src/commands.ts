@@ -52,11 +52,12 @@ export function openCommands(
   config: Pick<Config, "bodyLimitBytes" | "tombstoneDays">,
   now: () => number = Date.now,
 ): Commands {
-  const parse = (body: RequestBody) => readJson(readBody(body, config.bodyLimitBytes));
+  const parse = (body: RequestBody, member?: string) =>
+    readJson(readBody(body, config.bodyLimitBytes), member);
   return {
     async sync(body, identity, syncId) {
       const started = performance.now();
-      const sync = readSyncRequest(parse(body));
+      const sync = readSyncRequest(parse(body, "operations"));
       mustBelong(identity, sync.organizationId, sync.storeId);
       const opened = performance.now();
       const response = await applySync(storage, sync, { syncId, now: now() });

@@ -2,7 +2,7 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import type { LedgerWrites, NamespaceState, RecordRow } from "../storage/port.ts";
-import type { Operation, Sync } from "./read-sync-request.ts";
+import type { Content, Operation, Sync } from "./read-sync-request.ts";
 
 /** What the ledger says of a namespace before the sync. */
 export interface NamespaceBefore {
@@ -110,49 +110,37 @@ function planNamespace(
   let named = 0;
 
   for (const operation of inKeyOrder(last)) {
-    const { namespace, id } = operation;
+    const { namespace, id, fingerprint } = operation;
     const row = rows.get(id);
-    const change = judge(operation, row, state, sync.timestamp);
+    const live = row != null && row.version !== null;
+    const { change, content } = judge(operation, row, state, sync.timestamp);
     changes[change]++;
     if (change === "stale") continue;
-    if (row?.version != null) {
-      named++;
-      if (!refresh) {
-        after.records--;
-        after.digest -= BigInt(`0x${row.hash}`);
+    if (live) named++;
+    if (change === "unchanged") {
+      if (refresh) {
+        after.records++;
+        after.digest += BigInt(`0x${row!.hash}`);
+        writes.rows.push({ ...row!, generation: after.generation, decidedAt, fingerprint });
+      } else if (sync.timestamp > decidedBy(row!, state)) {
+        writes.rows.push({ ...row!, decidedAt, fingerprint });
       }
+      continue;
     }
-    if (operation.action === "upsert") {
+    if (live && !refresh) {
+      after.records--;
+      after.digest -= BigInt(`0x${row.hash}`);
+    }
+    const written = { namespace, id, generation: after.generation, decidedAt, writtenAt: now };
+    if (content) {
       after.records++;
-      after.digest += BigInt(`0x${operation.hash}`);
-      if (change === "unchanged") {
-        if (refresh) writes.rows.push({ ...row!, generation: after.generation, decidedAt });
-        else if (sync.timestamp > decidedBy(row!, state)) writes.rows.push({ ...row!, decidedAt });
-        continue;
-      }
+      after.digest += BigInt(`0x${content.hash}`);
       const version = revision * VERSIONS_PER_REVISION + writes.contents.length;
-      const { content, hash } = operation;
-      writes.contents.push({ version, content });
+      writes.contents.push({ version, content: content.text });
       writes.dirty.push({ version, namespace, id });
-      writes.rows.push({
-        namespace,
-        id,
-        generation: after.generation,
-        decidedAt,
-        version,
-        hash,
-        writtenAt: now,
-      });
+      writes.rows.push({ ...written, version, hash: content.hash, fingerprint });
     } else if (!refresh) {
-      writes.rows.push({
-        namespace,
-        id,
-        generation: after.generation,
-        decidedAt,
-        version: null,
-        hash: null,
-        writtenAt: now,
-      });
+      writes.rows.push({ ...written, version: null, hash: null, fingerprint: null });
     }
     // What a refresh leaves behind is invisible and swept later; an incremental sync replaces the row itself.
     if (!refresh && row) {
@@ -173,18 +161,29 @@ function inKeyOrder(operations: Map<string, Operation>): Operation[] {
   return [...operations.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
 
+interface Judgement {
+  change: Exclude<keyof SyncChanges, "superseded" | "cleared">;
+  /** What is to be written, for a record that is created or updated. */
+  content?: Content;
+}
+
 /** What an operation does to its record, which has this current row or none. */
 function judge(
   operation: Operation,
   row: RecordRow | undefined,
   namespace: NamespaceState,
   timestamp: bigint,
-): Exclude<keyof SyncChanges, "superseded" | "cleared"> {
-  if (timestamp < (row ? decidedBy(row, namespace) : namespace.refreshedAt)) return "stale";
+): Judgement {
+  if (timestamp < (row ? decidedBy(row, namespace) : namespace.refreshedAt)) return { change: "stale" };
   const live = row != null && row.version !== null;
-  if (operation.action === "delete") return live ? "removed" : "absent";
-  if (!live) return timestamp < namespace.purgedAt ? "stale" : "created";
-  return row.hash === operation.hash ? "unchanged" : "updated";
+  if (operation.action === "delete") return { change: live ? "removed" : "absent" };
+  if (!live && timestamp < namespace.purgedAt) return { change: "stale" };
+  if (live && operation.fingerprint !== null && operation.fingerprint === row.fingerprint) {
+    return { change: "unchanged" };
+  }
+  const content = operation.content();
+  if (!live) return { change: "created", content };
+  return row.hash === content.hash ? { change: "unchanged" } : { change: "updated", content };
 }
 
 /** The timestamp of the sync that decided a current row: its own, or that of the namespace's last refresh. */

@@ -14,8 +14,16 @@ export interface Operation {
   action: "upsert" | "delete";
   namespace: string;
   id: string;
-  /** An upsert's content as canonical JSON, and the SHA-256 of id and content in hex. */
-  content: string;
+  /** Of the operation's text as it was sent: the same fingerprint means the same content. Null if unknown. */
+  fingerprint: string | null;
+  /** An upsert's content. It costs more than the fingerprint, so it is made for the operations that need it. */
+  content(): Content;
+}
+
+export interface Content {
+  /** Canonical JSON of the content's members. */
+  text: string;
+  /** SHA-256 of id and content, hex. */
   hash: string;
 }
 
@@ -46,7 +54,7 @@ const NOT_YET = ["last_batch", "refresh_id", "expected_operations", "removal_lim
  * Turns a parsed body into a sync, or says everything that is wrong with it.
  * @throws ApiError BATCH_SIZE_EXCEEDED, VALIDATION_ERROR
  */
-export function readSyncRequest({ value, inexact }: ParsedJson): Sync {
+export function readSyncRequest({ value, inexact, elements }: ParsedJson): Sync {
   const received = (value as { operations?: unknown } | null)?.operations;
   if (Array.isArray(received) && received.length > LIMITS.batchOperations) {
     throw new ApiError("BATCH_SIZE_EXCEEDED", { limit: LIMITS.batchOperations, received: received.length });
@@ -78,7 +86,8 @@ export function readSyncRequest({ value, inexact }: ParsedJson): Sync {
   if (errors.length > 0) throw validationError(errors);
 
   const request = value as SyncRequest;
-  const operations = request.operations.map(toOperation);
+  const sent = elements.length === request.operations.length ? elements : undefined;
+  const operations = request.operations.map((operation, index) => toOperation(operation, sent?.[index]));
   const affected = new Set(request.namespaces);
   for (const { namespace } of operations) affected.add(namespace);
   return {
@@ -108,21 +117,29 @@ function checkTimes(operation: SyncOperation, index: number, errors: FieldError[
 /** The content's members, in canonical order. */
 const CONTENT = ["created_at", "data", "file", "source_system", "updated_at"] as const;
 
-function toOperation(operation: SyncOperation): Operation {
+function toOperation(operation: SyncOperation, sent: Uint8Array | undefined): Operation {
   const { action, namespace, id } = operation;
-  if (action === "delete") return { action, namespace, id, content: "", hash: "" };
+  return {
+    action,
+    namespace,
+    id,
+    fingerprint: sent ? fingerprintOf(sent) : null,
+    content: () => contentOf(operation),
+  };
+}
+
+/** 128 bits of SHA-256: it is only ever compared with the one that the same record had before. */
+function fingerprintOf(sent: Uint8Array): string {
+  return hash("sha256", sent, "base64url").slice(0, 22);
+}
+
+function contentOf(operation: SyncOperation): Content {
   const members: string[] = [];
   for (const name of CONTENT) {
     const member = operation[name];
     if (member !== undefined) members.push(`"${name}":${canonicalJson(member)}`);
     else if (name === "data") members.push(`"data":{}`);
   }
-  const content = `{${members.join(",")}}`;
-  return {
-    action,
-    namespace,
-    id,
-    content,
-    hash: hash("sha256", `[${JSON.stringify(id)},${content}]`, "hex"),
-  };
+  const text = `{${members.join(",")}}`;
+  return { text, hash: hash("sha256", `[${JSON.stringify(operation.id)},${text}]`, "hex") };
 }

@@ -40,6 +40,8 @@ export interface RecordRow {
   version: number | null;
   /** SHA-256 of id and content in hex; null for a tombstone. */
   hash: string | null;
+  /** Of the operation's text that last said this content; null if it is not known. */
+  fingerprint: string | null;
   /** When this content, or the tombstone, arrived: ms since 1970. */
   writtenAt: number;
 }

@@ -8,15 +8,18 @@ export interface ParsedJson {
   value: unknown;
   /** Where the value has something that could not be kept exactly: such fields must be refused. */
   inexact: FieldError[];
+  /** The bytes of each object in the array that the wanted member is, as they were sent; empty if that is unsure. */
+  elements: Uint8Array[];
 }
 
 /**
  * Reads a request body as JSON, and finds what it says that JavaScript values or the databases cannot keep.
+ * @param member the top-level member whose elements are wanted as they were sent
  * @throws ApiError INVALID_JSON
  */
-export function readJson(bytes: Buffer): ParsedJson {
+export function readJson(bytes: Buffer, member?: string): ParsedJson {
   if (!isUtf8(bytes)) throw new ApiError("INVALID_JSON", { reason: "The body is not valid UTF-8." });
-  const { depthExceeded, suspicious } = scanJson(bytes);
+  const { depthExceeded, suspicious, spans } = scanJson(bytes, member);
   if (depthExceeded) {
     throw new ApiError("INVALID_JSON", {
       reason: `The body is nested deeper than ${LIMITS.jsonDepth} levels.`,
@@ -25,7 +28,10 @@ export function readJson(bytes: Buffer): ParsedJson {
   }
   const text = bytes.toString("utf8");
   try {
-    return suspicious ? parseClosely(text) : { value: JSON.parse(text), inexact: [] };
+    const parsed = suspicious ? parseClosely(text) : { value: JSON.parse(text), inexact: [] };
+    const elements: Uint8Array[] = [];
+    for (let i = 0; i < spans.length; i += 2) elements.push(bytes.subarray(spans[i], spans[i + 1]));
+    return { ...parsed, elements };
   } catch (error) {
     throw new ApiError("INVALID_JSON", {
       reason: bytes.length === 0 ? "The body is empty." : syntaxReason(error),
@@ -47,7 +53,7 @@ class InexactNumber {
   }
 }
 
-function parseClosely(text: string): ParsedJson {
+function parseClosely(text: string): Omit<ParsedJson, "elements"> {
   const value: unknown = JSON.parse(text, (_key, value, context?: { source?: string }) => {
     const source = context?.source;
     return typeof value === "number" && source !== undefined && !isExact(source)

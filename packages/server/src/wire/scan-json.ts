@@ -5,26 +5,47 @@ const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
 const ZERO = 0x30;
 const NINE = 0x39;
+const POINT = 0x2e;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
 
 /** Any decimal number of so many digits survives being read as a double and written again. */
 const EXACT_DIGITS = 15;
 
+/** What one pass over a JSON text found. */
+export interface JsonScan {
+  /** Nested deeper than the limit: it must not be parsed. */
+  depthExceeded: boolean;
+  /** Has a number that a double may not hold, or an escape for NUL or for half of a surrogate pair. */
+  suspicious: boolean;
+  /** Start and end of each object in the array that the wanted top-level member is; empty if that is unsure. */
+  spans: number[];
+}
+
 /**
- * One pass over the bytes of a JSON text, before it is parsed, for what `JSON.parse` does not tell.
+ * One pass over the bytes of a JSON text, before it is parsed, for what `JSON.parse` does not tell. Text that is not
+ * JSON gives any answer, and no error.
  *
- * @returns `depthExceeded`: nested deeper than the limit, so it must not be parsed;
- *   `suspicious`: has a number that a double may not hold, or an escape for NUL or for half of a surrogate pair,
- *   so the parsed value needs a closer look. Text that is not JSON gives any answer, and no error.
+ * @param member the top-level member whose elements' positions are wanted
  */
-export function scanJson(bytes: Uint8Array): { depthExceeded: boolean; suspicious: boolean } {
+export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
   let suspicious = false;
   let depth = 0;
+  let spans: number[] = [];
+  let escapedKey = false;
+  let inMember = false;
+  let keyStart = 0;
+  let keyEnd = 0;
   const end = bytes.length;
   for (let i = 0; i < end; i++) {
     const byte = bytes[i]!;
     if (byte === QUOTE) {
+      const start = i + 1;
       for (i++; i < end && bytes[i] !== QUOTE; i++) {
         if (bytes[i] !== BACKSLASH) continue;
+        if (depth === 1) escapedKey = true;
         i++;
         if (bytes[i] !== LOWER_U) continue;
         const unit = hex4(bytes, i + 1);
@@ -36,15 +57,25 @@ export function scanJson(bytes: Uint8Array): { depthExceeded: boolean; suspiciou
         }
         i += 4;
       }
-    } else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > LIMITS.jsonDepth) return { depthExceeded: true, suspicious };
-    } else if (byte === 0x7d || byte === 0x5d) {
+      if (depth === 1) {
+        keyStart = start;
+        keyEnd = i;
+      }
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      if (++depth > LIMITS.jsonDepth) return { depthExceeded: true, suspicious, spans: [] };
+      if (depth === 2) {
+        inMember = byte === OPEN_ARRAY && sameText(bytes, keyStart, keyEnd, member);
+        // Of a repeated key the last one counts.
+        if (inMember) spans = [];
+      } else if (depth === 3 && inMember && byte === OPEN_OBJECT) spans.push(i);
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth === 3 && inMember && byte === CLOSE_OBJECT) spans.push(i + 1);
       depth--;
     } else if (byte >= ZERO && byte <= NINE) {
       const start = i;
       for (i++; i < end; i++) {
         const next = bytes[i]!;
-        const inNumber = (next >= ZERO && next <= NINE) || next === 0x2e;
+        const inNumber = (next >= ZERO && next <= NINE) || next === POINT;
         if (!inNumber) break;
       }
       const exponent = bytes[i] === 0x65 || bytes[i] === 0x45;
@@ -52,7 +83,14 @@ export function scanJson(bytes: Uint8Array): { depthExceeded: boolean; suspiciou
       i--;
     }
   }
-  return { depthExceeded: false, suspicious };
+  // A key that is written with escapes may be the member's name too.
+  return { depthExceeded: false, suspicious, spans: escapedKey ? [] : spans };
+}
+
+function sameText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  return true;
 }
 
 const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;

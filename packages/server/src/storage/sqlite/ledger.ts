@@ -65,7 +65,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     // One row of text for the whole batch: reading thousands of rows through the binding costs several times more.
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
-         j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.written_at)) AS found
+         j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
+         r.written_at)) AS found
        FROM json_each(?1) j CROSS JOIN records r
          ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
        CROSS JOIN (SELECT ?4 AS generation, ?5 AS refreshed_at) n
@@ -78,16 +79,19 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       namespace.generation,
       namespace.refreshedAt,
     ) as { found: string };
-    type Found = [number, number, string | null, number | null, string | null, number];
-    return (JSON.parse(found) as Found[]).map(([index, generation, decidedAt, version, hash, writtenAt]) => ({
-      namespace: namespace.namespace,
-      id: ids[index]!,
-      generation,
-      decidedAt: decidedAt === null ? null : BigInt(decidedAt),
-      version,
-      hash,
-      writtenAt,
-    }));
+    type Found = [number, number, string | null, number | null, string | null, string | null, number];
+    return (JSON.parse(found) as Found[]).map(
+      ([index, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
+        namespace: namespace.namespace,
+        id: ids[index]!,
+        generation,
+        decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+        version,
+        hash,
+        fingerprint,
+        writtenAt,
+      }),
+    );
   }
 
   async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<{ records: number; digest: bigint }> {
@@ -116,10 +120,10 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const row of writes.dropRows) dropRow.run(store, row.namespace, row.id, row.generation);
 
     const putRow = sql(
-      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
        ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
          decided_at = excluded.decided_at, version = excluded.version,
-         hash = excluded.hash, written_at = excluded.written_at`,
+         hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at`,
     );
     for (const row of writes.rows) {
       putRow.run(
@@ -130,6 +134,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         row.decidedAt,
         row.version,
         row.hash,
+        row.fingerprint,
         row.writtenAt,
       );
     }

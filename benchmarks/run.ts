@@ -1,0 +1,21 @@
+/**
+ * Measures the design's budgets side by side with something plainer, in one run, and prints a table.
+ *
+ *   node benchmarks/run.ts [NAME …]
+ */
+
+import { type Measurement, printTable } from "./statistics.ts";
+import { measureSync } from "./sync.ts";
+
+const BENCHMARKS: Record<string, () => Promise<Measurement[]>> = {
+  sync: measureSync,
+};
+
+const named = process.argv.slice(2);
+const measurements: Measurement[] = [];
+for (const [name, measure] of Object.entries(BENCHMARKS)) {
+  if (named.length > 0 && !named.includes(name)) continue;
+  console.error(`measuring ${name} …`);
+  measurements.push(...(await measure()));
+}
+printTable(measurements);

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { Agent, type IncomingMessage, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { openCommands } from "../packages/server/src/commands.ts";
+import { readConfig } from "../packages/server/src/config.ts";
+import { openStorage } from "../packages/server/src/storage/open.ts";
+import type { BenchmarkRecord } from "./records.ts";
+
+const PROGRAM = new URL("../packages/server/bin/tidemark.js", import.meta.url).pathname;
+
+/** A real server in a process of its own, on an empty database in a temporary folder. */
+export class ServerProcess {
+  readonly folder = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
+  readonly databaseUrl = `file:${this.folder}/tidemark.db`;
+  url = "";
+  /** Milliseconds from the start of the process until it served. */
+  startMs = 0;
+  #agent = new Agent({ keepAlive: true });
+  #child: ChildProcess | undefined;
+  #tenant = { organizationId: "", storeId: "", key: "" };
+
+  async start(): Promise<void> {
+    const started = performance.now();
+    const child = spawn(process.execPath, [PROGRAM, "serve"], {
+      env: {
+        ...process.env,
+        TIDEMARK_DATABASE_URL: this.databaseUrl,
+        TIDEMARK_PORT: "0",
+        TIDEMARK_RATE_LIMIT_PER_MINUTE: "1000000",
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#child = child;
+    const lines = createInterface({ input: child.stdout });
+    const ready = Promise.withResolvers<string>();
+    lines.on("line", (line) => {
+      const entry = JSON.parse(line) as { msg: string; url: string };
+      if (entry.msg === "ready") ready.resolve(entry.url);
+    });
+    child.on("exit", (code) => ready.reject(new Error(`The server ended with ${code}.`)));
+    this.url = await ready.promise;
+    this.startMs = performance.now() - started;
+  }
+
+  async createTenant(): Promise<void> {
+    const config = readConfig({}, { databaseUrl: this.databaseUrl });
+    const storage = await openStorage(config.databaseUrl);
+    const commands = openCommands(storage, config);
+    const now = Date.now();
+    const organization = await commands.access("createOrganization", { name: "Benchmark" }, now);
+    const store = await commands.access("createVectorStore", organization.id, { name: "Benchmark" }, now);
+    const connector = { name: "Benchmark", storeId: store.id };
+    const { api_key } = await commands.access("createConnector", organization.id, connector, now);
+    this.#tenant = { organizationId: organization.id, storeId: store.id, key: api_key };
+    await storage.close();
+  }
+
+  /** A sync request's body, ready to be sent. */
+  syncBody(
+    namespace: string,
+    records: BenchmarkRecord[],
+    { timestamp = "2025-11-11T10:30:00Z", ...fields }: Record<string, unknown> = {},
+  ): Buffer {
+    return Buffer.from(
+      JSON.stringify({
+        organization_id: this.#tenant.organizationId,
+        vector_store_id: this.#tenant.storeId,
+        sync_mode: "incremental",
+        sync_timestamp: timestamp,
+        operations: records.map(({ id, data }) => ({
+          action: "upsert",
+          id,
+          namespace,
+          data,
+          source_system: "benchmark",
+        })),
+        ...fields,
+      }),
+    );
+  }
+
+  checkBody(namespace: string, ids: string[]): Buffer {
+    return Buffer.from(
+      JSON.stringify({
+        organization_id: this.#tenant.organizationId,
+        vector_store_id: this.#tenant.storeId,
+        namespace,
+        ids,
+      }),
+    );
+  }
+
+  /** Sends a request; milliseconds until its answer was read, and the answer. */
+  async post(
+    path: "sync" | "check-exists",
+    body: Buffer,
+  ): Promise<{ ms: number; answer: Record<string, unknown> }> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const started = performance.now();
+    // The plainest client, so that little of the time is its own.
+    const sent = request(`${this.url}/v1/pipeline/${path}`, {
+      method: "POST",
+      agent: this.#agent,
+      headers: {
+        "content-type": "application/json",
+        "content-length": body.length,
+        "x-api-key": this.#tenant.key,
+      },
+    });
+    sent.on("response", resolve).on("error", reject).end(body);
+    const response = await promise;
+    const answer = JSON.parse(await text(response)) as Record<string, unknown>;
+    const ms = performance.now() - started;
+    if (response.statusCode !== 200)
+      throw new Error(`${path}: ${response.statusCode} ${JSON.stringify(answer)}`);
+    return { ms, answer };
+  }
+
+  /** Resident memory of the server now, in MB (Linux). */
+  residentMb(): number {
+    const status = readFileSync(`/proc/${this.#child!.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024;
+  }
+
+  async stop(): Promise<void> {
+    this.#agent.destroy();
+    const child = this.#child;
+    if (child && child.exitCode === null) {
+      child.removeAllListeners("exit");
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

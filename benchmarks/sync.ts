@@ -1,0 +1,47 @@
+import { HandwrittenSqlite } from "./handwritten-sqlite.ts";
+import { makeRecords } from "./records.ts";
+import { ServerProcess } from "./server-process.ts";
+import { type Measurement, median, ms, ratioTo } from "./statistics.ts";
+
+const BATCH = 5000;
+const ROUNDS = 15;
+
+/** Batches of 5000 records of 1 KB over HTTP, beside the same rows written by hand, in turn. */
+export async function measureSync(): Promise<Measurement[]> {
+  const server = new ServerProcess();
+  await server.start();
+  await server.createTenant();
+  const byHand = new HandwrittenSqlite(`${server.folder}/by-hand.db`);
+  const times = { hand: [], first: [], same: [], newer: [], check: [], bare: [] } as Record<string, number[]>;
+  // The first rounds warm both sides up and are not counted.
+  for (let round = -2; round < ROUNDS; round++) {
+    const records = makeRecords((round + 2) * BATCH, BATCH);
+    const ids = records.map(({ id }) => id);
+    const body = server.syncBody("tasks", records);
+    const newerBody = server.syncBody("tasks", records, { timestamp: "2025-11-11T10:31:00Z" });
+    const note = (name: string, value: number) => round >= 0 && times[name]!.push(value);
+    note("hand", byHand.write("tasks", records));
+    note("first", (await server.post("sync", body)).ms);
+    note("same", (await server.post("sync", body)).ms);
+    note("newer", (await server.post("sync", newerBody)).ms);
+    note("bare", byHand.check("tasks", ids));
+    note("check", (await server.post("check-exists", server.checkBody("tasks", ids))).ms);
+  }
+  byHand.close();
+  await server.stop();
+  const [hand, first, same, newer, check, bare] = [
+    times.hand!,
+    times.first!,
+    times.same!,
+    times.newer!,
+    times.check!,
+    times.bare!,
+  ].map(median) as [number, number, number, number, number, number];
+  const checkRatio = ratioTo("check-exists of 5000 ids", check, "bare query", bare, 2);
+  return [
+    ratioTo("sync of 5000 new records", first, "by hand", hand, 2),
+    ratioTo("again, unchanged, same timestamp", same, "the first time", first, 0.5),
+    ratioTo("again, unchanged, newer timestamp", newer, "the first time", first, 0.5),
+    { ...checkRatio, budget: `≤ 2, or ${ms(30)}`, kept: checkRatio.kept || check < 30 },
+  ];
+}

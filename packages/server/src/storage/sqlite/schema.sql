@@ -1,0 +1,111 @@
+-- The schema that results from the migrations beside it, by `npm run generate`. For reading: nothing runs it.
+
+CREATE TABLE organizations (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL                 -- ms since 1970, as every *_at below that says nothing else
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE vector_stores (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name TEXT NOT NULL,
+  description TEXT,
+  settings TEXT NOT NULL,                     -- JSON
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER                          -- set: gone for every caller, its rows are being swept
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX vector_stores_by_organization ON vector_stores (organization_id, id);
+
+CREATE TABLE connectors (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  vector_store_id TEXT NOT NULL REFERENCES vector_stores (id),
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX connectors_by_organization ON connectors (organization_id, id);
+
+CREATE INDEX connectors_by_store ON connectors (vector_store_id);
+
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY,                        -- key_ and the short id that the key itself contains
+  hash TEXT NOT NULL,                         -- SHA-256 of the whole key, hex
+  role TEXT NOT NULL,
+  name TEXT,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  vector_store_id TEXT REFERENCES vector_stores (id),
+  connector_id TEXT REFERENCES connectors (id),
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX api_keys_by_connector ON api_keys (connector_id) WHERE connector_id IS NOT NULL;
+
+CREATE INDEX api_keys_by_organization ON api_keys (organization_id, id);
+
+CREATE INDEX api_keys_by_store ON api_keys (vector_store_id) WHERE vector_store_id IS NOT NULL;
+
+CREATE TABLE api_key_usage (
+  key_id TEXT PRIMARY KEY,
+  last_used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE store_revisions (
+  store_id TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL                   -- counts the store's syncs, without gaps, in commit order
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE namespaces (
+  store_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  generation INTEGER NOT NULL,                -- the one that readers see
+  next_generation INTEGER NOT NULL,           -- the first that was never used
+  refreshed_at INTEGER NOT NULL,              -- sync_timestamp of the last full refresh, ns since 1970; 0: none yet
+  newest_at INTEGER NOT NULL,                 -- no record was decided by a later sync_timestamp than this, ns
+  purged_at INTEGER NOT NULL,                 -- the newest sync_timestamp among purged tombstones, ns; 0: none
+  records INTEGER NOT NULL,                   -- live ones
+  digest TEXT NOT NULL,                       -- sum of their hashes modulo 2^256, hex
+  last_sync_at INTEGER NOT NULL,
+  swept_generation INTEGER NOT NULL,          -- no row of an older generation is left that is not current
+  sweep_generation INTEGER,                   -- the generation that was current when the running sweep began
+  sweep_after TEXT,                           -- the id that the running sweep has come to
+  PRIMARY KEY (store_id, namespace)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX namespaces_to_sweep ON namespaces (store_id, namespace) WHERE swept_generation < generation;
+
+CREATE TABLE records (
+  store_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its generation's refresh
+  version INTEGER,                            -- of its content; NULL: a tombstone
+  hash TEXT,                                  -- SHA-256 of id and content, hex
+  written_at INTEGER NOT NULL,                -- when this content, or the tombstone, arrived
+  PRIMARY KEY (store_id, namespace, id, generation)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tombstones_by_age ON records (store_id, written_at) WHERE version IS NULL;
+
+CREATE TABLE contents (
+  store_id TEXT NOT NULL,
+  version INTEGER NOT NULL,                   -- revision * 8192 + position in the sync
+  content TEXT NOT NULL,                      -- canonical JSON of data, source_system, file, created_at, updated_at
+  PRIMARY KEY (store_id, version)
+) STRICT;
+
+CREATE TABLE dirty_contents (
+  store_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  namespace TEXT NOT NULL,
+  id TEXT NOT NULL,
+  marked_at INTEGER NOT NULL,
+  PRIMARY KEY (store_id, version)
+) STRICT, WITHOUT ROWID;
