@@ -4,11 +4,17 @@
  *   node benchmarks/run.ts [NAME …]
  */
 
+import { measureLoad } from "./load.ts";
+import { measureMillion } from "./million.ts";
+import { measureStart } from "./start.ts";
 import { type Measurement, printTable } from "./statistics.ts";
 import { measureSync } from "./sync.ts";
 
 const BENCHMARKS: Record<string, () => Promise<Measurement[]>> = {
+  start: measureStart,
   sync: measureSync,
+  load: measureLoad,
+  million: measureMillion,
 };
 
 const named = process.argv.slice(2);

@@ -127,14 +127,21 @@ export class ServerProcess {
     return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024;
   }
 
-  async stop(): Promise<void> {
+  /** Stops the process; the database stays. */
+  async end(): Promise<void> {
+    const child = this.#child!;
+    child.removeAllListeners("exit");
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  }
+
+  remove(): void {
     this.#agent.destroy();
-    const child = this.#child;
-    if (child && child.exitCode === null) {
-      child.removeAllListeners("exit");
-      child.kill("SIGTERM");
-      await once(child, "exit");
-    }
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async stop(): Promise<void> {
+    await this.end();
+    this.remove();
   }
 }
