@@ -13,7 +13,7 @@ import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
 import { readSyncRequest } from "./ledger/read-sync-request.ts";
 import { applySync } from "./ledger/sync.ts";
 import type { RateWindow, Sql, Storage } from "./storage/port.ts";
-import { type RequestBody, readBody } from "./wire/read-body.ts";
+import { type RequestBody, readBody, releaseBody } from "./wire/read-body.ts";
 import { readJson } from "./wire/read-json.ts";
 
 /** The JSON text of an answer, and what the metrics want to know of it. */
@@ -58,6 +58,7 @@ export function openCommands(
     async sync(body, identity, syncId) {
       const started = performance.now();
       const sync = readSyncRequest(parse(body, "operations"));
+      releaseBody(body);
       mustBelong(identity, sync.organizationId, sync.storeId);
       const opened = performance.now();
       const response = await applySync(storage, sync, { syncId, now: now() });

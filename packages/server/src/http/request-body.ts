@@ -54,28 +54,33 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
         request.heldBytes = bytes;
       };
       hold(announced);
-      const chunks: Buffer[] = [];
-      let received = 0;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
-      payload.on("data", (chunk: Buffer) => {
-        received += chunk.length;
-        if (received > limitBytes) return reject(tooLarge(limitBytes));
-        try {
-          if (received > request.heldBytes) hold(received);
-        } catch (error) {
-          reject(error);
-        }
-        chunks.push(chunk);
-      });
-      payload.on("error", reject);
-      payload.on("end", resolve);
-      await promise;
       // Memory of its own, outside Node's shared pool, so that it can be handed to another thread.
-      const bytes = Buffer.allocUnsafeSlow(received);
-      let offset = 0;
-      for (const chunk of chunks) offset += chunk.copy(bytes, offset);
-      return { bytes, gzip } satisfies RequestBody;
+    let bytes = Buffer.allocUnsafeSlow(announced);
+    let received = 0;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
+    payload.on("data", (chunk: Buffer) => {
+      const total = received + chunk.length;
+      if (total > limitBytes) return reject(tooLarge(limitBytes));
+      try {
+        if (total > bytes.length) {
+          // Only a body of unknown length grows: by doubling, within the limit.
+          const larger = Buffer.allocUnsafeSlow(Math.min(limitBytes, Math.max(total, 2 * bytes.length)));
+          hold(larger.length);
+          bytes.copy(larger, 0, 0, received);
+          bytes = larger;
+        }
+        chunk.copy(bytes, received);
+        received = total;
+      } catch (error) {
+        reject(error);
+      }
+    });
+    payload.on("error", reject);
+    payload.on("end", resolve);
+    await promise;
+    bytes = bytes.subarray(0, received);
+    return { bytes, gzip } satisfies RequestBody;
     },
   );
 }

@@ -24,3 +24,11 @@ export function readBody(body: RequestBody, limitBytes: number): Buffer {
     throw new ApiError("INVALID_JSON", { reason: "The body is not valid gzip." });
   }
 }
+
+/**
+ * Gives a body's memory back at once. It would be collected anyway, but later: bodies are large, and the collector
+ * does not see how large.
+ */
+export function releaseBody({ bytes }: RequestBody): void {
+  (bytes.buffer as ArrayBuffer).transfer(0);
+}

@@ -22,7 +22,7 @@ export class Connection {
     this.database.exec(`PRAGMA synchronous = ${options.durable ? "FULL" : "NORMAL"}`);
     this.database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
     this.database.exec("PRAGMA journal_size_limit = 67108864");
-    this.database.exec("PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
+    this.database.exec("PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY");
   }
 
   /** The prepared statement for a text, compiled once. Placeholders are `?1`, `?2`, … */
