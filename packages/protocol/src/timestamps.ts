@@ -1,6 +1,9 @@
 const DATE_TIME =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-](?:\d{2}):?(?:\d{2}))?$/;
 
+/** In nanoseconds. */
+const SECOND = 1_000_000_000n;
+
 /**
  * Reads an ISO 8601 date-time, exactly.
  *
@@ -26,15 +29,16 @@ export function parseDateTime(text: string): { ns: bigint; zoned: boolean } | un
   const seconds =
     date.getTime() / 1000 + Number(hour) * 3600 + (Number(minute) - offsetMinutes) * 60 + Number(second);
   return {
-    ns: BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0")),
+    ns: BigInt(seconds) * SECOND + BigInt(fraction.padEnd(9, "0")),
     zoned: zone !== undefined,
   };
 }
 
 /** Writes nanoseconds since 1970 as an ISO 8601 date-time in UTC with as many fractional digits as it needs. */
 export function formatDateTime(ns: bigint): string {
-  const seconds = ns / 1_000_000_000n;
-  const fraction = (ns % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
+  const nanoseconds = ((ns % SECOND) + SECOND) % SECOND;
+  const seconds = (ns - nanoseconds) / SECOND;
+  const fraction = nanoseconds.toString().padStart(9, "0").replace(/0+$/, "");
   const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
   return fraction ? `${whole}.${fraction}Z` : `${whole}Z`;
 }

@@ -2,9 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import type { Logger } from "pino";
 import { type Commands, openCommands } from "../src/commands.ts";
 import { type Config, readConfig } from "../src/config.ts";
-import { buildApp } from "../src/http/app.ts";
+import { type App, buildApp } from "../src/http/app.ts";
 import { openLog } from "../src/log.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/port.ts";
@@ -20,6 +21,7 @@ export interface Tenant {
 
 export interface TestServer {
   url: string;
+  app: App;
   storage: Storage;
   commands: Commands;
   /** A clock that stands still until a test moves it, ms since 1970. */
@@ -47,8 +49,19 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
+/** Parts that a test puts in the place of the usual ones. */
+export interface TestParts {
+  log?: Logger;
+  /** What the HTTP side is given instead of the commands. */
+  wrap?: (commands: Commands) => Commands;
+}
+
 /** A server in this process, on a free port and an empty database, that ends with the test. */
-export async function startTestServer(t: TestContext, overrides: Partial<Config> = {}): Promise<TestServer> {
+export async function startTestServer(
+  t: TestContext,
+  overrides: Partial<Config> = {},
+  { log, wrap = (commands) => commands }: TestParts = {},
+): Promise<TestServer> {
   const folder = await temporaryFolder(t);
   const config = readConfig(
     {},
@@ -57,7 +70,7 @@ export async function startTestServer(t: TestContext, overrides: Partial<Config>
   const clock = { now: Date.UTC(2025, 10, 11, 12) };
   const storage = await openStorage(config.databaseUrl);
   const commands = openCommands(storage, config, () => clock.now);
-  const app = await buildApp(config, commands, openLog(config), () => clock.now);
+  const app = await buildApp(config, wrap(commands), log ?? openLog(config), () => clock.now);
   const url = await app.server.listen({ host: "127.0.0.1", port: 0 });
   t.after(async () => {
     await app.close();
@@ -75,6 +88,7 @@ export async function startTestServer(t: TestContext, overrides: Partial<Config>
   };
   return {
     url,
+    app,
     storage,
     commands,
     clock,

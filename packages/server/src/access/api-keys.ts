@@ -121,12 +121,13 @@ export async function identify(sql: Sql, key: string, now: number): Promise<Iden
   };
 }
 
-/** Notes when keys were last used. @param used key id to ms since 1970 */
+/** Notes when keys were last used; what another process noted later stays. @param used key id to ms since 1970 */
 export async function noteKeyUse(sql: Sql, used: [keyId: string, at: number][]): Promise<void> {
   for (const [keyId, at] of used) {
     await sql.all(
       `INSERT INTO api_key_usage (key_id, last_used_at) VALUES ($1, $2)
-       ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at`,
+       ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+       WHERE api_key_usage.last_used_at < excluded.last_used_at`,
       [keyId, at],
     );
   }

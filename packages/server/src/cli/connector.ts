@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { wholeList, withDatabase } from "./database.ts";
+import { wholeListOf, withDatabase } from "./database.ts";
 import { idParser, jsonOption, organizationOption, parseName } from "./options.ts";
 import { printList, printObject } from "./output.ts";
 import { revokeSubcommand } from "./revoke.ts";
@@ -25,7 +25,9 @@ export function connectorCommand(): Command {
     .addOption(jsonOption())
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
-        const list = await wholeList((page) => commands.access("listConnectors", organization, page));
+        const list = await wholeListOf(commands, organization, (page) =>
+          commands.access("listConnectors", organization, page),
+        );
         printList(list, ["id", "name", "vector_store_id", "created_at"], json);
       }),
     );

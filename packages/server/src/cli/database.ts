@@ -1,3 +1,4 @@
+import { ApiError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import type { PageRequest } from "../access/pages.ts";
 import type { Commands } from "../commands.ts";
@@ -37,4 +38,16 @@ export async function wholeList<T>(readPage: (request: PageRequest) => Promise<L
     cursor = page.next_cursor;
   } while (cursor);
   return { object: "list", data, has_more: false, next_cursor: null };
+}
+
+/** Reads a whole list of an organization. @throws ApiError RESOURCE_NOT_FOUND: a mistyped id must not look empty */
+export async function wholeListOf<T>(
+  commands: Commands,
+  organization: string,
+  readPage: (request: PageRequest) => Promise<List<T>>,
+): Promise<List<T>> {
+  if (!(await commands.access("findOrganization", organization))) {
+    throw new ApiError("RESOURCE_NOT_FOUND", { id: organization });
+  }
+  return wholeList(readPage);
 }

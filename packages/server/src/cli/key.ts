@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { wholeList, withDatabase } from "./database.ts";
+import { wholeListOf, withDatabase } from "./database.ts";
 import { jsonOption, organizationOption, parseName } from "./options.ts";
 import { printList, printObject } from "./output.ts";
 import { revokeSubcommand } from "./revoke.ts";
@@ -42,7 +42,9 @@ export function keyCommand(): Command {
     .addOption(jsonOption())
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
-        const list = await wholeList((page) => commands.access("listKeys", organization, page));
+        const list = await wholeListOf(commands, organization, (page) =>
+          commands.access("listKeys", organization, page),
+        );
         const columns = ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"] as const;
         printList(list, [...columns], json);
       }),

@@ -57,7 +57,6 @@ export async function buildApp(
   metrics.observe(server);
 
   server.addHook("onRequest", async (request, reply) => {
-    reply.header("x-request-id", request.id);
     if (draining && !isProbe(request.url)) {
       reply.header("connection", "close");
       throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "the server is stopping" });
@@ -72,10 +71,9 @@ export async function buildApp(
   await server.register(swaggerUi, { routePrefix: "/docs" });
   const finishMethods = refuseOtherMethods(server);
   await server.register(async (api) => {
-    api.addHook("onRequest", async (request) => {
-      if (!acceptsJson(request.headers.accept)) {
-        throw new ApiError("NOT_ACCEPTABLE");
-      }
+    // After the key and the rate limit, so that this answer has the limit's headers too.
+    api.addHook("preParsing", async (request) => {
+      if (!acceptsJson(request.headers.accept)) throw new ApiError("NOT_ACCEPTABLE");
     });
     for (const prefix of PIPELINE_PREFIXES) {
       await api.register(healthRoutes(context), { prefix });
@@ -129,14 +127,32 @@ function createServer(config: Config, log: Logger): FastifyInstance {
     keepAliveTimeout: IDLE_CONNECTION_MS,
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    http: { maxHeaderSize: HEADER_BYTES, headersTimeout: Math.min(config.requestTimeoutMs, 60_000) },
+    http: {
+      maxHeaderSize: HEADER_BYTES,
+      headersTimeout: Math.min(config.requestTimeoutMs, 60_000),
+      // Refused below: Node's own answer has no body.
+      requireHostHeader: false,
+    },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       reply.header("x-request-id", request.id);
       sendError(error, request, reply as never);
     },
-    routerOptions: { maxParamLength: 1024 },
+    // Parameters that are too long are the schemas' to refuse.
+    routerOptions: { maxParamLength: HEADER_BYTES },
   });
+  // An expectation that is not known may be ignored (RFC 9110); Node's own answer has no body.
+  server.server.on("checkExpectation", (request, response) =>
+    server.server.emit("request", request, response),
+  );
+  server.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
+      throw new ApiError("BAD_REQUEST", { reason: "The Host header is missing." });
+    }
+  });
+  // No body is read before a route asked for it: a path that does not exist is 404 whatever comes with it.
+  server.removeAllContentTypeParsers();
   // Answers are made by us, to the letter: schemas document them and do not filter them.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.setErrorHandler((error, request, reply) => sendError(error, request, reply));

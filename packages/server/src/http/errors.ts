@@ -7,21 +7,20 @@ import { newRequestId } from "./request-id.ts";
 /** Seconds after which a caller should try again when the server cannot serve it now. */
 const RETRY_AFTER_S = 1;
 
-/** What the framework's own errors are in the contract's list. */
-const FRAMEWORK_ERRORS: Record<string, ErrorCode> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
-  FST_ERR_CTP_EMPTY_JSON_BODY: "INVALID_JSON",
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: "INVALID_JSON",
-  FST_ERR_BAD_URL: "BAD_REQUEST",
-  FST_ERR_NOT_FOUND: "RESOURCE_NOT_FOUND",
-  FST_ERR_ASYNC_CONSTRAINT: "BAD_REQUEST",
+/** What the framework's and its plugins' own errors are in the contract's list, by the 4xx that they ask for. */
+const FRAMEWORK_ERRORS: Record<number, ErrorCode> = {
+  400: "BAD_REQUEST",
+  // Only the files of the docs page answer it, to paths outside their folder.
+  403: "RESOURCE_NOT_FOUND",
+  404: "RESOURCE_NOT_FOUND",
+  413: "PAYLOAD_TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE",
 };
 
 /** The answer that an error stands for; whatever is not an answer is a fault of ours. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
-  const code = FRAMEWORK_ERRORS[(error as { code?: string }).code ?? ""];
+  const code = FRAMEWORK_ERRORS[(error as { statusCode?: number }).statusCode ?? 0];
   if (code) return new ApiError(code);
   const fault = new ApiError("INTERNAL_ERROR");
   fault.cause = error;

@@ -36,7 +36,8 @@ export class Metrics {
       help: "Live records of all stores.",
       registers: [this.registry],
       async collect() {
-        this.set(await commands.countRecords());
+        // Unknown while the database is away: the other metrics are needed then.
+        this.set(await commands.countRecords().catch(() => Number.NaN));
       },
     });
     new Gauge({

@@ -1,4 +1,5 @@
 import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
+import { ApiError } from "@tidemark/protocol/errors";
 import { SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import type { FastifyInstance } from "fastify";
 import { newId } from "../access/ids.ts";
@@ -17,6 +18,10 @@ export function pipelineRoutes(context: HttpContext) {
     // Bodies are judged by the commands, in their thread; here their schema only documents them.
     app.setValidatorCompiler(() => () => true);
     receiveRawBodies(app, config.bodyLimitBytes, inFlight);
+    app.addHook("preValidation", async (request) => {
+      // A request with neither a body nor a content type comes past the parser.
+      if (request.body === undefined) throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
+    });
     app.route<{ Body: RequestBody }>({
       method: "POST",
       url: "/check-exists",

@@ -46,6 +46,8 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
   app.addContentTypeParser(
     "application/json",
     async (request: FastifyRequest, payload: NodeJS.ReadableStream) => {
+      // The caller may have left while the key was looked up: nothing would tell so any more.
+      if (request.raw.destroyed) throw endedEarly();
       const gzip = isGzip(request);
       const announced = Number(request.headers["content-length"] ?? 0);
       if (announced > limitBytes) throw tooLarge(limitBytes);
@@ -55,32 +57,32 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
       };
       hold(announced);
       // Memory of its own, outside Node's shared pool, so that it can be handed to another thread.
-    let bytes = Buffer.allocUnsafeSlow(announced);
-    let received = 0;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
-    payload.on("data", (chunk: Buffer) => {
-      const total = received + chunk.length;
-      if (total > limitBytes) return reject(tooLarge(limitBytes));
-      try {
-        if (total > bytes.length) {
-          // Only a body of unknown length grows: by doubling, within the limit.
-          const larger = Buffer.allocUnsafeSlow(Math.min(limitBytes, Math.max(total, 2 * bytes.length)));
-          hold(larger.length);
-          bytes.copy(larger, 0, 0, received);
-          bytes = larger;
+      let bytes = Buffer.allocUnsafeSlow(announced);
+      let received = 0;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
+      payload.on("data", (chunk: Buffer) => {
+        const total = received + chunk.length;
+        if (total > limitBytes) return reject(tooLarge(limitBytes));
+        try {
+          if (total > bytes.length) {
+            // Only a body of unknown length grows: by doubling, within the limit.
+            const larger = Buffer.allocUnsafeSlow(Math.min(limitBytes, Math.max(total, 2 * bytes.length)));
+            hold(larger.length);
+            bytes.copy(larger, 0, 0, received);
+            bytes = larger;
+          }
+          chunk.copy(bytes, received);
+          received = total;
+        } catch (error) {
+          reject(error);
         }
-        chunk.copy(bytes, received);
-        received = total;
-      } catch (error) {
-        reject(error);
-      }
-    });
-    payload.on("error", reject);
-    payload.on("end", resolve);
-    await promise;
-    bytes = bytes.subarray(0, received);
-    return { bytes, gzip } satisfies RequestBody;
+      });
+      payload.on("error", () => reject(endedEarly()));
+      payload.on("end", resolve);
+      await promise;
+      bytes = bytes.subarray(0, received);
+      return { bytes, gzip } satisfies RequestBody;
     },
   );
 }
@@ -89,10 +91,27 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
 export function receiveJsonBodies(app: FastifyInstance, limitBytes: number, inFlight: BytesInFlight): void {
   receiveRawBodies(app, limitBytes, inFlight);
   app.addHook("preValidation", async (request) => {
-    if (request.body === undefined) return;
-    const { value, inexact } = readJson(readBody(request.body as RequestBody, limitBytes));
+    const body = request.body as RequestBody | undefined;
+    if (body === undefined) return;
+    // Many clients send a content type with every request, with a DELETE too.
+    if (body.bytes.length === 0 && request.method === "DELETE") {
+      request.body = undefined;
+      return;
+    }
+    const { value, inexact } = readJson(readBody(body, limitBytes));
     if (inexact.length > 0) throw validationError(inexact);
+    // The validator could not tell it from a body that is missing.
+    if (value === null) {
+      throw validationError([{ field: "body", code: "INVALID_TYPE", message: "Must be an object." }]);
+    }
     request.body = value;
+  });
+}
+
+/** Hardly anybody reads this answer; it keeps out of the log of faults what was no fault of the server's. */
+function endedEarly(): ApiError {
+  return new ApiError("BAD_REQUEST", {
+    reason: "The connection was closed before the whole body was there.",
   });
 }
 

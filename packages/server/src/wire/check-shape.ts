@@ -2,7 +2,11 @@ import type { FieldError } from "@tidemark/protocol/errors";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
+import { Settings } from "typebox/system";
 import { fieldPath } from "./field-path.ts";
+
+/** Errors that are collected of one value: all of a full batch's ids, and a bound for what a hostile body costs. */
+export const ERRORS_PER_VALUE = 10_000;
 
 /** Judges values against one schema. */
 export interface ShapeCheck<T> {
@@ -14,12 +18,19 @@ export interface ShapeCheck<T> {
 
 /** Compiles a schema into a check. */
 export function shapeCheck<S extends TSchema>(schema: S): ShapeCheck<Static<S>> {
-  const compiled = Compile(schema);
+  const compiled = Compile(withoutFormats(schema));
   return {
     matches: (value): value is Static<S> => compiled.Check(value),
-    errors: (value, at = []) =>
-      compiled.Errors(value).flatMap((error) => describe(error as SchemaError, value, at)),
+    errors: (value, at = []) => {
+      Settings.Set({ maxErrors: ERRORS_PER_VALUE });
+      return compiled.Errors(value).flatMap((error) => describe(error as SchemaError, value, at));
+    },
   };
+}
+
+function withoutFormats<S extends TSchema>(schema: S): S {
+  const isFormat = (key: string, value: unknown) => key === "format" && typeof value === "string";
+  return JSON.parse(JSON.stringify(schema, (key, value) => (isFormat(key, value) ? undefined : value)));
 }
 
 interface SchemaError {
@@ -48,8 +59,9 @@ const fieldErrorsByKeyword: Record<
   minimum: ({ params }) => ({ code: "TOO_SMALL", message: `Must be at least ${params.limit}.` }),
   maximum: ({ params }) => ({ code: "TOO_LARGE", message: `Must be at most ${params.limit}.` }),
   anyOf: () => ({ code: "INVALID_TYPE", message: "Has none of the types that are allowed here." }),
-  // Reported once more, with the names, as `additionalProperties` or as the alternatives of `anyOf`.
-  boolean: () => undefined,
+  // Each unknown field has an error of its own, and then they are reported once more together.
+  boolean: () => ({ code: "UNKNOWN_FIELD", message: "Is not a field of this request." }),
+  additionalProperties: () => undefined,
 };
 
 function describe(error: SchemaError, value: unknown, at: (string | number)[]): FieldError[] {
@@ -59,13 +71,6 @@ function describe(error: SchemaError, value: unknown, at: (string | number)[]): 
       field: fieldPath([...path, name]),
       code: "REQUIRED",
       message: "Is required.",
-    }));
-  }
-  if (error.keyword === "additionalProperties") {
-    return (error.params.additionalProperties as string[]).map((name) => ({
-      field: fieldPath([...path, name]),
-      code: "UNKNOWN_FIELD",
-      message: "Is not a field of this request.",
     }));
   }
   const describeKeyword = fieldErrorsByKeyword[error.keyword];

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
+import { ERRORS_PER_VALUE } from "./check-shape.ts";
 import { fieldPath } from "./field-path.ts";
 import { scanJson } from "./scan-json.ts";
 
@@ -54,14 +55,17 @@ class InexactNumber {
 }
 
 function parseClosely(text: string): Omit<ParsedJson, "elements"> {
+  let numbers = 0;
   const value: unknown = JSON.parse(text, (_key, value, context?: { source?: string }) => {
     const source = context?.source;
-    return typeof value === "number" && source !== undefined && !isExact(source)
-      ? new InexactNumber(source)
-      : value;
+    if (typeof value !== "number" || source === undefined || numbers === ERRORS_PER_VALUE) return value;
+    if (isExact(source)) return value;
+    numbers++;
+    return new InexactNumber(source);
   });
   const inexact: FieldError[] = [];
   const visit = (value: unknown, path: (string | number)[]) => {
+    if (inexact.length >= ERRORS_PER_VALUE) return;
     if (typeof value === "string") checkText(value, path, "The text");
     else if (value instanceof InexactNumber) {
       const shown = value.source.length > 40 ? `${value.source.slice(0, 40)}…` : value.source;
@@ -104,14 +108,17 @@ export function isExact(source: string): boolean {
   return Number.isFinite(number) && decimal(source) === decimal(String(number));
 }
 
-/** A decimal literal as digits and exponent, without redundant zeros. */
+/** A decimal literal as digits and exponent, without redundant zeros. It may be as long as a body: one pass only. */
 function decimal(literal: string): string {
   const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
     literal,
   )!;
-  const digits = (whole + fraction).replace(/^0+/, "");
-  if (digits === "") return "0";
-  const significant = digits.replace(/0+$/, "");
-  const shift = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
-  return `${sign}${significant}e${shift}`;
+  const digits = whole + fraction;
+  let start = 0;
+  let end = digits.length;
+  while (start < end && digits[start] === "0") start++;
+  if (start === end) return "0";
+  while (digits[end - 1] === "0") end--;
+  const shift = Number(exponent) - fraction.length + (digits.length - end);
+  return `${sign}${digits.slice(start, end)}e${shift}`;
 }

@@ -88,6 +88,7 @@ CREATE TABLE records (
   decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its generation's refresh
   version INTEGER,                            -- of its content; NULL: a tombstone
   hash TEXT,                                  -- SHA-256 of id and content, hex
+  fingerprint TEXT,                           -- of the operation's text as it was sent: equal means same content
   written_at INTEGER NOT NULL,                -- when this content, or the tombstone, arrived
   PRIMARY KEY (store_id, namespace, id, generation)
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,199 @@
+/**
+ * The main job on real input, in seconds: the README files below node_modules become records of a vector store on a
+ * server of its own, in a temporary folder. Prints what happened; ends with 1 if anything is not as it should be.
+ *
+ *   npm run demo
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SyncChanges } from "@tidemark/protocol/sync";
+import { type Package, readPackages } from "./packages.ts";
+import { type DemoServer, startServer } from "./server.ts";
+
+const NAMESPACE = "packages";
+/** A batch ends at whichever it meets first. */
+const BATCH_OPERATIONS = 5000;
+const BATCH_BYTES = 8 * 1024 * 1024;
+
+type Operation = { action: "upsert" | "delete"; id: string; namespace: string; data?: Package["data"] };
+
+const folder = mkdtempSync(join(tmpdir(), "tidemark-demo-"));
+let server: DemoServer | undefined;
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => void cleanUp().then(() => process.exit(130)));
+}
+try {
+  console.log("Tidemark demo: the READMEs of this checkout's packages, kept level with a vector store.\n");
+  await main();
+  console.log("\nAll as expected. `npm start` gives you a server for records of your own.");
+} catch (error) {
+  console.error(`\n✖ ${(error as Error).message}`);
+  process.exitCode = 1;
+} finally {
+  await cleanUp();
+}
+
+async function main(): Promise<void> {
+  let started = performance.now();
+  server = await startServer(folder);
+  report("server", `ready on ${server.url}, database in a temporary folder`, started);
+
+  started = performance.now();
+  const tenant = await server.setUp();
+  report(
+    "set-up",
+    `${tenant.organization_id}, ${tenant.vector_store_id} and a connector, by command line`,
+    started,
+  );
+
+  started = performance.now();
+  const packages = readPackages(new URL("../node_modules/", import.meta.url));
+  const kilobytes = packages.reduce((sum, { data }) => sum + data.text.length, 0) / 1024;
+  report("source", `${packages.length} README.md files, ${Math.round(kilobytes)} KB of text`, started);
+  expect(packages.length >= 10, "There must be READMEs to work with: run npm ci first.");
+  console.log();
+
+  const ids = packages.map(({ id }) => id);
+  const checkExists = async () => {
+    const { body } = await post("check-exists", { ...tenant, namespace: NAMESPACE, ids });
+    expect(body.total_checked === ids.length, "check-exists answers for every id.");
+    return { existing: new Set<string>(body.existing_ids), text: describeSplit(body) };
+  };
+
+  started = performance.now();
+  const before = await checkExists();
+  report("check-exists", before.text, started);
+  expect(before.existing.size === 0, "A new store has no records.");
+
+  started = performance.now();
+  const firstRun = new Date().toISOString();
+  const first = await sync("incremental", firstRun, packages.map(upsert));
+  report("first sync", describe(first), started);
+  expectChanges(first, { created: packages.length });
+
+  started = performance.now();
+  const again = await sync("incremental", firstRun, packages.map(upsert));
+  report("the same again", `${describe(again)}: nothing was rewritten`, started);
+  expectChanges(again, { unchanged: packages.length });
+
+  // Some READMEs were edited, some packages are gone, and one was never there.
+  started = performance.now();
+  const edited = packages.slice(0, 5).map((item) => ({
+    ...item,
+    data: { ...item.data, text: `${item.data.text}\n\nEdited by the demo.` },
+  }));
+  const gone = ids.slice(-3);
+  const deletes = [...gone, "no-such-package"].map(remove);
+  const changed = await sync("incremental", new Date().toISOString(), [...edited.map(upsert), ...deletes]);
+  report("changes, deletes", describe(changed), started);
+  expectChanges(changed, { updated: edited.length, removed: gone.length, absent: 1 });
+
+  // The source as it is now, whole: what it does not name is cleared, what came back is made anew.
+  started = performance.now();
+  const rest = packages.slice(5);
+  const refresh = await sync("full_refresh", new Date().toISOString(), rest.map(upsert));
+  report("full refresh", describe(refresh), started);
+  expectChanges(refresh, {
+    unchanged: rest.length - gone.length,
+    created: gone.length,
+    cleared: edited.length,
+  });
+
+  started = performance.now();
+  const after = await checkExists();
+  report("check-exists", after.text, started);
+  expect(
+    rest.every(({ id }) => after.existing.has(id)) && after.existing.size === rest.length,
+    "The store has exactly what the last refresh named.",
+  );
+
+  /** Sends operations in batches; a refresh must fit into one. Adds up what became of the records. */
+  async function sync(mode: string, timestamp: string, operations: Operation[]): Promise<SyncChanges> {
+    const batches = inBatches(operations);
+    expect(mode === "incremental" || batches.length === 1, "A refresh is one request.");
+    const total: Partial<SyncChanges> = {};
+    for (const batch of batches) {
+      const { body } = await post("sync", {
+        ...tenant,
+        sync_mode: mode,
+        sync_timestamp: timestamp,
+        operations: batch,
+      });
+      expect(body.processed === batch.length, "Every operation is processed.");
+      for (const [name, count] of Object.entries(body.changes as SyncChanges)) {
+        total[name as keyof SyncChanges] = (total[name as keyof SyncChanges] ?? 0) + count;
+      }
+    }
+    return total as SyncChanges;
+  }
+}
+
+function upsert({ id, data }: Package): Operation {
+  return { action: "upsert", id, namespace: NAMESPACE, data };
+}
+
+function remove(id: string): Operation {
+  return { action: "delete", id, namespace: NAMESPACE };
+}
+
+function inBatches(operations: Operation[]): Operation[][] {
+  const batches: Operation[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const operation of operations) {
+    const size = Buffer.byteLength(JSON.stringify(operation));
+    if (bytes + size > BATCH_BYTES || batches.at(-1)!.length === BATCH_OPERATIONS) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)!.push(operation);
+    bytes += size;
+  }
+  return batches;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are checked where they are used
+async function post(endpoint: string, body: object): Promise<{ body: any }> {
+  const { url, apiKey } = server!;
+  const response = await fetch(`${url}/v1/pipeline/${endpoint}`, {
+    method: "POST",
+    headers: { "X-API-Key": apiKey, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  expect(response.status === 200, `${endpoint} answered ${response.status}: ${JSON.stringify(answer)}`);
+  return { body: answer };
+}
+
+function report(step: string, what: string, started: number): void {
+  const ms = Math.round(performance.now() - started);
+  console.log(`  ${step.padEnd(17)} ${what.padEnd(64)} ${String(ms).padStart(5)} ms`);
+}
+
+function describe(changes: SyncChanges): string {
+  const parts = Object.entries(changes).filter(([, count]) => count > 0);
+  return parts.map(([name, count]) => `${count} ${name}`).join(", ");
+}
+
+function describeSplit(body: { existing_ids: string[]; new_ids: string[]; total_checked: number }): string {
+  return `of ${body.total_checked} ids, ${body.existing_ids.length} exist and ${body.new_ids.length} do not`;
+}
+
+function expectChanges(changes: SyncChanges, wanted: Partial<SyncChanges>): void {
+  const expected = Object.fromEntries(Object.keys(changes).map((name) => [name, 0]));
+  const text = JSON.stringify({ ...expected, ...wanted });
+  expect(JSON.stringify(changes) === text, `Expected ${text}, got ${JSON.stringify(changes)}.`);
+}
+
+function expect(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
+async function cleanUp(): Promise<void> {
+  try {
+    await server?.stop();
+  } finally {
+    server = undefined;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

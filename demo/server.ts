@@ -1,0 +1,71 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const TIDEMARK = fileURLToPath(new URL("../packages/server/bin/tidemark.js", import.meta.url));
+
+export interface DemoServer {
+  url: string;
+  apiKey: string;
+  /** Makes an organization, a store and a connector with the command line, while the server runs. */
+  setUp(): Promise<{ organization_id: string; vector_store_id: string }>;
+  /** SIGTERM, and waits for the end. @throws if it does not end well */
+  stop(): Promise<void>;
+}
+
+/** Starts the real server as a process of its own, on a free port and an empty database in a folder. */
+export async function startServer(folder: string): Promise<DemoServer> {
+  // The demo's server is as it comes, whatever is set for another one.
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("TIDEMARK_"));
+  const env = {
+    ...Object.fromEntries(inherited),
+    TIDEMARK_PORT: "0",
+    TIDEMARK_DATABASE_URL: `file:${join(folder, "tidemark.db")}`,
+  };
+  const child = spawn(process.execPath, [TIDEMARK, "serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  const server: DemoServer = {
+    url: await readUrl(child).catch((error) => {
+      child.kill();
+      throw error;
+    }),
+    apiKey: "",
+    async setUp() {
+      const tidemark = async (...args: string[]) => {
+        const { stdout } = await promisify(execFile)(process.execPath, [TIDEMARK, ...args, "--json"], {
+          env,
+        });
+        return JSON.parse(stdout);
+      };
+      await tidemark("org", "create", "Demo", "--id", "org_demo");
+      const owner = ["--organization", "org_demo"];
+      await tidemark("store", "create", "READMEs", "--id", "vs_readmes", ...owner);
+      const connector = await tidemark("connector", "create", "Demo", "--store", "vs_readmes", ...owner);
+      server.apiKey = connector.api_key;
+      return { organization_id: "org_demo", vector_store_id: "vs_readmes" };
+    },
+    async stop() {
+      child.kill("SIGTERM");
+      const [code] = await ended;
+      if (code !== 0) throw new Error(`The server ended with ${code}.`);
+    },
+  };
+  return server;
+}
+
+/** Waits for the log line that says where it listens. */
+async function readUrl(child: ChildProcess): Promise<string> {
+  const lines = createInterface({ input: child.stdout! });
+  try {
+    for await (const line of lines) {
+      const { msg, url } = JSON.parse(line);
+      if (msg === "ready") return url;
+    }
+  } finally {
+    child.stdout!.resume();
+  }
+  throw new Error("The server did not start.");
+}

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { describe, test } from "node:test";
+import { promisify } from "node:util";
+import { readConfig, SETTINGS } from "../../src/config.ts";
+import { engines } from "../engines.ts";
+import { runForObject, runTidemark, startServerProcess, TIDEMARK } from "../server-process.ts";
+import { temporaryFolder } from "../test-server.ts";
+
+const ONE_LINE = /^tidemark: [^\n]+\n$/;
+
+/** Values that a setting must not have, by its kind. */
+function wrongValues(setting: (typeof SETTINGS)[keyof typeof SETTINGS]): string[] {
+  if (setting.expects.startsWith("a whole number"))
+    return ["abc", "-1", "1.5", "1e3", " 1", "99999999999999"];
+  if (setting.expects.startsWith("one of")) return ["loud", "INFO"];
+  return [];
+}
+
+describe("tidemark serve", () => {
+  test("refuses a setting that is wrong in one line that names it", async (t) => {
+    for (const setting of Object.values(SETTINGS)) {
+      for (const value of wrongValues(setting)) {
+        assert.throws(
+          () => readConfig({ [setting.variable]: value }),
+          ({ message }: Error) => message.includes(setting.variable) && !message.includes("\n"),
+          `${setting.variable}=${value}`,
+        );
+      }
+    }
+    const folder = await temporaryFolder(t);
+    const attempts: [args: string[], variable: string, value: string][] = [
+      [["serve"], "TIDEMARK_PORT", "http"],
+      [["serve"], "TIDEMARK_DATABASE_URL", "mysql://localhost/tidemark"],
+      [["serve", "--port", "65536"], "TIDEMARK_PORT", "0"],
+      [["org", "list"], "TIDEMARK_TOMBSTONE_DAYS", "0"],
+    ];
+    for (const [args, variable, value] of attempts) {
+      const settings = { TIDEMARK_DATABASE_URL: `file:${folder}/tidemark.db`, [variable]: value };
+      const { code, stdout, stderr } = await runTidemark(args, settings);
+      assert.equal(code, 1, variable);
+      assert.match(stderr, ONE_LINE);
+      assert.ok(stderr.includes(variable), stderr);
+      assert.equal(stdout.includes('"msg":"ready"'), false);
+    }
+  });
+
+  test("says in one line what keeps it from starting", async (t) => {
+    const folder = await temporaryFolder(t);
+    await writeFile(`${folder}/file`, "not a folder");
+    await writeFile(`${folder}/garbage.db`, "this is not a database ".repeat(100));
+    const newer = `file:${folder}/newer.db`;
+    await runForObject(["org", "list"], { TIDEMARK_DATABASE_URL: newer });
+    await engines.find(({ name }) => name === "SQLite")!.pretendNewerSchema(newer);
+    const busy = createServer().listen(0, "127.0.0.1");
+    t.after(() => busy.close());
+    await once(busy, "listening");
+    const { port } = busy.address() as { port: number };
+    const attempts: [settings: Record<string, string>, message: RegExp][] = [
+      [{ TIDEMARK_DATABASE_URL: `file:${folder}/file/tidemark.db` }, /\/file/],
+      [{ TIDEMARK_DATABASE_URL: `file:${folder}/garbage.db` }, /not a database/],
+      [{ TIDEMARK_DATABASE_URL: newer }, /schema 999999/],
+      [{ TIDEMARK_DATABASE_URL: `file:${folder}/a.db`, TIDEMARK_PORT: String(port) }, /EADDRINUSE|in use/],
+    ];
+    for (const [settings, message] of attempts) {
+      const { code, stderr } = await runTidemark(["serve"], settings);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, ONE_LINE);
+      assert.match(stderr, message);
+    }
+  });
+
+  test("--bootstrap prints a curl that works when it is pasted, and only on an empty database", async (t) => {
+    const settings = {
+      TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db`,
+      TIDEMARK_LOG_LEVEL: "info",
+    };
+    const bootstrap: [string, ...string[]] = [process.execPath, TIDEMARK, "serve", "--bootstrap"];
+    const first = await startServerProcess(t, settings, bootstrap);
+    while (!first.log.some((line) => line.startsWith("  -d "))) await once(first.process.stdout, "data");
+    const start = first.log.findIndex((line) => line.startsWith("curl "));
+    const curl = first.log
+      .slice(start, first.log.findIndex((line) => line.startsWith("  -d ")) + 1)
+      .join("\n");
+    const { stdout } = await promisify(execFile)("bash", ["-c", curl]);
+    const answer = JSON.parse(stdout);
+    assert.equal(answer.status, "success");
+    assert.equal(answer.changes.created, 1);
+
+    const { data } = await runForObject(["org", "list"], settings);
+    assert.equal(data.length, 1);
+    assert.ok(first.log.some((line) => line.includes(data[0].id)));
+    await first.end("SIGTERM");
+
+    const again = await startServerProcess(t, settings, bootstrap);
+    while (!again.log.some((line) => line.includes("already has an organization"))) {
+      await once(again.process.stdout, "data");
+    }
+    assert.equal(
+      again.log.some((line) => line.includes("tdm_")),
+      false,
+    );
+    assert.deepEqual((await runForObject(["org", "list"], settings)).data, data);
+  });
+
+  test("without --bootstrap it makes nothing", async (t) => {
+    const settings = { TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db` };
+    const server = await startServerProcess(t, settings);
+    assert.deepEqual((await runForObject(["org", "list"], settings)).data, []);
+    for (const line of server.log) assert.ok(JSON.parse(line).level, "a log of JSON lines");
+  });
+});

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { pino } from "pino";
+import { readConfig } from "../../src/config.ts";
+import { startService } from "../../src/service.ts";
+import { temporaryFolder } from "../test-server.ts";
+import { codeBlocks, ROOT } from "./markdown.ts";
+
+/** Documents whose examples talk to a server, and the two things in them that a reader replaces. */
+const DOCUMENTS = ["README.md", "docs/guides/connect-a-pipeline.md"];
+const HOST = "http://127.0.0.1:8787";
+const KEY = "YOUR_API_KEY";
+
+const run = promisify(execFile);
+// The examples talk to this machine only, whatever proxy it is set up with.
+const env = { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" };
+
+/** The real server, on the database in a folder, with what it logs. */
+async function startServer(t: TestContext, folder: string) {
+  const answers: { method: string; route: string; status: number }[] = [];
+  const write = (line: string) => {
+    const { msg, method, route, status } = JSON.parse(line);
+    if (msg === "request") answers.push({ method, route, status });
+  };
+  const log = pino({}, { write });
+  const databaseUrl = `file:${folder}/tidemark.db`;
+  const service = await startService(readConfig({}, { port: 0, databaseUrl }), log);
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= service.stop();
+    return stopped;
+  };
+  t.after(stop);
+  return { ...service, answers, stop };
+}
+
+/** Runs every example of a language, in order and as written but for host and key. */
+async function runExamples(t: TestContext, language: string, [command, ...args]: string[], file: string) {
+  const folder = await temporaryFolder(t);
+  const { url, commands, answers, stop } = await startServer(t, folder);
+  const organizationId = "org_acme";
+  const storeId = "vs_support";
+  await commands.access("createOrganization", { name: "Acme", id: organizationId }, Date.now());
+  await commands.access("createVectorStore", organizationId, { name: "Support", id: storeId }, Date.now());
+  const connector = { name: "ClickUp", storeId };
+  const { api_key } = await commands.access("createConnector", organizationId, connector, Date.now());
+
+  for (const path of DOCUMENTS) {
+    const blocks = codeBlocks(path, language).filter((code) => code.includes(KEY));
+    assert.ok(blocks.length > 0, `${path} has examples in ${language}`);
+    for (const code of blocks) {
+      assert.ok(code.includes(HOST), `${path} names the host that is replaced`);
+      await writeFile(join(folder, file), code.replaceAll(HOST, url).replaceAll(KEY, api_key));
+      await run(command!, [...args, file], { cwd: folder, env, timeout: 60_000 });
+    }
+  }
+
+  // Each language leaves one task of the README and two tickets of the guide.
+  assert.equal(await commands.countRecords(), 3);
+  await stop();
+  assert.deepEqual(
+    answers.filter(({ status }) => status !== 200),
+    [],
+  );
+  const called = new Set(answers.map(({ method, route }) => `${method} ${route}`));
+  assert.deepEqual([...called].sort(), [
+    "GET /v1/pipeline/health/validate",
+    "POST /v1/pipeline/check-exists",
+    "POST /v1/pipeline/sync",
+  ]);
+}
+
+/** Why a test cannot run here, or false. */
+function missing(command: string, ...args: string[]): string | false {
+  return spawnSync(command, args, { env }).status === 0
+    ? false
+    : `${command} ${args.join(" ")} does not run here`;
+}
+
+test("the curl examples run as written", { skip: missing("curl", "--version") }, (t) =>
+  runExamples(t, "bash", ["bash", "-euo", "pipefail"], "example.sh"),
+);
+
+test("the Python examples run as written", { skip: missing("python3", "-c", "import requests") }, (t) =>
+  runExamples(t, "python", ["python3"], "example.py"),
+);
+
+test("the JavaScript examples run as written", (t) =>
+  runExamples(t, "javascript", [process.execPath], "example.mjs"));
+
+test("the README's set-up commands make a connector whose connection is valid", async (t) => {
+  const folder = await temporaryFolder(t);
+  const commands = codeBlocks("README.md", "bash").find((code) => code.includes("tidemark org create"));
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", commands!], {
+    cwd: fileURLToPath(ROOT),
+    env: {
+      ...env,
+      TIDEMARK_DATABASE_URL: `file:${folder}/tidemark.db`,
+      PATH: fileURLToPath(new URL("node_modules/.bin", ROOT)) + delimiter + process.env.PATH,
+      npm_config_cache: join(folder, "npm"),
+      npm_config_update_notifier: "false",
+      npm_config_offline: "true",
+    },
+  });
+  const key = /tdm_c_\w+/.exec(stdout)?.[0];
+  assert.ok(key, stdout);
+  const { url, stop } = await startServer(t, folder);
+  const query = "organization_id=org_acme&vector_store_id=vs_support";
+  const response = await fetch(`${url}/v1/pipeline/health/validate?${query}`, {
+    headers: { "x-api-key": key },
+  });
+  const { checks } = (await response.json()) as { checks: { vector_store_record: object } };
+  await stop();
+  assert.equal(response.status, 200);
+  assert.deepEqual(checks.vector_store_record, {
+    valid: true,
+    message: "The vector store exists.",
+    vector_store_name: "Support",
+  });
+});

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { formatDateTime } from "@tidemark/protocol/timestamps";
+import { openStorage } from "../../src/storage/open.ts";
+import { readRecords } from "../model/ledger-rows.ts";
+import { type Environment, runForObject } from "../server-process.ts";
+
+/** What a pusher's namespaces say: namespace and id, to the number of the batch that said it last. */
+type Records = Map<string, number>;
+
+interface Batch {
+  sync_mode: "incremental" | "full_refresh";
+  namespaces?: string[];
+  operations: { action: "upsert" | "delete"; namespace: string; id: string; data?: object }[];
+}
+
+const FILLER = "some text that makes a record about as long as records are. ".repeat(8);
+const keyOf = (namespace: string, id: string) => `${namespace} ${id}`;
+
+/**
+ * A client that syncs batch after batch into namespaces of its own, and knows what they must say after the last
+ * acknowledged one, and what they would say if the one that got no answer was applied too.
+ */
+export class Pusher {
+  acknowledged = 0;
+  /** Batches without an answer, of which the ledger turned out to have applied some. */
+  unanswered = { applied: 0, absent: 0 };
+  #target: { organization_id: string; vector_store_id: string };
+  #key: string;
+  #namespaces: string[];
+  #batches = 0;
+  #startedAt = BigInt(Date.now()) * 1_000_000n;
+  #records: Records = new Map();
+  #unsure: Records | undefined;
+
+  constructor(store: TestTarget, name: string) {
+    this.#target = { organization_id: store.organizationId, vector_store_id: store.storeId };
+    this.#key = store.key;
+    this.#namespaces = [`${name}-one`, `${name}-two`, `${name}-refreshed`];
+  }
+
+  /** Syncs until something other than a 200 comes back. @returns that answer; undefined if the connection broke */
+  async push(url: string): Promise<{ status: number; body: unknown } | undefined> {
+    for (;;) {
+      const answer = await this.pushOnce(url);
+      if (answer?.status !== 200) return answer;
+    }
+  }
+
+  /** Sends one batch. */
+  async pushOnce(url: string): Promise<{ status: number; body: unknown } | undefined> {
+    const number = this.#batches++;
+    const batch = this.#batch(number);
+    const after = this.#applied(batch, number);
+    const sync_timestamp = formatDateTime(this.#startedAt + BigInt(number));
+    this.#unsure = after;
+    try {
+      const response = await fetch(`${url}/v1/pipeline/sync`, {
+        method: "POST",
+        headers: { "x-api-key": this.#key, "content-type": "application/json" },
+        body: JSON.stringify({ ...this.#target, sync_timestamp, ...batch }),
+      });
+      const body = (await response.json()) as { error?: { details?: { outcome?: string } } };
+      if (response.status === 200) {
+        this.acknowledged++;
+        this.#records = after;
+      }
+      if (response.status === 200 || body.error?.details?.outcome === "not_applied") this.#unsure = undefined;
+      return { status: response.status, body };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Compares what is stored with what must be: every acknowledged batch whole, the unanswered one wholly or not at all. */
+  async check(stored: Records, url: string): Promise<void> {
+    const own = new Map([...stored].filter(([key]) => this.#namespaces.includes(key.split(" ")[0]!)));
+    const asked = new Set([...this.#records.keys(), ...(this.#unsure?.keys() ?? [])]);
+    if (this.#unsure && sameRecords(own, this.#unsure)) {
+      this.unanswered.applied++;
+      this.#records = this.#unsure;
+    } else if (this.#unsure) this.unanswered.absent++;
+    this.#unsure = undefined;
+    assert.deepEqual(
+      own,
+      this.#records,
+      "the ledger says what was acknowledged, or that and one whole batch",
+    );
+    for (const namespace of this.#namespaces) {
+      const ids = [...asked].flatMap((key) => (key.startsWith(`${namespace} `) ? [key.split(" ")[1]!] : []));
+      const response = await fetch(`${url}/v1/pipeline/check-exists`, {
+        method: "POST",
+        headers: { "x-api-key": this.#key, "content-type": "application/json" },
+        body: JSON.stringify({ ...this.#target, namespace, ids: ids.slice(0, 5000) }),
+      });
+      assert.equal(response.status, 200);
+      const { existing_ids } = (await response.json()) as { existing_ids: string[] };
+      assert.deepEqual(
+        existing_ids,
+        ids.slice(0, 5000).filter((id) => own.has(keyOf(namespace, id))),
+      );
+    }
+  }
+
+  /** New records and changed ones in two namespaces, deletes of those of the batch before last, and refreshes. */
+  #batch(number: number): Batch {
+    const [one, two, refreshed] = this.#namespaces as [string, string, string];
+    const data = { number, FILLER };
+    const size = 50 + Math.floor(Math.random() * 150);
+    const ids = Array.from({ length: size }, (_, index) => `${number}-${index}`);
+    if (number % 5 === 4) {
+      const namespaces = number % 2 ? [refreshed] : [refreshed, two];
+      const operations = ids.map((id) => ({ action: "upsert" as const, namespace: refreshed, id, data }));
+      return { sync_mode: "full_refresh", namespaces, operations };
+    }
+    const operations: Batch["operations"] = ids.map((id, index) => ({
+      action: "upsert",
+      namespace: index % 2 ? one : two,
+      id,
+      data,
+    }));
+    for (let index = 0; index < 10; index++) {
+      operations.push({ action: "upsert", namespace: one, id: `fixed-${index}`, data });
+      operations.push({ action: "upsert", namespace: refreshed, id: `fixed-${index}`, data });
+    }
+    const old = `${number - 2}-`;
+    for (const key of this.#records.keys()) {
+      const [namespace, id] = key.split(" ") as [string, string];
+      if (id.startsWith(old)) operations.push({ action: "delete", namespace, id });
+    }
+    return { sync_mode: "incremental", operations };
+  }
+
+  #applied({ operations, namespaces = [] }: Batch, number: number): Records {
+    const after = new Map([...this.#records].filter(([key]) => !namespaces.includes(key.split(" ")[0]!)));
+    for (const { action, namespace, id } of operations) {
+      if (action === "upsert") after.set(keyOf(namespace, id), number);
+      else after.delete(keyOf(namespace, id));
+    }
+    return after;
+  }
+}
+
+function sameRecords(one: Records, other: Records): boolean {
+  return one.size === other.size && [...one].every(([key, number]) => other.get(key) === number);
+}
+
+/** A store and its connector's key. */
+export interface TestTarget {
+  organizationId: string;
+  storeId: string;
+  key: string;
+}
+
+/** Makes a store with a connector on a database that no server need run on. */
+export async function createTarget(settings: Environment): Promise<TestTarget> {
+  const organization = await runForObject(["org", "create", "Load"], settings);
+  const inside = ["--organization", organization.id];
+  const store = await runForObject(["store", "create", "Load", ...inside], settings);
+  const connector = await runForObject(
+    ["connector", "create", "Load", ...inside, "--store", store.id],
+    settings,
+  );
+  return { organizationId: organization.id, storeId: store.id, key: connector.api_key };
+}
+
+/** What a store says, read from its database beside the server; checks the ledger's invariants on the way. */
+export async function readStored(databaseUrl: string, storeId: string): Promise<Records> {
+  const storage = await openStorage(databaseUrl);
+  try {
+    const records = await readRecords(storage, storeId);
+    return new Map(
+      records.map(({ namespace, id, content }) => [
+        keyOf(namespace, id),
+        (content as { data: { number: number } }).data.number,
+      ]),
+    );
+  } finally {
+    await storage.close();
+  }
+}

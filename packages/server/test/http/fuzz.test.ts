@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { syncBody } from "../test-server.ts";
+import { assertError } from "./error-answer.ts";
+import { CHECK_EXISTS, type Pipeline, SYNC, startPipeline, upsert } from "./pipeline.ts";
+
+const RUNS = process.env.TIDEMARK_TEST_LONG ? 5000 : 250;
+
+/** Values that parsers and databases stumble over, among any others. */
+const anyValue = fc.oneof(
+  fc.constantFrom(
+    null,
+    true,
+    0,
+    -0,
+    5,
+    1e21,
+    1e-7,
+    "",
+    "\0",
+    "\ud800",
+    "😀",
+    [],
+    {},
+    "upsert",
+    "full_refresh",
+  ),
+  fc.constantFrom("x".repeat(256), "2024-02-30T00:00:00Z", "2999-01-01T00:00:00Z", "__proto__", "org_x"),
+  fc.jsonValue({ maxDepth: 4 }),
+  fc.string({ unit: "binary" }),
+);
+const anyKey = fc.oneof(
+  fc.constantFrom(
+    "__proto__",
+    "constructor",
+    "id",
+    "namespace",
+    "data",
+    "namespaces",
+    "operations",
+    "length",
+  ),
+  fc.string(),
+);
+
+/** One change to a JSON value: somewhere in it, something is replaced, removed or added. */
+interface Mutation {
+  where: number;
+  kind: "replace" | "remove" | "add";
+  key: string;
+  value: unknown;
+}
+const mutation: fc.Arbitrary<Mutation> = fc.record({
+  where: fc.nat(200),
+  kind: fc.constantFrom("replace", "remove", "add"),
+  key: anyKey,
+  value: anyValue,
+});
+
+function mutate(root: unknown, { where, kind, key, value }: Mutation): unknown {
+  const holder = { root } as Record<string, unknown>;
+  const places: [object: Record<string, unknown>, key: string][] = [];
+  const visit = (object: Record<string, unknown>) => {
+    for (const name of Object.keys(object)) {
+      places.push([object, name]);
+      const item = object[name];
+      if (typeof item === "object" && item !== null) visit(item as Record<string, unknown>);
+    }
+  };
+  visit(holder);
+  const [object, name] = places[where % places.length]!;
+  const target = object[name];
+  if (kind === "remove") {
+    if (Array.isArray(object)) object.splice(Number(name), 1);
+    else delete object[name];
+  } else if (kind === "add" && Array.isArray(target)) target.push(value);
+  else if (kind === "add" && typeof target === "object" && target !== null) define(target, key, value);
+  else define(object, name, value);
+  return holder.root;
+}
+
+/** Sets a property of its own, whatever its name. */
+function define(object: object, key: string, value: unknown): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** What every answer must be, whatever was sent: no fault of the server, and a refusal changes nothing. */
+async function assertHarmless(pipeline: Pipeline, path: string, body: string | Uint8Array, gzip = false) {
+  const { server, headers, state } = pipeline;
+  const before = await state();
+  const encoding = gzip ? { "content-encoding": "gzip" } : {};
+  const answer = await server.post(path, body, { ...headers, ...encoding });
+  assert.ok(answer.status < 500, JSON.stringify(answer.body));
+  if (answer.status !== 200) {
+    assertError(answer, answer.body.error.code);
+    assert.deepEqual(await state(), before);
+  } else if (path === CHECK_EXISTS) {
+    assert.deepEqual(await state(), before);
+    const { existing_ids, new_ids, total_checked } = answer.body;
+    assert.equal(total_checked, existing_ids.length + new_ids.length);
+  } else {
+    const { processed, results, changes } = answer.body;
+    const { cleared, ...rest } = changes;
+    assert.equal(processed, results.upserted + results.deleted + results.failed);
+    assert.equal(
+      processed,
+      Object.values(rest as Record<string, number>).reduce((sum, n) => sum + n, 0),
+    );
+    assert.ok(cleared >= 0);
+  }
+  return answer;
+}
+
+function validBodies({ tenant }: Pipeline): [path: string, body: () => unknown][] {
+  const { organizationId: organization_id, storeId: vector_store_id } = tenant;
+  const file = { file_url: "https://files.example/a", file_relative_path: "a", source_file_url: "b" };
+  const operations = () => [
+    upsert("a", { data: { title: "x", n: [1, { deep: null }] }, source_system: "airbyte", file }),
+    upsert("b", { created_at: "2025-01-01T00:00:00", updated_at: "2025-01-01T00:00:00Z" }),
+    { action: "delete", id: "c", namespace: "other" },
+  ];
+  return [
+    [SYNC, () => syncBody(tenant, { operations: operations() })],
+    [
+      SYNC,
+      () => syncBody(tenant, { operations: operations(), sync_mode: "full_refresh", namespaces: ["n"] }),
+    ],
+    [CHECK_EXISTS, () => ({ organization_id, vector_store_id, namespace: "tasks", ids: ["a", "b", "z"] })],
+  ];
+}
+
+test("no change to a valid body makes a fault, and what is refused changes nothing", async (t) => {
+  const pipeline = await startPipeline(t);
+  const bodies = validBodies(pipeline);
+  for (const [path, body] of bodies) {
+    assert.equal((await assertHarmless(pipeline, path, JSON.stringify(body()))).status, 200);
+  }
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(bodies.length - 1),
+      fc.array(mutation, { minLength: 1, maxLength: 4 }),
+      async (which, mutations) => {
+        const [path, body] = bodies[which]!;
+        const text = JSON.stringify(mutations.reduce(mutate, body())) ?? "";
+        statuses.add((await assertHarmless(pipeline, path, text)).status);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+  assert.ok(statuses.has(200) && statuses.has(422), `the mutations reach ${[...statuses]}`);
+});
+
+test("no damage to a body's bytes makes a fault, compressed or not", async (t) => {
+  const pipeline = await startPipeline(t);
+  const bodies = validBodies(pipeline);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(bodies.length - 1),
+      fc.boolean(),
+      fc.nat(),
+      fc.nat(20),
+      fc.uint8Array({ maxLength: 12 }),
+      async (which, gzip, at, removed, inserted) => {
+        const [path, body] = bodies[which]!;
+        const text = Buffer.from(JSON.stringify(body()));
+        const bytes = gzip ? gzipSync(text) : text;
+        const start = at % bytes.length;
+        const damaged = Buffer.concat([bytes.subarray(0, start), inserted, bytes.subarray(start + removed)]);
+        await assertHarmless(pipeline, path, damaged, gzip);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+test("no bytes at all make a fault", async (t) => {
+  const pipeline = await startPipeline(t);
+  const path = fc.constantFrom(SYNC, CHECK_EXISTS, "/v1/connectors/pipeline/sync");
+  await fc.assert(
+    fc.asyncProperty(
+      path,
+      fc.boolean(),
+      fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map(Buffer.from)),
+      async (path, gzip, bytes) => {
+        const answer = await assertHarmless(pipeline, path, bytes, gzip);
+        assert.notEqual(answer.status, 200);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});

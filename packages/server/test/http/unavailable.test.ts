@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { ApiError } from "@tidemark/protocol/errors";
+import { pino } from "pino";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import { createRoleKey, temporaryFolder } from "../test-server.ts";
+import { assertError } from "./error-answer.ts";
+import { SYNC, startPipeline, upsert } from "./pipeline.ts";
+import { head } from "./raw-request.ts";
+
+test("a fault of the server is a 500 that says nothing of its inside; the log has the cause", async (t) => {
+  const lines: string[] = [];
+  const log = pino({}, { write: (line: string) => lines.push(line) });
+  const fault = async () => {
+    throw Object.assign(new Error("no such table: inner_secret"), { errstr: "inner_secret" });
+  };
+  const { server, tenant, sync, checkExists } = await startPipeline(
+    t,
+    {},
+    {
+      log,
+      wrap: (commands) => ({
+        ...commands,
+        sync: fault,
+        checkExists: fault,
+        access: (name, ...args) => (name === "createVectorStore" ? fault() : commands.access(name, ...args)),
+      }),
+    },
+  );
+  const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
+  const path = `/v1/organizations/${tenant.organizationId}/vector-stores`;
+  for (const answer of [
+    await sync({}),
+    await checkExists({}),
+    await server.post(path, { name: "x" }, { "x-api-key": admin }),
+  ]) {
+    assert.deepEqual(assertError(answer, "INTERNAL_ERROR"), {});
+    assert.doesNotMatch(JSON.stringify(answer.body) + JSON.stringify([...answer.headers]), /secret|at |\.ts/);
+    const logged = lines.map((line) => JSON.parse(line)).filter(({ level }) => level >= 50);
+    const cause = logged.find(({ trace_id }) => trace_id === answer.body.error.trace_id)?.cause;
+    assert.match(cause.message, /inner_secret/);
+    assert.match(cause.stack, /unavailable\.test\.ts/);
+  }
+});
+
+test("a command that could not reach the database is 503, with what became of the sync", async (t) => {
+  let outcome = "not_applied";
+  const { sync, checkExists } = await startPipeline(
+    t,
+    {},
+    {
+      wrap: (commands) => {
+        const away = async () => {
+          throw new ApiError("SERVICE_UNAVAILABLE", { outcome });
+        };
+        return { ...commands, sync: away, checkExists: away };
+      },
+    },
+  );
+  for (outcome of ["not_applied", "unknown"]) {
+    for (const answer of [await sync({}), await checkExists({})]) {
+      assert.deepEqual(assertError(answer, "SERVICE_UNAVAILABLE"), { outcome });
+      assert.match(answer.headers.get("retry-after")!, /^[1-9]\d*$/);
+    }
+  }
+});
+
+test("another process that keeps the database locked makes a sync 503, and nothing of it is applied", async (t) => {
+  const { server, sync, state, existing } = await startPipeline(t);
+  await sync({ operations: [upsert("a")] });
+  const before = await state();
+  const [main] = await server.storage.read((sql) => sql.all("PRAGMA database_list"));
+  const other = new DatabaseSync(String(main!.file));
+  other.exec("BEGIN IMMEDIATE");
+  const refused = await sync({ operations: [upsert("b")] });
+  assert.equal(assertError(refused, "SERVICE_UNAVAILABLE").outcome, "not_applied");
+  assert.ok(Number(refused.headers.get("retry-after")) >= 1);
+  assert.deepEqual(await existing("tasks", ["a", "b"]), ["a"]);
+  other.exec("ROLLBACK");
+  other.close();
+  assert.deepEqual(await state(), before);
+  assert.equal((await sync({ operations: [upsert("b")] })).status, 200);
+});
+
+test("with the database closed, health and readiness say so, and the process still lives", async (t) => {
+  const folder = await temporaryFolder(t);
+  const config = readConfig({}, { databaseUrl: `file:${folder}/closed.db` });
+  const storage = await openStorage(config.databaseUrl);
+  const closed = openCommands(storage, config);
+  await storage.close();
+  let away = false;
+  const { server, tenant, headers } = await startPipeline(
+    t,
+    {},
+    {
+      wrap: (commands) =>
+        new Proxy(commands, { get: (open, name) => Reflect.get(away ? closed : open, name) }),
+    },
+  );
+  assert.equal((await server.request("GET", "/readyz")).status, 200);
+  away = true;
+  const health = await server.request("GET", "/v1/pipeline/health");
+  assert.equal(health.status, 503);
+  assert.equal(health.body.status, "unhealthy");
+  assert.deepEqual(
+    health.body.components.map(({ name, status }: { name: string; status: string }) => [name, status]),
+    [["database", "unhealthy"]],
+  );
+  const ready = await server.request("GET", "/readyz");
+  assert.deepEqual([ready.status, ready.body], [503, { status: "database unreachable" }]);
+  assert.equal((await server.request("GET", "/livez")).status, 200);
+  const metrics = await fetch(`${server.url}/metrics`);
+  assert.equal(metrics.status, 200);
+  assert.match(await metrics.text(), /^tidemark_records (Nan|NaN)$/im);
+  const answer = await server.post(SYNC, {}, headers);
+  assert.ok(answer.status >= 500);
+  assertError(answer, answer.body.error.code);
+  assert.doesNotMatch(JSON.stringify(answer.body), new RegExp(`sqlite|database is|${tenant.organizationId}`));
+});
+
+test("a server that stops refuses new requests with 503 and finishes those that run", async (t) => {
+  const entered = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const { server, tenant, sync, existing, checkExists } = await startPipeline(
+    t,
+    {},
+    {
+      wrap: (commands) => ({
+        ...commands,
+        sync: async (...args) => {
+          entered.resolve();
+          await gate.promise;
+          return commands.sync(...args);
+        },
+      }),
+    },
+  );
+  assert.deepEqual(await existing("tasks", ["a"]), []);
+  const running = sync({ operations: [upsert("a")] });
+  await entered.promise;
+  server.app.drain();
+  const management = `/v1/organizations/${tenant.organizationId}/vector-stores`;
+  for (const answer of [
+    await checkExists({}),
+    await server.request("GET", "/v1/pipeline/health"),
+    await server.request("GET", management),
+    await server.request("GET", "/nowhere"),
+  ]) {
+    assert.equal(assertError(answer, "SERVICE_UNAVAILABLE").outcome, "not_applied");
+    assert.match(answer.headers.get("retry-after")!, /^[1-9]\d*$/);
+    assert.equal(answer.headers.get("connection"), "close");
+  }
+  const ready = await server.request("GET", "/readyz");
+  assert.deepEqual([ready.status, ready.body], [503, { status: "draining" }]);
+  assert.equal((await server.request("GET", "/livez")).status, 200);
+  gate.resolve();
+  assert.equal((await running).body.changes.created, 1);
+});
+
+test("more bytes in flight than allowed are 503 at once, and room comes back", async (t) => {
+  const { server, headers, sync, checkExists, existing } = await startPipeline(t, {
+    bytesInFlightMax: 100_000,
+  });
+  const request = head("POST", SYNC, {
+    "X-API-Key": headers["x-api-key"]!,
+    "Content-Type": "application/json",
+    "Content-Length": 99_000,
+  });
+  const slow = connect(Number(new URL(server.url).port), "127.0.0.1");
+  slow.write(`${request}{`);
+  await once(server.app.server.server, "request");
+  // The slow request holds its bytes from when its key was looked up.
+  const big = {
+    operations: [upsert("a", { data: { text: "x".repeat(5000) } }), { ...upsert("a"), action: "delete" }],
+  };
+  let refused = await sync(big);
+  while (refused.status === 200) refused = await sync(big);
+  assert.equal(assertError(refused, "SERVICE_UNAVAILABLE").outcome, "not_applied");
+  assert.ok(Number(refused.headers.get("retry-after")) >= 1);
+
+  assert.equal((await checkExists({})).status, 200, "what fits beside it is served");
+  assert.deepEqual(await existing("tasks", ["a"]), []);
+
+  slow.destroy();
+  await once(slow, "close");
+  let later = await sync(big);
+  while (later.status === 503) later = await sync(big);
+  assert.equal(later.status, 200);
+  // A single body always fits, however large beside what is allowed in flight.
+  const huge = { operations: [upsert("b", { data: { text: "x".repeat(200_000) } })] };
+  assert.equal((await sync(huge)).status, 200);
+  const packed = gzipSync(JSON.stringify({ text: "x".repeat(200_000) }));
+  assertError(
+    await server.post(SYNC, packed, { ...headers, "content-encoding": "gzip" }),
+    "VALIDATION_ERROR",
+  );
+});

@@ -1,0 +1,113 @@
+import type { TestContext } from "node:test";
+import type { CheckExistsResponse } from "@tidemark/protocol/check-exists";
+import type { SyncResponse } from "@tidemark/protocol/sync";
+import type { Identity } from "../src/access/api-keys.ts";
+import { type Commands, openCommands } from "../src/commands.ts";
+import { readConfig } from "../src/config.ts";
+import { openStorage } from "../src/storage/open.ts";
+import type { Storage } from "../src/storage/port.ts";
+import type { TestEngine } from "./engines.ts";
+import { createTenant, type Tenant } from "./test-server.ts";
+
+/** The ledger on one engine, called as the HTTP side calls it, without HTTP. */
+export interface TestLedger {
+  databaseUrl: string;
+  storage: Storage;
+  commands: Commands;
+  /** A clock that stands still until a test moves it, ms since 1970. */
+  clock: { now: number };
+  /** Makes a vector store with a connector, in an organization of its own. */
+  createStore(): Promise<TestStore>;
+}
+
+/** One vector store, and the calls of its connector. */
+export interface TestStore extends Tenant {
+  /** Sends a sync. @param operations objects, or the JSON text of them all. @throws ApiError */
+  sync(fields: SyncFields): Promise<SyncResponse>;
+  checkExists(namespace: string, ids: string[]): Promise<CheckExistsResponse>;
+  /** `record_count` of the vector store. */
+  recordCount(): Promise<number>;
+}
+
+export interface SyncFields {
+  sync_mode?: "incremental" | "full_refresh";
+  sync_timestamp?: string;
+  operations?: object[] | string;
+  namespaces?: string[];
+}
+
+/** Opens an empty database of an engine, until the test ends. */
+export async function openTestLedger(
+  t: TestContext,
+  engine: TestEngine,
+  options: { quick?: boolean } = {},
+): Promise<TestLedger> {
+  const databaseUrl = await engine.createDatabase(t, options);
+  const storage = await openStorage(databaseUrl);
+  t.after(() => storage.close());
+  return { databaseUrl, ...ledgerOver(storage) };
+}
+
+/** The same over a storage that is already open, such as a second one on the same database. */
+export function ledgerOver(storage: Storage): Omit<TestLedger, "databaseUrl"> {
+  const clock = { now: Date.UTC(2025, 10, 11, 12) };
+  const commands = openCommands(storage, readConfig({}), () => clock.now);
+  const createStore = async () => storeOf(commands, await createTenant(commands, clock.now));
+  return { storage, commands, clock, createStore };
+}
+
+/** The calls of a tenant's connector. */
+export function storeOf(commands: Commands, tenant: Tenant): TestStore {
+  const { organizationId, storeId, connectorId } = tenant;
+  const identity: Identity = {
+    keyId: "key_test",
+    role: "connector",
+    organizationId,
+    storeId,
+    connectorId,
+    expiresAt: null,
+  };
+  const target = { organization_id: organizationId, vector_store_id: storeId };
+  let syncs = 0;
+  return {
+    ...tenant,
+    async sync({ operations = [], ...fields }) {
+      const head = {
+        sync_mode: "incremental",
+        sync_timestamp: "2025-11-11T10:30:00Z",
+        ...target,
+        ...fields,
+      };
+      const list = typeof operations === "string" ? operations : JSON.stringify(operations);
+      const body = `${JSON.stringify(head).slice(0, -1)},"operations":${list}}`;
+      const { json } = await commands.sync(bodyOf(body), identity, `sync_${syncs++}`);
+      return JSON.parse(json);
+    },
+    async checkExists(namespace, ids) {
+      const { json } = await commands.checkExists(
+        bodyOf(JSON.stringify({ ...target, namespace, ids })),
+        identity,
+      );
+      return JSON.parse(json);
+    },
+    async recordCount() {
+      const store = await commands.access("getVectorStore", organizationId, storeId);
+      return store.record_count;
+    },
+  };
+}
+
+// Memory of its own: a command may detach it.
+const bodyOf = (text: string) => ({ bytes: new TextEncoder().encode(text), gzip: false });
+
+/** Sweeps until nothing is left to sweep, and answers how many steps it took. */
+export async function sweepAll(storage: Storage, now: number): Promise<number> {
+  let steps = 0;
+  while ((await storage.sweep(now)).more) steps++;
+  return steps;
+}
+
+/** Forgets every tombstone that arrived before a moment (ms since 1970). */
+export async function purgeAll(storage: Storage, before: number): Promise<void> {
+  while ((await storage.purgeTombstones(before)).more);
+}

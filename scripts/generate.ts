@@ -1,0 +1,156 @@
+/**
+ * Writes the files that are made from the code; with --check it only says which of them are stale.
+ *
+ *   node scripts/generate.ts [--check]
+ */
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { ERRORS } from "@tidemark/protocol/errors";
+import type { Command } from "commander";
+import { commandLine } from "../packages/server/src/cli/program.ts";
+import type { Commands } from "../packages/server/src/commands.ts";
+import { readConfig, SETTINGS } from "../packages/server/src/config.ts";
+import { buildApp } from "../packages/server/src/http/app.ts";
+import { openLog } from "../packages/server/src/log.ts";
+import { Connection } from "../packages/server/src/storage/sqlite/connection.ts";
+import { migrate } from "../packages/server/src/storage/sqlite/migrate.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** Every generated file and its text. */
+const GENERATED: Record<string, () => string | Promise<string>> = {
+  "docs/reference/openapi.json": openApiDocument,
+  "docs/reference/errors.md": errorReference,
+  "docs/reference/settings.md": settingReference,
+  "docs/reference/command-line.md": commandLineReference,
+  "packages/server/src/storage/sqlite/schema.sql": sqliteSchema,
+};
+
+async function openApiDocument(): Promise<string> {
+  const config = readConfig({}, { logLevel: "silent" });
+  const notCalled = new Proxy({} as Commands, {
+    get: (_, name) => {
+      throw new Error(`The document must not need ${String(name)}.`);
+    },
+  });
+  const app = await buildApp(config, notCalled, openLog(config));
+  await app.server.ready();
+  const document = app.server.swagger();
+  await app.close();
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** A Markdown table; `|` in a cell would end it. */
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function errorReference(): string {
+  // A code that is in use stands in quotes somewhere; its definition does not.
+  const sources = globSync("packages/{server,protocol}/src/**/*.ts", { cwd: ROOT }).map((path) =>
+    readFileSync(new URL(path, ROOT), "utf8"),
+  );
+  const rows: string[][] = [];
+  const reserved: string[] = [];
+  for (const [code, { status, type, message, meaning }] of Object.entries(ERRORS)) {
+    if (sources.some((text) => text.includes(`"${code}"`))) {
+      rows.push([String(status), `\`${code}\``, `\`${type}\``, `${meaning}<br>“${message}”`]);
+    } else reserved.push(`\`${code}\``);
+  }
+  return `${notice("packages/protocol/src/errors.ts")}
+# Errors
+
+Every answer that is not a 2xx has one of these codes, in [the one envelope](api.md#errors). Programs decide by
+\`code\`; \`message\` is for people and may become more exact (a 422 says which field is wrong).
+
+${table(["status", "code", "type", "meaning, and the default message"], rows)}
+${reserved.length > 0 ? `\nReserved by the protocol, and not answered by this version: ${reserved.join(", ")}.\n` : ""}`;
+}
+
+function settingReference(): string {
+  const rows = Object.values(SETTINGS).map(({ variable, default: value, description, expects }) => [
+    `\`${variable}\``,
+    describeDefault(variable, value),
+    expects === "some text" ? description : `${description} Accepts ${expects}.`,
+  ]);
+  return `${notice("packages/server/src/config.ts")}
+# Settings
+
+The server and the command line read these environment variables once, when they start. An empty variable is one
+that is not set; a wrong value stops the start with a line that says what is expected. \`serve --host\` and
+\`serve --port\` go before the environment.
+
+${table(["variable", "default", "meaning"], rows)}
+`;
+}
+
+/** A default as a person reads it, with the unit that its variable's name ends in. */
+function describeDefault(variable: string, value: string | number | string[]): string {
+  if (Array.isArray(value)) return "none";
+  if (typeof value === "string") return `\`${value}\``;
+  if (/_BYTES(_|$)/.test(variable)) return `\`${value}\` (${value / 1024 / 1024} MiB)`;
+  if (variable.endsWith("_MS")) return `\`${value}\` ms (${value / 1000} s)`;
+  if (variable.endsWith("_DAYS")) return `\`${value}\` days`;
+  if (variable.endsWith("_PER_MINUTE")) return `\`${value}\` a minute`;
+  return `\`${value}\``;
+}
+
+function commandLineReference(): string {
+  const sections: string[] = [];
+  const describe = (command: Command, name: string) => {
+    const help = command.configureHelp({ helpWidth: 100 }).helpInformation();
+    sections.push(`## ${name}\n\n\`\`\`text\n${help.trimEnd()}\n\`\`\``);
+    for (const child of command.commands) describe(child, `${name} ${child.name()}`);
+  };
+  describe(commandLine(), "tidemark");
+  return `${notice("packages/server/src/cli")}
+# Command line
+
+In a checkout: \`npx tidemark …\`. All commands but \`serve\` work straight on the database that
+[\`TIDEMARK_DATABASE_URL\`](settings.md) names, beside a running server or without one, and are for the machine's
+owner: they ask for no key. Errors are one line on standard error and exit code 1.
+
+${sections.join("\n\n")}
+`;
+}
+
+async function sqliteSchema(): Promise<string> {
+  const connection = new Connection(":memory:", { durable: false });
+  await migrate(connection);
+  const statements = connection.database
+    .prepare(
+      `SELECT s.sql FROM sqlite_schema s JOIN sqlite_schema t ON t.type = 'table' AND t.name = s.tbl_name
+       WHERE s.sql IS NOT NULL ORDER BY t.rowid, s.type DESC, s.name`,
+    )
+    .all();
+  await connection.close();
+  const source = "the migrations beside it, by `npm run generate`. For reading: nothing runs it.";
+  return `-- The schema that results from ${source}\n\n${statements.map(({ sql }) => `${sql};\n`).join("\n")}`;
+}
+
+const notice = (source: string) =>
+  `<!-- Generated from ${source} by \`npm run generate\`. Do not edit. -->\n`;
+
+const stale: string[] = [];
+for (const [path, make] of Object.entries(GENERATED)) {
+  const file = new URL(path, ROOT);
+  const wanted = await make();
+  if (wanted === readOrEmpty(file)) continue;
+  if (process.argv.includes("--check")) stale.push(path);
+  else {
+    writeFileSync(file, wanted);
+    console.log(`wrote ${path}`);
+  }
+}
+if (stale.length > 0) {
+  console.error(`Stale: ${stale.join(", ")}. Run npm run generate and commit what it writes.`);
+  process.exitCode = 1;
+}
+
+function readOrEmpty(file: URL): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
