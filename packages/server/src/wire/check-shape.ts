@@ -1,11 +1,12 @@
 import type { FieldError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import type { Static, TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { Settings } from "typebox/system";
 import { fieldPath } from "./field-path.ts";
 
-/** Errors that are collected of one value: all of a full batch's ids, and a bound for what a hostile body costs. */
+/** Errors that are collected of one request: all of a full batch's ids, and a bound for what a hostile body costs. */
 export const ERRORS_PER_VALUE = 10_000;
 
 /** Judges values against one schema. */
@@ -22,7 +23,8 @@ export function shapeCheck<S extends TSchema>(schema: S): ShapeCheck<Static<S>> 
   return {
     matches: (value): value is Static<S> => compiled.Check(value),
     errors: (value, at = []) => {
-      Settings.Set({ maxErrors: ERRORS_PER_VALUE });
+      // A value within a request may be one of thousands: it needs no more errors than are ever listed.
+      Settings.Set({ maxErrors: at.length > 0 ? LIMITS.listedErrors : ERRORS_PER_VALUE });
       return compiled.Errors(value).flatMap((error) => describe(error as SchemaError, value, at));
     },
   };

@@ -8,7 +8,7 @@ import { startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
-const FILE_LIMIT_KIB = 3 * 1024;
+const FILE_LIMIT_KIB = 6 * 1024;
 
 function canLimitFiles(): boolean {
   try {
@@ -24,7 +24,7 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
 }, async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
   const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
-  const target = await createTarget(settings);
+  const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
   // No file of the process may grow beyond the limit, as on a disk that is full.
   const limited = `ulimit -S -f ${FILE_LIMIT_KIB} && exec "$@"`;
   const server = await startServerProcess(t, settings, [
@@ -32,10 +32,12 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
     ...["-c", limited, "bash", process.execPath, TIDEMARK, "serve"],
   ]);
   // One after the other, so that what got no definite answer is known before the next is sent.
-  const pusher = new Pusher(target, "full");
+  const pusher = new Pusher(target, "full", { deletes: false });
   const checkStored = async () => pusher.check(await readStored(databaseUrl, target.storeId), server.url);
   let refused = 0;
-  for (let sync = 0; sync < 200 && refused < 10; sync++) {
+  // Long enough that the background work finds the disk full too.
+  const end = performance.now() + 4000;
+  while (performance.now() < end) {
     const answer = await pusher.pushOnce(server.url);
     if (answer?.status === 200) continue;
     refused++;
@@ -45,10 +47,10 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
     assert.match(error.details.outcome, /^(not_applied|unknown)$/);
     await checkStored();
   }
-  assert.equal(refused, 10);
+  assert.ok(refused > 0);
   assert.equal((await fetch(`${server.url}/livez`)).status, 200);
 
-  execFileSync("prlimit", ["--pid", String(server.process.pid), "--fsize=unlimited:unlimited"]);
+  execFileSync("prlimit", ["--pid", String(server.process.pid), "--fsize=unlimited:"]);
   let answer = await pusher.pushOnce(server.url);
   for (let tries = 0; tries < 50 && answer?.status !== 200; tries++) {
     await checkStored();

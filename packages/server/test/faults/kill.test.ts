@@ -18,7 +18,7 @@ for (const engine of engines) {
   test(`${engine.name}: a server that is killed under load keeps every acknowledged sync and half of none`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl, TIDEMARK_LOG_LEVEL: "info" };
-    const target = await createTarget(settings);
+    const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
     const pushers = PUSHERS.map((name) => new Pusher(target, name));
 
     const startAndCheck = async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { readRecords } from "../model/ledger-rows.ts";
-import { type Environment, runForObject } from "../server-process.ts";
+import { createTenant, type Tenant } from "../test-server.ts";
 
 /** What a pusher's namespaces say: namespace and id, to the number of the batch that said it last. */
 type Records = Map<string, number>;
@@ -27,14 +29,17 @@ export class Pusher {
   #target: { organization_id: string; vector_store_id: string };
   #key: string;
   #namespaces: string[];
+  #deletes: boolean;
   #batches = 0;
   #startedAt = BigInt(Date.now()) * 1_000_000n;
   #records: Records = new Map();
   #unsure: Records | undefined;
 
-  constructor(store: TestTarget, name: string) {
+  /** @param options.deletes false: it only ever adds records */
+  constructor(store: Tenant, name: string, { deletes = true } = {}) {
     this.#target = { organization_id: store.organizationId, vector_store_id: store.storeId };
     this.#key = store.key;
+    this.#deletes = deletes;
     this.#namespaces = [`${name}-one`, `${name}-two`, `${name}-refreshed`];
   }
 
@@ -90,24 +95,24 @@ export class Pusher {
       const response = await fetch(`${url}/v1/pipeline/check-exists`, {
         method: "POST",
         headers: { "x-api-key": this.#key, "content-type": "application/json" },
-        body: JSON.stringify({ ...this.#target, namespace, ids: ids.slice(0, 5000) }),
+        body: JSON.stringify({ ...this.#target, namespace, ids: ids }),
       });
       assert.equal(response.status, 200);
       const { existing_ids } = (await response.json()) as { existing_ids: string[] };
       assert.deepEqual(
         existing_ids,
-        ids.slice(0, 5000).filter((id) => own.has(keyOf(namespace, id))),
+        ids.filter((id) => own.has(keyOf(namespace, id))),
       );
     }
   }
 
-  /** New records and changed ones in two namespaces, deletes of those of the batch before last, and refreshes. */
+  /** New records and changed ones in two namespaces, deletes of old ones, and refreshes. */
   #batch(number: number): Batch {
     const [one, two, refreshed] = this.#namespaces as [string, string, string];
     const data = { number, FILLER };
     const size = 50 + Math.floor(Math.random() * 150);
     const ids = Array.from({ length: size }, (_, index) => `${number}-${index}`);
-    if (number % 5 === 4) {
+    if (this.#deletes && number % 5 === 4) {
       const namespaces = number % 2 ? [refreshed] : [refreshed, two];
       const operations = ids.map((id) => ({ action: "upsert" as const, namespace: refreshed, id, data }));
       return { sync_mode: "full_refresh", namespaces, operations };
@@ -122,10 +127,9 @@ export class Pusher {
       operations.push({ action: "upsert", namespace: one, id: `fixed-${index}`, data });
       operations.push({ action: "upsert", namespace: refreshed, id: `fixed-${index}`, data });
     }
-    const old = `${number - 2}-`;
-    for (const key of this.#records.keys()) {
+    for (const [key, said] of this.#deletes ? this.#records : []) {
       const [namespace, id] = key.split(" ") as [string, string];
-      if (id.startsWith(old)) operations.push({ action: "delete", namespace, id });
+      if (said < number - 2 && !id.startsWith("fixed-")) operations.push({ action: "delete", namespace, id });
     }
     return { sync_mode: "incremental", operations };
   }
@@ -144,29 +148,22 @@ function sameRecords(one: Records, other: Records): boolean {
   return one.size === other.size && [...one].every(([key, number]) => other.get(key) === number);
 }
 
-/** A store and its connector's key. */
-export interface TestTarget {
-  organizationId: string;
-  storeId: string;
-  key: string;
-}
-
-/** Makes a store with a connector on a database that no server need run on. */
-export async function createTarget(settings: Environment): Promise<TestTarget> {
-  const organization = await runForObject(["org", "create", "Load"], settings);
-  const inside = ["--organization", organization.id];
-  const store = await runForObject(["store", "create", "Load", ...inside], settings);
-  const connector = await runForObject(
-    ["connector", "create", "Load", ...inside, "--store", store.id],
-    settings,
-  );
-  return { organizationId: organization.id, storeId: store.id, key: connector.api_key };
+/** Makes a store with a connector, in a database that no server runs on yet. */
+export async function createTarget(databaseUrl: string): Promise<Tenant> {
+  const storage = await openStorage(databaseUrl);
+  const target = await createTenant(openCommands(storage, readConfig({})));
+  await storage.close();
+  return target;
 }
 
 /** What a store says, read from its database beside the server; checks the ledger's invariants on the way. */
 export async function readStored(databaseUrl: string, storeId: string): Promise<Records> {
   const storage = await openStorage(databaseUrl);
   try {
+    const stores = await storage.read((sql) =>
+      sql.all("SELECT id FROM vector_stores WHERE id = $1", [storeId]),
+    );
+    assert.equal(stores.length, 1, "this is the database that the store was made in");
     const records = await readRecords(storage, storeId);
     return new Map(
       records.map(({ namespace, id, content }) => [

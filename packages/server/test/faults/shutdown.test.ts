@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request as httpRequest } from "node:http";
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { startServerProcess } from "../server-process.ts";
-import { temporaryFolder } from "../test-server.ts";
-import { createTarget, Pusher, readStored, type TestTarget } from "./load.ts";
+import { type ServerProcess, startServerProcess } from "../server-process.ts";
+import { type Tenant, temporaryFolder } from "../test-server.ts";
+import { createTarget, Pusher, readStored } from "./load.ts";
 
 /** Begins a sync and holds its body back; the server has begun to work on it when this returns. */
-async function beginSync(url: string, { organizationId, storeId, key }: TestTarget) {
+async function beginSync(
+  url: string,
+  { organizationId, storeId, key }: Tenant,
+  agent: Agent | false = false,
+) {
   const body = JSON.stringify({
     organization_id: organizationId,
     vector_store_id: storeId,
@@ -18,6 +22,7 @@ async function beginSync(url: string, { organizationId, storeId, key }: TestTarg
   });
   const request = httpRequest(`${url}/v1/pipeline/sync`, {
     method: "POST",
+    agent,
     headers: {
       "x-api-key": key,
       "content-type": "application/json",
@@ -25,35 +30,44 @@ async function beginSync(url: string, { organizationId, storeId, key }: TestTarg
       expect: "100-continue",
     },
   });
-  const answered = Promise.withResolvers<number>();
+  const answered = Promise.withResolvers<{ status: number; headers: IncomingHttpHeaders }>();
   request.on("response", (response) => {
-    response.resume().on("end", () => answered.resolve(response.statusCode!));
+    const { statusCode, headers } = response;
+    response.resume().on("end", () => answered.resolve({ status: statusCode!, headers }));
   });
   request.on("error", answered.reject);
   request.flushHeaders();
   await once(request, "continue");
-  return { finish: () => request.end(body), status: answered.promise, request };
+  return { finish: () => request.end(body), answer: answered.promise };
+}
+
+/** Sends SIGTERM, and waits until the server says that it is stopping. @returns how it ends */
+async function terminate(server: ServerProcess) {
+  const ended = Promise.race([
+    server.end("SIGTERM"),
+    pause(10_000, "still running after 10 s", { ref: false }),
+  ]);
+  while (!server.log.some((line) => line.includes('"msg":"stopping"'))) {
+    await once(server.process.stdout, "data");
+  }
+  return { ended };
 }
 
 test("SIGTERM under load: what runs is answered, what was acknowledged is kept, and the server ends with 0", async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
   const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
-  const target = await createTarget(settings);
+  const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
   const server = await startServerProcess(t, settings);
   const pushers = ["a", "b", "c"].map((name) => new Pusher(target, name));
   for (const pusher of pushers) await pusher.pushOnce(server.url);
   const held = await beginSync(server.url, target);
   const load = pushers.map((pusher) => pusher.push(server.url));
 
-  const ended = server.end("SIGTERM");
-  while (!server.log.some((line) => line.includes('"msg":"stopping"'))) {
-    await once(server.process.stdout, "data");
-  }
+  const { ended } = await terminate(server);
   const last = await Promise.all(load);
   held.finish();
-  assert.equal(await held.status, 200);
-  const outcome = await Promise.race([ended, pause(10_000, "still running", { ref: false })]);
-  assert.deepEqual(outcome, { code: 0, signal: null });
+  assert.equal((await held.answer).status, 200);
+  assert.deepEqual(await ended, { code: 0, signal: null });
 
   for (const answer of last) {
     // Either the server said that it is stopping, or the connection was closed while it was idle.
@@ -70,11 +84,24 @@ test("SIGTERM: a request that never ends does not keep the server from ending", 
     TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db`,
     TIDEMARK_SHUTDOWN_TIMEOUT_MS: "300",
   };
-  const target = await createTarget(settings);
+  const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
   const server = await startServerProcess(t, settings);
   const held = await beginSync(server.url, target);
-  const broken = assert.rejects(held.status);
-  const outcome = await Promise.race([server.end("SIGTERM"), pause(10_000, "still running", { ref: false })]);
-  assert.deepEqual(outcome, { code: 0, signal: null });
+  const broken = assert.rejects(held.answer);
+  const { ended } = await terminate(server);
+  assert.deepEqual(await ended, { code: 0, signal: null });
   await broken;
+});
+
+test("SIGTERM: the answer to a request that was running ends its connection, so that nobody waits for it", async (t) => {
+  const settings = { TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db` };
+  const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
+  const server = await startServerProcess(t, settings);
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const held = await beginSync(server.url, target, agent);
+  await terminate(server);
+  held.finish();
+  const { status, headers } = await held.answer;
+  assert.deepEqual([status, headers.connection], [200, "close"]);
 });

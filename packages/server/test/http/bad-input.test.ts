@@ -198,6 +198,8 @@ test("fields of the contract that this version does not serve are refused by nam
   }
   const all = assertError(await sync({ ...fields, x: 1, y: 2, z: 3 }), "VALIDATION_ERROR");
   assert.equal(all.total_errors, 9);
+  const withKey = await sync({ operations: [upsert("a")] }, { "idempotency-key": "k" });
+  assertFieldError(withKey, "Idempotency-Key", "NOT_SUPPORTED");
   assert.deepEqual(await state(), before);
 });
 

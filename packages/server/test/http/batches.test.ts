@@ -85,14 +85,16 @@ test("a body with more errors than anybody reads is refused like any other", asy
   const { sync, send, tenant, state } = await startPipeline(t);
   const before = await state();
   const fields = Object.fromEntries(Array.from({ length: 150_000 }, (_, i) => [`x${i}`, 0]));
-  for (const body of [fields, { operations: [{ ...upsert("a"), ...fields }] }]) {
+  const many = [fields, { operations: [{ ...upsert("a"), ...fields }] }];
+  const few = Object.fromEntries(Object.entries(fields).slice(0, 200));
+  for (const body of [...many, { operations: operations(1000).map((each) => ({ ...each, ...few })) }]) {
     const { errors, total_errors } = assertError(await sync(body), "VALIDATION_ERROR");
     assert.equal(errors.length, 100);
-    assert.ok(total_errors >= 10_000);
+    assert.ok(total_errors >= 100);
   }
   const numbers = JSON.stringify(syncBody(tenant, { operations: [upsert("a", { data: { n: ["N"] } })] }));
   const inexact = await send(numbers.replace('"N"', Array(150_000).fill("1e400").join()));
-  assert.ok(assertError(inexact, "VALIDATION_ERROR").total_errors >= 10_000);
+  assert.equal(assertError(inexact, "VALIDATION_ERROR").errors.length, 100);
   assert.deepEqual(await state(), before);
 });
 

@@ -108,6 +108,7 @@ test("a body that ends early changes nothing, holds no memory, and is no fault o
 test("a caller that leaves while its key is looked up leaves no bytes held", async (t) => {
   const asked = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
+  t.after(() => left.resolve());
   const { server, headers } = await startPipeline(
     t,
     {},

@@ -59,7 +59,9 @@ const mutation: fc.Arbitrary<Mutation> = fc.record({
   value: anyValue,
 });
 
-function mutate(root: unknown, { where, kind, key, value }: Mutation): unknown {
+function mutate(root: unknown, { where, kind, key, value: given }: Mutation): unknown {
+  // Values are shared between runs, and may be changed by the next mutation.
+  const value = JSON.parse(JSON.stringify(given));
   const holder = { root } as Record<string, unknown>;
   const places: [object: Record<string, unknown>, key: string][] = [];
   const visit = (object: Record<string, unknown>) => {

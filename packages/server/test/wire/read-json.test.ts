@@ -219,7 +219,7 @@ test("64 levels are read and 65 are not, and brackets in strings are no levels",
     ['[{"a":', "}]"],
   ] as const) {
     const perRound = open.startsWith("[{") ? 2 : 1;
-    const nested = (levels: number) => open.repeat(levels / perRound) + "0" + close.repeat(levels / perRound);
+    const nested = (levels: number) => `${open.repeat(levels / perRound)}0${close.repeat(levels / perRound)}`;
     assert.deepEqual(read(nested(64)).inexact, []);
     assert.throws(() => read(nested(66)), { code: "INVALID_JSON" });
     if (perRound === 1) assert.throws(() => read(nested(65)), { code: "INVALID_JSON" });
@@ -315,5 +315,9 @@ test("the elements of the wanted member come as they were sent, or not at all", 
     },
   );
   assert.ok(found > RUNS / 100, `${found} elements`);
-  assert.deepEqual(scanJson(Buffer.from('{"operations":[{}]}')).spans, [], "nothing is wanted by default");
+  const sent = (text: string) =>
+    readJson(Buffer.from(text), "operations").elements.map((bytes) => Buffer.from(bytes).toString());
+  assert.deepEqual(sent('{"x":[{}], "operations" : [ {"a": 1.0} ,{}]}'), ['{"a": 1.0}', "{}"]);
+  assert.deepEqual(sent('{"operations":[{"a":1}],"operations":[{"b":2}]}'), ['{"b":2}']);
+  assert.deepEqual(scanJson(Buffer.from('{"operations":[{}]}')).spans, [], "by default nothing is wanted");
 });
