@@ -6,6 +6,7 @@
 
 import { measureLoad } from "./load.ts";
 import { measureMillion } from "./million.ts";
+import { measureRefresh } from "./refresh.ts";
 import { measureStart } from "./start.ts";
 import { type Measurement, printTable } from "./statistics.ts";
 import { measureSync } from "./sync.ts";
@@ -15,6 +16,7 @@ const BENCHMARKS: Record<string, () => Promise<Measurement[]>> = {
   sync: measureSync,
   load: measureLoad,
   million: measureMillion,
+  refresh: measureRefresh,
 };
 
 const named = process.argv.slice(2);

@@ -153,6 +153,13 @@ export const ERRORS = define({
     systemMessage: "Index not ready",
     meaning: "The wait for `after_sync` ended first. Ask again, or with a longer `timeout_ms`.",
   },
+  LISTING_OUTDATED: {
+    status: 409,
+    type: "conflict_error",
+    message: "The namespace was refreshed while it was being listed. Please start again.",
+    systemMessage: "Listing outdated by a refresh",
+    meaning: "A full refresh came between two pages of a listing of records. Start again without a cursor.",
+  },
   ALREADY_EXISTS: {
     status: 409,
     type: "conflict_error",

@@ -6,6 +6,14 @@ export const LIMITS = {
   syncNamespaces: 100,
   /** Unicode code points of a record's id, of a namespace, of a `source_system`. */
   identifierCodePoints: 255,
+  /** Unicode code points of a `refresh_id`. */
+  refreshIdCodePoints: 64,
+  /** Failed operations of one refresh whose records it protects. */
+  protectedRecords: 5000,
+  /** Ids of each kind of change in a dry run's `samples`. */
+  sampleIds: 20,
+  /** Characters of an `Idempotency-Key`. */
+  idempotencyKeyCharacters: 255,
   /** Unicode code points of each path or URL of `file`. */
   fileUrlCodePoints: 8192,
   /** Levels of arrays and objects in a request body. */

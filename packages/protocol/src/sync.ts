@@ -66,6 +66,47 @@ export const SyncRequest = Type.Object(
           "`full_refresh` only: namespaces that are refreshed even if no operation names them, so that a source that is now empty is emptied here.",
       }),
     ),
+    last_batch: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          "`full_refresh` only: `false` stages this part of a refresh that needs several requests.",
+      }),
+    ),
+    refresh_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: LIMITS.refreshIdCodePoints,
+        description:
+          "`full_refresh` only: tells apart two staged runs of one connector with the same `sync_timestamp`.",
+      }),
+    ),
+    expected_operations: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          "`full_refresh`, last batch only: how many operations the whole run sent; 409 if the parts that arrived don't add up.",
+      }),
+    ),
+    removal_limit: Type.Optional(
+      Type.Union(
+        [Type.Integer({ minimum: 0 }), Type.String({ pattern: "^(100|[1-9]?[0-9])(\\.[0-9]{1,6})?%$" })],
+        {
+          description:
+            "A number, or a percentage such as `20%`: refuse (409, nothing changed) if more than this of a namespace's records would be removed or cleared.",
+        },
+      ),
+    ),
+    dry_run: Type.Optional(
+      Type.Boolean({ default: false, description: "Answer what would happen, change nothing." }),
+    ),
+    on_error: Type.Optional(
+      Type.Enum(["abort", "continue"], {
+        default: "abort",
+        description:
+          "`continue`: operations that are invalid by themselves are reported and left out; the rest is applied atomically.",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -92,9 +133,34 @@ export const SyncChanges = Type.Object({
 });
 export type SyncChanges = Static<typeof SyncChanges>;
 
+export const OperationError = Type.Object({
+  index: count("Position in `operations`."),
+  id: Type.Union([Type.String(), Type.Null()]),
+  namespace: Type.Union([Type.String(), Type.Null()]),
+  code: Type.String(),
+  message: Type.String(),
+});
+export type OperationError = Static<typeof OperationError>;
+
+export const RefreshProgress = Type.Object({
+  refresh_id: Type.Union([Type.String(), Type.Null()]),
+  operations: count("Operations of the run that arrived so far."),
+  batches: count("Parts of the run that arrived so far."),
+});
+export type RefreshProgress = Static<typeof RefreshProgress>;
+
+/** Kinds of change that a dry run gives sample ids of. */
+export const SAMPLED = ["created", "updated", "unchanged", "removed", "absent", "stale", "cleared"] as const;
+export type Sampled = (typeof SAMPLED)[number];
+
+const Ids = Type.Array(Type.String(), { maxItems: LIMITS.sampleIds });
+
+export const SyncStatus = Type.Enum(["success", "partial", "staged", "planned"]);
+export type SyncStatus = Static<typeof SyncStatus>;
+
 export const SyncResponse = Type.Object({
-  status: Type.Enum(["success"]),
-  sync_id: Type.String(),
+  status: SyncStatus,
+  sync_id: Type.Union([Type.String(), Type.Null()], { description: "Null for a dry run." }),
   processed: count("Operations of this request: upserted + deleted + failed."),
   results: SyncResults,
   by_namespace: Type.Record(Type.String(), SyncResults, {
@@ -102,6 +168,23 @@ export const SyncResponse = Type.Object({
   }),
   processing_time_ms: count("Milliseconds the server worked on the request."),
   changes: SyncChanges,
+  errors: Type.Optional(Type.Array(OperationError, { maxItems: LIMITS.listedErrors })),
+  total_errors: Type.Optional(count("Operations that were left out.")),
+  refresh: Type.Optional(RefreshProgress),
+  digests: Type.Optional(
+    Type.Record(Type.String(), Type.String(), { description: "The digest of each affected namespace." }),
+  ),
+  samples: Type.Optional(
+    Type.Object({
+      created: Ids,
+      updated: Ids,
+      unchanged: Ids,
+      removed: Ids,
+      absent: Ids,
+      stale: Ids,
+      cleared: Ids,
+    }),
+  ),
   warnings: Type.Optional(Type.Array(Type.String())),
 });
 export type SyncResponse = Static<typeof SyncResponse>;

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { ApiError } from "@tidemark/protocol/errors";
 import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
 import type { Identity } from "./access/api-keys.ts";
@@ -8,6 +9,12 @@ import {
   accessFunctions,
 } from "./access/commands.ts";
 import { isAccessRead } from "./access/reads.ts";
+import {
+  type BrowseArguments,
+  type BrowseName,
+  type BrowseResult,
+  browseFunctions,
+} from "./browse/commands.ts";
 import type { Config } from "./config.ts";
 import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
 import { readSyncRequest } from "./ledger/read-sync-request.ts";
@@ -23,8 +30,18 @@ export interface PipelineAnswer {
 }
 
 export interface SyncAnswer extends PipelineAnswer {
+  /** True if this Idempotency-Key, or this last batch, was answered so before. */
+  replayed: boolean;
   results: SyncResults;
   changes: SyncChanges;
+}
+
+/** What a sync request says outside its body. */
+export interface SyncCall {
+  syncId: string;
+  runId: string;
+  traceId: string;
+  idempotencyKey: string | null;
 }
 
 /**
@@ -33,11 +50,13 @@ export interface SyncAnswer extends PipelineAnswer {
  */
 export interface Commands {
   /** Reads, checks and applies a sync request. @throws ApiError */
-  sync(body: RequestBody, identity: Identity, syncId: string): Promise<SyncAnswer>;
+  sync(body: RequestBody, identity: Identity, call: SyncCall): Promise<SyncAnswer>;
   /** Reads, checks and answers a check-exists request. @throws ApiError */
   checkExists(body: RequestBody, identity: Identity): Promise<PipelineAnswer>;
   /** Runs a function of access/commands.ts in a transaction of its own. @throws ApiError */
   access<Name extends AccessName>(name: Name, ...args: AccessArguments<Name>): Promise<AccessResult<Name>>;
+  /** Runs a function of browse/commands.ts in a transaction of its own. @throws ApiError */
+  browse<Name extends BrowseName>(name: Name, ...args: BrowseArguments<Name>): Promise<BrowseResult<Name>>;
   /** Counts a request against a window of the rate limits. */
   countRequest(window: string, limit: number, windowMs: number): Promise<RateWindow>;
   /** Live records of all stores. */
@@ -46,31 +65,32 @@ export interface Commands {
   keepHouse(): Promise<boolean>;
 }
 
+/** Hours that an answer under an Idempotency-Key is replayed. */
+const ANSWER_HOURS = 24;
+
 /** The commands over one open storage. @param now the clock, ms since 1970 */
 export function openCommands(
   storage: Storage,
-  config: Pick<Config, "bodyLimitBytes" | "tombstoneDays">,
+  config: Pick<Config, "bodyLimitBytes" | "tombstoneDays" | "refreshRunHours" | "historyDays">,
   now: () => number = Date.now,
 ): Commands {
-  const parse = (body: RequestBody, member?: string) =>
-    readJson(readBody(body, config.bodyLimitBytes), member);
   return {
-    async sync(body, identity, syncId) {
+    async sync(body, identity, { idempotencyKey, ...call }) {
       const started = performance.now();
-      const sync = readSyncRequest(parse(body, "operations"));
+      const bytes = readBody(body, config.bodyLimitBytes);
+      const sync = readSyncRequest(readJson(bytes, "operations"));
+      const idempotency = idempotencyKey && { key: idempotencyKey, body: hash("sha256", bytes, "hex") };
       releaseBody(body);
       mustBelong(identity, sync.organizationId, sync.storeId);
+      const connectorId = identity.connectorId!;
       const opened = performance.now();
-      const response = await applySync(storage, sync, { syncId, now: now() });
-      const ended = performance.now();
-      const { changes, ...head } = response;
-      const processing_time_ms = Math.round(ended - started);
-      const json = JSON.stringify({ ...head, processing_time_ms, changes });
-      return { json, databaseMs: ended - opened, results: response.results, changes };
+      const context = { ...call, connectorId, now: now(), started, idempotency: idempotency || null };
+      const applied = await applySync(storage, sync, context);
+      return { ...applied, databaseMs: performance.now() - opened };
     },
 
     async checkExists(body, identity) {
-      const request = readCheckExistsRequest(parse(body));
+      const request = readCheckExistsRequest(readJson(readBody(body, config.bodyLimitBytes)));
       mustBelong(identity, request.organization_id, request.vector_store_id);
       const opened = performance.now();
       const response = await checkExists(storage, request);
@@ -84,6 +104,12 @@ export function openCommands(
       return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
     },
 
+    browse(name, ...args) {
+      const run = browseFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
+      const transaction = name === "giveUpRefresh" ? storage.write : storage.read;
+      return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
+    },
+
     countRequest: (window, limit, windowMs) => storage.countRequest(window, limit, windowMs, now()),
 
     countRecords: () => storage.countRecords(),
@@ -91,8 +117,14 @@ export function openCommands(
     async keepHouse() {
       const swept = await storage.sweep(now());
       if (swept.more) return true;
-      const purged = await storage.purgeTombstones(now() - config.tombstoneDays * 24 * 3600 * 1000);
-      return purged.more;
+      const hourMs = 3_600_000;
+      const forgotten = await storage.forget({
+        tombstones: now() - config.tombstoneDays * 24 * hourMs,
+        openRuns: now() - config.refreshRunHours * hourMs,
+        answers: now() - ANSWER_HOURS * hourMs,
+        history: now() - config.historyDays * 24 * hourMs,
+      });
+      return forgotten.more;
     },
   };
 }

@@ -128,6 +128,13 @@ export const SETTINGS = {
     [1, 3650],
     "Days that the tombstone of a delete is kept, from when it arrived.",
   ),
+  refreshRunHours: integer(
+    "TIDEMARK_REFRESH_RUN_HOURS",
+    24,
+    [1, 24 * 365],
+    "Hours after its last part that a staged refresh without its last batch is forgotten.",
+  ),
+  historyDays: integer("TIDEMARK_HISTORY_DAYS", 90, [1, 3650], "Days that the history of syncs is kept."),
 };
 
 export type Config = { [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]["default"] };

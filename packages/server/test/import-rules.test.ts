@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
  * What each part may import, beside what lies in its own folder. `type` before a name: its types only.
  *
  * The picture behind it: protocol is below everything; wire, storage, access and ledger know no HTTP and no threads;
- * commands.ts joins them; http, threads and cli know only commands; service.ts puts all of it together.
+ * browse reads what they
+ * keep; commands.ts joins them; http, threads and cli know only commands; service.ts puts all of it together.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
@@ -17,7 +18,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: ["protocol", "node:fs", "node:path", "node:url", "node:sqlite"],
   access: ["protocol", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
   ledger: ["protocol", "wire", "type storage/port.ts", "typebox", "node:crypto"],
-  "commands.ts": ["protocol", "wire", "access", "ledger", "type storage/port.ts", "type config.ts"],
+  browse: ["protocol", "access", "type storage/port.ts", "storage/visibility.ts", "node:crypto"],
+  "commands.ts": [
+    ...["protocol", "wire", "access", "ledger", "browse", "type storage/port.ts", "type config.ts"],
+    "node:crypto",
+  ],
 
   threads: [
     ...["protocol", "commands.ts", "access/reads.ts", "type wire/read-body.ts", "type config.ts"],
@@ -48,7 +53,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "service.ts",
       "version.ts",
     ],
-    ...["commander", "node:events"],
+    ...["commander", "node:events", "node:timers/promises"],
   ],
 
   "config.ts": ["protocol"],

@@ -2,7 +2,8 @@ import type { TestContext } from "node:test";
 import type { CheckExistsResponse } from "@tidemark/protocol/check-exists";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import type { Identity } from "../src/access/api-keys.ts";
-import { type Commands, openCommands } from "../src/commands.ts";
+import { newId } from "../src/access/ids.ts";
+import { type Commands, openCommands, type SyncCall } from "../src/commands.ts";
 import { readConfig } from "../src/config.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/port.ts";
@@ -23,7 +24,7 @@ export interface TestLedger {
 /** One vector store, and the calls of its connector. */
 export interface TestStore extends Tenant {
   /** Sends a sync. @param operations objects, or the JSON text of them all. @throws ApiError */
-  sync(fields: SyncFields): Promise<SyncResponse>;
+  sync(fields: SyncFields, idempotencyKey?: string | null): Promise<SyncResponse>;
   checkExists(namespace: string, ids: string[]): Promise<CheckExistsResponse>;
   /** `record_count` of the vector store. */
   recordCount(): Promise<number>;
@@ -34,6 +35,12 @@ export interface SyncFields {
   sync_timestamp?: string;
   operations?: object[] | string;
   namespaces?: string[];
+  last_batch?: boolean;
+  refresh_id?: string;
+  expected_operations?: number;
+  removal_limit?: number | string;
+  dry_run?: boolean;
+  on_error?: "abort" | "continue";
 }
 
 /** Opens an empty database of an engine, until the test ends. */
@@ -56,6 +63,11 @@ export function ledgerOver(storage: Storage): Omit<TestLedger, "databaseUrl"> {
   return { storage, commands, clock, createStore };
 }
 
+/** What a sync request says outside its body. */
+export function newSyncCall(idempotencyKey: string | null = null): SyncCall {
+  return { syncId: newId("sync"), runId: newId("run"), traceId: "req_test", idempotencyKey };
+}
+
 /** The calls of a tenant's connector. */
 export function storeOf(commands: Commands, tenant: Tenant): TestStore {
   const { organizationId, storeId, connectorId } = tenant;
@@ -68,10 +80,9 @@ export function storeOf(commands: Commands, tenant: Tenant): TestStore {
     expiresAt: null,
   };
   const target = { organization_id: organizationId, vector_store_id: storeId };
-  let syncs = 0;
   return {
     ...tenant,
-    async sync({ operations = [], ...fields }) {
+    async sync({ operations = [], ...fields }, idempotencyKey = null) {
       const head = {
         sync_mode: "incremental",
         sync_timestamp: "2025-11-11T10:30:00Z",
@@ -80,7 +91,7 @@ export function storeOf(commands: Commands, tenant: Tenant): TestStore {
       };
       const list = typeof operations === "string" ? operations : JSON.stringify(operations);
       const body = `${JSON.stringify(head).slice(0, -1)},"operations":${list}}`;
-      const { json } = await commands.sync(bodyOf(body), identity, `sync_${syncs++}`);
+      const { json } = await commands.sync(bodyOf(body), identity, newSyncCall(idempotencyKey));
       return JSON.parse(json);
     },
     async checkExists(namespace, ids) {
@@ -107,7 +118,11 @@ export async function sweepAll(storage: Storage, now: number): Promise<number> {
   return steps;
 }
 
-/** Forgets every tombstone that arrived before a moment (ms since 1970). */
-export async function purgeAll(storage: Storage, before: number): Promise<void> {
-  while ((await storage.purgeTombstones(before)).more);
+/** Forgets every tombstone, and every unfinished refresh, whose last sign arrived before a moment (ms since 1970). */
+export async function forgetAll(
+  storage: Storage,
+  before: { tombstones?: number; openRuns?: number },
+): Promise<void> {
+  const moments = { tombstones: 0, openRuns: 0, answers: 0, history: 0, ...before };
+  while ((await storage.forget(moments)).rows > 0);
 }

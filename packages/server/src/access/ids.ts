@@ -1,6 +1,6 @@
 import { ulid } from "ulid";
 
-export type IdPrefix = "org" | "vs" | "conn" | "sync";
+export type IdPrefix = "org" | "vs" | "conn" | "sync" | "run";
 
 /** A new id such as `vs_01jd…`: 26 characters that sort by the millisecond they were made in. */
 export function newId(prefix: IdPrefix): string {

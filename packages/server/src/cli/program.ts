@@ -4,7 +4,9 @@ import { connectorCommand } from "./connector.ts";
 import { keyCommand } from "./key.ts";
 import { orgCommand } from "./org.ts";
 import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
 import { storeCommand } from "./store.ts";
+import { verifyCommand } from "./verify.ts";
 
 /** The whole command line. */
 export function commandLine(): Command {
@@ -16,5 +18,7 @@ export function commandLine(): Command {
     .addCommand(orgCommand())
     .addCommand(storeCommand())
     .addCommand(connectorCommand())
-    .addCommand(keyCommand());
+    .addCommand(keyCommand())
+    .addCommand(statusCommand())
+    .addCommand(verifyCommand());
 }

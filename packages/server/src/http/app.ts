@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 import { Authentication } from "./authentication.ts";
+import { browseRoutes } from "./browse-routes.ts";
 import type { HttpContext } from "./context.ts";
 import { answerClientError, sendError } from "./errors.ts";
 import { healthRoutes } from "./health-routes.ts";
@@ -80,6 +81,9 @@ export async function buildApp(
       await api.register(pipelineRoutes(context), { prefix });
     }
     await api.register(managementRoutes(context), { prefix: "/v1/organizations" });
+    await api.register(browseRoutes(context), {
+      prefix: "/v1/organizations/:organization_id/vector-stores/:vector_store_id",
+    });
   });
   await server.register(probeRoutes(context));
   const ownMetricsPort = config.metricsPort !== 0;

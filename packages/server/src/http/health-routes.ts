@@ -29,6 +29,9 @@ const ValidateQuery = Type.Object(
 export function healthRoutes({ commands, authentication, now }: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
+    // What is asked stands in the query; a body that comes along is let be.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser("*", async () => undefined);
     app.route({
       method: "GET",
       url: "/health",
@@ -53,7 +56,7 @@ export function healthRoutes({ commands, authentication, now }: HttpContext) {
     });
 
     app.route<{ Querystring: Static<typeof ValidateQuery> }>({
-      method: "GET",
+      method: ["POST", "GET"],
       url: "/health/validate",
       schema: describeRoute({
         tag: "Health",

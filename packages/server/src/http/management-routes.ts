@@ -1,4 +1,3 @@
-import { ApiError } from "@tidemark/protocol/errors";
 import { ApiKeyId, ConnectorId, OrganizationId, VectorStoreId } from "@tidemark/protocol/identifiers";
 import { LIMITS } from "@tidemark/protocol/limits";
 import {
@@ -12,7 +11,6 @@ import {
   NewConnector,
   NewConnectorKey,
   PageQuery,
-  type Role,
   UpdateConnector,
   UpdateVectorStore,
   VectorStore,
@@ -22,6 +20,7 @@ import { type Static, Type } from "typebox";
 import type { PageRequest } from "../access/pages.ts";
 import type { HttpContext } from "./context.ts";
 import { describeRoute } from "./openapi.ts";
+import { permit } from "./permissions.ts";
 import { receiveJsonBodies } from "./request-body.ts";
 import { strictValidator } from "./strict-validator.ts";
 
@@ -295,23 +294,5 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
         return key;
       },
     });
-  };
-}
-
-/**
- * Route hook: lets keys of these roles pass, for what they open. It runs after the request's shape was checked.
- * @throws ApiError INSUFFICIENT_PERMISSIONS
- */
-function permit(...roles: Role[]) {
-  return async (request: FastifyRequest): Promise<void> => {
-    const { identity } = request;
-    const params = request.params as { organization_id: string; vector_store_id?: string };
-    const allowed =
-      roles.includes(identity.role) &&
-      identity.organizationId === params.organization_id &&
-      (identity.storeId === null ||
-        params.vector_store_id === undefined ||
-        identity.storeId === params.vector_store_id);
-    if (!allowed) throw new ApiError("INSUFFICIENT_PERMISSIONS");
   };
 }

@@ -1,3 +1,4 @@
+import { NamespaceObject, RecordObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
 import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
 import { ERRORS, type ErrorCode } from "@tidemark/protocol/errors";
 import { HealthResponse, ValidateResponse } from "@tidemark/protocol/health";
@@ -37,6 +38,10 @@ const COMPONENTS: Record<string, TSchema> = {
   SyncRequest,
   SyncOperation,
   SyncResponse,
+  NamespaceObject,
+  RecordObject,
+  RefreshObject,
+  SyncObject,
   HealthResponse,
   ValidateResponse,
   VectorStore,
@@ -50,8 +55,24 @@ const COMPONENTS: Record<string, TSchema> = {
   ErrorResponse,
 };
 
+const NAMES = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.stringify(schema), name]));
+
+/** On its way into the document a schema is rewritten; this member tells which of the components it is. */
+const COMPONENT = "x-component";
+
+/** A copy of a schema in which every component says its name. */
+function markComponents<T>(schema: T): T {
+  if (typeof schema !== "object" || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map(markComponents) as T;
+  const members = Object.fromEntries(
+    Object.entries(schema).map(([key, item]) => [key, markComponents(item)]),
+  ) as T;
+  const name = NAMES.get(JSON.stringify(schema));
+  return name ? { ...members, [COMPONENT]: name } : members;
+}
+
 interface RouteDescription {
-  tag: "Pipeline" | "Health" | "Vector stores" | "Connectors" | "Operations";
+  tag: "Pipeline" | "Health" | "Vector stores" | "Connectors" | "Contents" | "Operations";
   summary: string;
   body?: TSchema;
   params?: TSchema;
@@ -68,13 +89,17 @@ interface RouteDescription {
 /** A route's schema for Fastify: what its parts are checked against, and what the document says of it. */
 export function describeRoute(route: RouteDescription) {
   const { tag, summary, body, params, querystring, response, status = 200, errors, keyed = true } = route;
-  const responses: Record<number, unknown> = { [status]: { description: "Done.", ...response } };
-  for (const error of errors) responses[error] = { description: errorDescription(error), ...ErrorResponse };
+  const responses: Record<number, unknown> = {
+    [status]: { description: "Done.", ...markComponents(response) },
+  };
+  for (const error of errors) {
+    responses[error] = { ...markComponents(ErrorResponse), description: errorDescription(error) };
+  }
   return {
     tags: [tag],
     summary,
     ...(keyed ? {} : { security: [] }),
-    ...(body ? { body } : {}),
+    ...(body ? { body: markComponents(body) } : {}),
     ...(params ? { params } : {}),
     ...(querystring ? { querystring } : {}),
     response: responses,
@@ -101,6 +126,7 @@ export const OPENAPI_HEAD = {
     { name: "Health", description: "For connectors and monitors." },
     { name: "Vector stores", description: "Management, with an admin key." },
     { name: "Connectors", description: "Management, with an admin key." },
+    { name: "Contents", description: "What a store holds, and how it came there." },
     { name: "Operations", description: "For the machine's own probes and metrics." },
   ],
   components: {
@@ -111,21 +137,24 @@ export const OPENAPI_HEAD = {
 
 /** Puts the named schemas into `components`, refers to them where they stand, and adds the examples. */
 export function finishDocument(document: object): object {
-  const names = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.stringify(schema), name]));
-  const replace = (value: unknown): unknown => {
-    if (typeof value !== "object" || value === null) return value;
-    const name = names.get(JSON.stringify(value));
-    if (name) return { $ref: `#/components/schemas/${name}` };
-    if (Array.isArray(value)) return value.map(replace);
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replace(item)]));
-  };
-  const finished = replace(document) as { components: { schemas: object } };
+  const finished = referToComponents(document) as { components: { schemas: object } };
   finished.components.schemas = Object.fromEntries(
     Object.entries(COMPONENTS).map(([name, schema]) => {
-      const members = Object.fromEntries(Object.entries(schema).map(([key, item]) => [key, replace(item)]));
+      const members = Object.entries(schema).map(([key, item]) => [
+        key,
+        referToComponents(markComponents(item)),
+      ]);
       const examples = EXAMPLES[name];
-      return [name, examples ? { ...members, examples } : members];
+      return [name, { ...Object.fromEntries(members), ...(examples ? { examples } : {}) }];
     }),
   );
   return finished;
+}
+
+function referToComponents(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(referToComponents);
+  const name = (value as { [COMPONENT]?: string })[COMPONENT];
+  if (name) return { $ref: `#/components/schemas/${name}` };
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, referToComponents(item)]));
 }

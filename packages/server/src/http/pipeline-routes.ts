@@ -1,7 +1,7 @@
 import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
-import { ApiError } from "@tidemark/protocol/errors";
+import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { newId } from "../access/ids.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import type { HttpContext } from "./context.ts";
@@ -51,10 +51,30 @@ export function pipelineRoutes(context: HttpContext) {
       }),
       onRequest: [authentication.authenticate, limit("sync")],
       handler: async (request, reply) => {
-        const answer = await commands.sync(request.body, request.identity, newId("sync"));
-        metrics.noteSync(answer);
+        const answer = await commands.sync(request.body, request.identity, {
+          syncId: newId("sync"),
+          runId: newId("run"),
+          traceId: request.id,
+          idempotencyKey: readIdempotencyKey(request),
+        });
+        if (answer.replayed) reply.header("idempotency-replayed", "true");
+        else metrics.noteSync(answer);
         return reply.type("application/json; charset=utf-8").send(answer.json);
       },
     });
   };
+}
+
+/** @throws ApiError VALIDATION_ERROR for a key that is not 1 to 255 printable ASCII characters */
+function readIdempotencyKey(request: FastifyRequest): string | null {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined) return null;
+  if (typeof key === "string" && /^[\x20-\x7e]{1,255}$/.test(key)) return key;
+  throw validationError([
+    {
+      field: "Idempotency-Key",
+      code: "INVALID_FORMAT",
+      message: "Must be 1 to 255 printable ASCII characters.",
+    },
+  ]);
 }

@@ -1,31 +1,12 @@
-import { hash } from "node:crypto";
-import { canonicalJson } from "@tidemark/protocol/canonical-json";
 import { ApiError, type FieldError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { SyncOperation, SyncRequest } from "@tidemark/protocol/sync";
+import { type OperationError, SyncRequest } from "@tidemark/protocol/sync";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Type } from "typebox";
 import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
-import { fieldPath } from "../wire/field-path.ts";
 import type { ParsedJson } from "../wire/read-json.ts";
-
-/** One operation, ready to be planned. */
-export interface Operation {
-  action: "upsert" | "delete";
-  namespace: string;
-  id: string;
-  /** Of the operation's text as it was sent: the same fingerprint means the same content. Null if unknown. */
-  fingerprint: string | null;
-  /** An upsert's content. It costs more than the fingerprint, so it is made for the operations that need it. */
-  content(): Content;
-}
-
-export interface Content {
-  /** Canonical JSON of the content's members. */
-  text: string;
-  /** SHA-256 of id and content, hex. */
-  hash: string;
-}
+import type { Operation } from "./operation.ts";
+import { readOperations } from "./read-operations.ts";
 
 /** A sync request that is well-formed. */
 export interface Sync {
@@ -35,9 +16,28 @@ export interface Sync {
   /** `sync_timestamp` in nanoseconds since 1970. */
   timestamp: bigint;
   operations: Operation[];
+  /** Operations that are left out, as `on_error: continue` wants it. */
+  failed: FailedOperation[];
   /** Every affected namespace, sorted. */
   namespaces: string[];
+  /** Full refresh: false for a part that is staged. */
+  lastBatch: boolean;
+  refreshId: string | null;
+  expectedOperations: number | null;
+  removalLimit: RemovalLimit | null;
+  dryRun: boolean;
 }
+
+/** An operation that is invalid by itself. */
+export interface FailedOperation {
+  error: OperationError;
+  /** What it would have been counted as does not matter; its namespace does, if it can be read. */
+  namespace: string | null;
+  id: string | null;
+}
+
+/** How much of a namespace a sync may remove: so many records, or such a share of them. */
+export type RemovalLimit = { records: number } | { percent: number };
 
 const envelopeCheck = shapeCheck(
   Type.Object(
@@ -45,101 +45,88 @@ const envelopeCheck = shapeCheck(
     { additionalProperties: false },
   ),
 );
-const operationCheck = shapeCheck(SyncOperation);
 
-/** Fields of the contract that this server does not serve yet: refused, so that nobody relies on them in vain. */
-const NOT_YET = ["last_batch", "refresh_id", "expected_operations", "removal_limit", "dry_run", "on_error"];
+type Envelope = Omit<SyncRequest, "operations"> & { operations: unknown[] };
 
 /**
  * Turns a parsed body into a sync, or says everything that is wrong with it.
  * @throws ApiError BATCH_SIZE_EXCEEDED, VALIDATION_ERROR
  */
-export function readSyncRequest({ value, inexact, elements }: ParsedJson): Sync {
+export function readSyncRequest(parsed: ParsedJson): Sync {
+  const { value, inexact } = parsed;
   const received = (value as { operations?: unknown } | null)?.operations;
   if (Array.isArray(received) && received.length > LIMITS.batchOperations) {
     throw new ApiError("BATCH_SIZE_EXCEEDED", { limit: LIMITS.batchOperations, received: received.length });
   }
-  const errors = [...inexact];
-  if (!envelopeCheck.matches(value)) {
-    errors.push(...envelopeCheck.errors(value).map(explainNotYet));
-  } else {
-    const problem = checkDateTime(value.sync_timestamp, "sync_timestamp", { zoned: true });
-    if (problem) errors.push(problem);
-    else if (parseDateTime(value.sync_timestamp)!.ns < 0n) {
-      errors.push({ field: "sync_timestamp", code: "TOO_SMALL", message: "Must not be before 1970." });
-    }
-    if (value.namespaces && value.sync_mode !== "full_refresh") {
-      errors.push({
-        field: "namespaces",
-        code: "NOT_ALLOWED",
-        message: "Is for sync_mode full_refresh only.",
-      });
-    }
-  }
-  if (Array.isArray(received)) {
-    for (let i = 0; i < received.length; i++) {
-      const operation: unknown = received[i];
-      if (operationCheck.matches(operation)) checkTimes(operation, i, errors);
-      else errors.push(...operationCheck.errors(operation, ["operations", i]));
-    }
-  }
+  const errors: FieldError[] = inexact.filter(({ field }) => !isOfOperation(field));
+  const wellFormed = envelopeCheck.matches(value);
+  if (wellFormed) errors.push(...envelopeErrors(value as Envelope));
+  else errors.push(...envelopeCheck.errors(value));
+  const { operations, failed, fieldErrors } = readOperations(parsed, isOfOperation);
+  const request = value as Envelope;
+  const leaveOut = wellFormed && request.on_error === "continue";
+  if (!leaveOut) errors.push(...fieldErrors);
+  else if (request.sync_mode === "full_refresh") errors.push(...unreadableKeys(failed));
   if (errors.length > 0) throw validationError(errors);
 
-  const request = value as SyncRequest;
-  const sent = elements.length === request.operations.length ? elements : undefined;
-  const operations = request.operations.map((operation, index) => toOperation(operation, sent?.[index]));
   const affected = new Set(request.namespaces);
-  for (const { namespace } of operations) affected.add(namespace);
+  for (const { namespace } of [...operations, ...failed]) if (namespace !== null) affected.add(namespace);
   return {
     organizationId: request.organization_id,
     storeId: request.vector_store_id,
     mode: request.sync_mode,
     timestamp: parseDateTime(request.sync_timestamp)!.ns,
     operations,
+    failed,
     namespaces: [...affected].sort(),
+    lastBatch: request.last_batch ?? true,
+    refreshId: request.refresh_id ?? null,
+    expectedOperations: request.expected_operations ?? null,
+    removalLimit: readRemovalLimit(request.removal_limit),
+    dryRun: request.dry_run ?? false,
   };
 }
 
-function explainNotYet(error: FieldError): FieldError {
-  if (error.code !== "UNKNOWN_FIELD" || !NOT_YET.includes(error.field)) return error;
-  return { ...error, code: "NOT_SUPPORTED", message: "Is not supported by this version of the server." };
-}
+const isOfOperation = (field: string) => field.startsWith("operations[");
 
-function checkTimes(operation: SyncOperation, index: number, errors: FieldError[]): void {
-  for (const name of ["created_at", "updated_at"] as const) {
-    const text = operation[name];
-    if (text === undefined) continue;
-    const problem = checkDateTime(text, fieldPath(["operations", index, name]), { zoned: false });
-    if (problem) errors.push(problem);
+const REFRESH_ONLY = ["namespaces", "last_batch", "refresh_id", "expected_operations"] as const;
+
+/** What a schema cannot say: moments that exist, and fields that do not go together. */
+function envelopeErrors(request: Envelope): FieldError[] {
+  const errors: FieldError[] = [];
+  const refuse = (field: string, code: string, message: string) => errors.push({ field, code, message });
+  const problem = checkDateTime(request.sync_timestamp, "sync_timestamp", { zoned: true });
+  if (problem) errors.push(problem);
+  else if (parseDateTime(request.sync_timestamp)!.ns < 0n) {
+    refuse("sync_timestamp", "TOO_SMALL", "Must not be before 1970.");
   }
-}
-
-/** The content's members, in canonical order. */
-const CONTENT = ["created_at", "data", "file", "source_system", "updated_at"] as const;
-
-function toOperation(operation: SyncOperation, sent: Uint8Array | undefined): Operation {
-  const { action, namespace, id } = operation;
-  return {
-    action,
-    namespace,
-    id,
-    fingerprint: sent ? fingerprintOf(sent) : null,
-    content: () => contentOf(operation),
-  };
-}
-
-/** 128 bits of SHA-256: it is only ever compared with the one that the same record had before. */
-function fingerprintOf(sent: Uint8Array): string {
-  return hash("sha256", sent, "base64url").slice(0, 22);
-}
-
-function contentOf(operation: SyncOperation): Content {
-  const members: string[] = [];
-  for (const name of CONTENT) {
-    const member = operation[name];
-    if (member !== undefined) members.push(`"${name}":${canonicalJson(member)}`);
-    else if (name === "data") members.push(`"data":{}`);
+  if (request.sync_mode === "incremental") {
+    for (const field of REFRESH_ONLY) {
+      if (request[field] === undefined || (field === "last_batch" && request.last_batch)) continue;
+      refuse(field, "NOT_ALLOWED", "Is for sync_mode full_refresh only.");
+    }
   }
-  const text = `{${members.join(",")}}`;
-  return { text, hash: hash("sha256", `[${JSON.stringify(operation.id)},${text}]`, "hex") };
+  if (request.last_batch === false) {
+    for (const field of ["expected_operations", "removal_limit"] as const) {
+      if (request[field] !== undefined) refuse(field, "NOT_ALLOWED", "Goes with the last batch of a run.");
+    }
+    if (request.dry_run) refuse("dry_run", "NOT_ALLOWED", "Is not possible with last_batch false.");
+  }
+  return errors;
+}
+
+/** A refresh must know which record a failed operation means, or it would clear it. */
+function unreadableKeys(failed: FailedOperation[]): FieldError[] {
+  return failed
+    .filter(({ namespace, id }) => namespace === null || id === null)
+    .map(({ error }) => ({
+      field: `operations[${error.index}]`,
+      code: "UNREADABLE_KEY",
+      message: `Its namespace and id must be readable in a full refresh. ${error.message}`,
+    }));
+}
+
+function readRemovalLimit(limit: SyncRequest["removal_limit"]): RemovalLimit | null {
+  if (limit === undefined) return null;
+  return typeof limit === "number" ? { records: limit } : { percent: Number.parseFloat(limit) };
 }

@@ -1,33 +1,102 @@
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
-import type { SyncResponse } from "@tidemark/protocol/sync";
+import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
-import { type NamespaceBefore, planSync, type SyncPlan } from "./plan-sync.ts";
+import { type Answer, answerTo, historyOf } from "./answer.ts";
+import { readBefore } from "./before.ts";
+import { newPlan } from "./plan.ts";
+import { planIncremental } from "./plan-incremental.ts";
 import type { Sync } from "./read-sync-request.ts";
+import { applyRefresh } from "./refresh.ts";
+import { refuseRemovals } from "./removal-limit.ts";
+
+/** What a sync is applied with, besides what it says. */
+export interface SyncContext {
+  syncId: string;
+  /** The id that a staged run gets, if this request begins one. */
+  runId: string;
+  connectorId: string;
+  traceId: string;
+  /** The server's clock, ms since 1970. */
+  now: number;
+  /** When work on the request began, by `performance.now()`. */
+  started: number;
+  /** The caller's Idempotency-Key, and the SHA-256 of the request's body. */
+  idempotency: { key: string; body: string } | null;
+}
+
+export interface AppliedSync {
+  json: string;
+  /** True if the answer is the one that was given before. */
+  replayed: boolean;
+  results: SyncResults;
+  changes: SyncChanges;
+}
 
 /**
  * Applies a sync in one durable transaction, or changes nothing.
- *
- * @param syncId the id it will be known by
- * @param now the server's clock, ms since 1970
- * @returns the answer, but for `processing_time_ms`
- * @throws ApiError VALIDATION_ERROR (a timestamp in the future), STALE_SYNC, INSUFFICIENT_PERMISSIONS (the store was
- *   deleted), SERVICE_UNAVAILABLE
+ * @throws ApiError VALIDATION_ERROR (a timestamp in the future), STALE_SYNC, INCOMPLETE_REFRESH,
+ *   REMOVAL_LIMIT_EXCEEDED, IDEMPOTENCY_KEY_REUSED, INSUFFICIENT_PERMISSIONS (the store was deleted),
+ *   SERVICE_UNAVAILABLE
  */
-export async function applySync(
-  storage: Storage,
-  sync: Sync,
-  { syncId, now }: { syncId: string; now: number },
-): Promise<Omit<SyncResponse, "processing_time_ms">> {
-  refuseFuture(sync, now);
-  const plan = await storage.ledger(sync.storeId, async (tx) => {
-    if (!(await tx.storeExists())) throw new ApiError("INSUFFICIENT_PERMISSIONS");
-    const before = await readBefore(tx, sync);
-    const plan = planSync(sync, before, await tx.nextRevision(), now);
-    await tx.write(plan.writes, now);
-    return plan;
-  });
-  return answer(sync, plan, syncId);
+export async function applySync(storage: Storage, sync: Sync, context: SyncContext): Promise<AppliedSync> {
+  refuseFuture(sync, context.now);
+  try {
+    return await storage.ledger(sync.storeId, (tx) => applyIn(tx, sync, context));
+  } catch (error) {
+    if (error instanceof DryRun) return error.planned;
+    throw error;
+  }
+}
+
+/** Thrown to leave a transaction without a trace. */
+class DryRun extends Error {
+  readonly planned: AppliedSync;
+  constructor(planned: AppliedSync) {
+    super("dry run");
+    this.planned = planned;
+  }
+}
+
+async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext): Promise<AppliedSync> {
+  if (!(await tx.storeExists())) throw new ApiError("INSUFFICIENT_PERMISSIONS");
+  const idempotency = sync.dryRun ? null : context.idempotency;
+  if (idempotency) {
+    const kept = await tx.findAnswer(context.connectorId, idempotency.key);
+    if (kept && kept.body !== idempotency.body) throw new ApiError("IDEMPOTENCY_KEY_REUSED");
+    if (kept) return replay(kept.answer);
+  }
+  const applied =
+    sync.mode === "full_refresh"
+      ? await applyRefresh(tx, sync, context)
+      : await applyIncremental(tx, sync, context);
+  if ("replay" in applied) return replay(applied.replay);
+  const { json, response } = applied;
+  const result: AppliedSync = {
+    json,
+    replayed: false,
+    results: response.results,
+    changes: response.changes,
+  };
+  if (sync.dryRun) throw new DryRun(result);
+  await tx.keepSync(historyOf(applied, sync, context));
+  if (idempotency)
+    await tx.keepAnswer(context.connectorId, idempotency.key, idempotency.body, json, context.now);
+  return result;
+}
+
+function replay(json: string): AppliedSync {
+  const { results, changes } = JSON.parse(json) as { results: SyncResults; changes: SyncChanges };
+  return { json, replayed: true, results, changes };
+}
+
+async function applyIncremental(tx: LedgerTransaction, sync: Sync, context: SyncContext): Promise<Answer> {
+  const before = await readBefore(tx, sync.namespaces, sync.operations);
+  const plan = newPlan(await tx.nextRevision(), context.now, sync.dryRun);
+  const removals = before.map((namespace) => planIncremental(plan, namespace, sync.timestamp));
+  refuseRemovals(sync.removalLimit, removals);
+  await tx.write(plan.writes, context.now);
+  return answerTo(sync, plan, context, sync.namespaces);
 }
 
 /** A timestamp far in the future would shut out every later sync. */
@@ -43,34 +112,4 @@ function refuseFuture(sync: Sync, now: number): void {
     ],
     { server_time: new Date(now).toISOString() },
   );
-}
-
-async function readBefore(tx: LedgerTransaction, sync: Sync): Promise<NamespaceBefore[]> {
-  const ids = Map.groupBy(sync.operations, ({ namespace }) => namespace);
-  const before: NamespaceBefore[] = [];
-  for (const state of await tx.lockNamespaces(sync.namespaces)) {
-    const named = [...new Set(ids.get(state.namespace)?.map(({ id }) => id))];
-    const rows = named.length > 0 ? await tx.currentRows(state, named) : [];
-    const mayHaveNewer = sync.mode === "full_refresh" && state.newestAt > sync.timestamp;
-    const newer = mayHaveNewer ? await tx.decidedAfter(state, sync.timestamp) : { records: 0, digest: 0n };
-    before.push({ state, rows, newer });
-  }
-  return before;
-}
-
-function answer(sync: Sync, plan: SyncPlan, syncId: string): Omit<SyncResponse, "processing_time_ms"> {
-  const response: Omit<SyncResponse, "processing_time_ms"> = {
-    status: "success",
-    sync_id: syncId,
-    processed: sync.operations.length,
-    results: plan.results,
-    by_namespace: Object.fromEntries(plan.byNamespace),
-    changes: plan.changes,
-  };
-  if (sync.mode === "full_refresh" && sync.namespaces.length === 0) {
-    response.warnings = [
-      "This full refresh affected no namespace: it named none in operations and none in namespaces. To empty a namespace, name it in namespaces.",
-    ];
-  }
-  return response;
 }

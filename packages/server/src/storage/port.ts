@@ -59,6 +59,83 @@ export interface DirtyMark {
   id: string;
 }
 
+/** How many records there are, and the sum of their hashes modulo 2^256. */
+export interface Sum {
+  records: number;
+  digest: bigint;
+}
+
+/** What became of the operations of an unfinished run, as if it were applied now. */
+export interface Tallies {
+  created: number;
+  updated: number;
+  unchanged: number;
+  removed: number;
+  absent: number;
+  stale: number;
+  superseded: number;
+}
+
+/** A staged full refresh. */
+export interface RefreshRun {
+  runId: string;
+  connectorId: string;
+  timestamp: bigint;
+  /** '' if the caller gave none. */
+  refreshId: string;
+  state: "open" | "applied" | "ended" | "expired";
+  /** Operations that arrived, failed ones among them, and parts; a part that came twice counts once. */
+  operations: number;
+  failed: number;
+  batches: number;
+  startedAt: number;
+  lastPartAt: number;
+  /** Of an applied run: the hash of its last batch, and the answer to it. */
+  lastPart: string | null;
+  answer: string | null;
+}
+
+/** What an open run holds ready for one namespace. */
+export interface RunNamespace {
+  runId: string;
+  namespace: string;
+  timestamp: bigint;
+  /** Its rows have this generation. */
+  generation: number;
+  /** Its rows that are records. */
+  upserts: Sum;
+  /** Live records of the namespace that a newer sync decided: they survive the run. */
+  newer: Sum;
+  tallies: Tallies;
+  /** True: another refresh changed the namespace since, so the tallies must be counted again. */
+  recount: boolean;
+}
+
+/** A record that a run names without holding a row of it ready. */
+export interface RunMark {
+  runId: string;
+  namespace: string;
+  id: string;
+  kind: "failed" | "stale";
+}
+
+/** An acknowledged sync, as history keeps it. */
+export interface SyncRow {
+  revision: number;
+  syncId: string;
+  connectorId: string;
+  mode: string;
+  status: string;
+  timestamp: bigint;
+  refreshId: string | null;
+  receivedAt: number;
+  durationMs: number;
+  traceId: string;
+  results: string;
+  byNamespace: string;
+  changes: string;
+}
+
 /** What a sync writes: each list is one set-based step. */
 export interface LedgerWrites {
   namespaces: NamespaceState[];
@@ -68,6 +145,14 @@ export interface LedgerWrites {
   contents: Content[];
   dropContents: number[];
   dirty: DirtyMark[];
+  /** Namespaces where rows have died: they are swept from the beginning. */
+  sweep: string[];
+  runs: RefreshRun[];
+  runNamespaces: RunNamespace[];
+  parts: { runId: string; part: string }[];
+  runMarks: RunMark[];
+  /** Runs that are over: all but the row of the run itself goes, and what they staged is swept. */
+  closeRuns: { runId: string; state: "applied" | "ended" }[];
 }
 
 /** One sync's transaction over one store. */
@@ -80,8 +165,34 @@ export interface LedgerTransaction {
   lockNamespaces(names: string[]): Promise<NamespaceState[]>;
   /** The current row of each id that has one, tombstones included. */
   currentRows(namespace: NamespaceState, ids: string[]): Promise<RecordRow[]>;
-  /** The live records of a namespace that were decided after a moment: how many, and the sum of their hashes. */
-  decidedAfter(namespace: NamespaceState, ns: bigint): Promise<{ records: number; digest: bigint }>;
+  /** The rows that the ids have under some generations. */
+  rowsOf(namespace: string, generations: number[], ids: string[]): Promise<RecordRow[]>;
+  /** The live records of a namespace that were decided after a moment. */
+  decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum>;
+  /** Some ids of live records that no row of a generation and none of the ids names, decided up to a moment. */
+  clearedSample(
+    namespace: NamespaceState,
+    generation: number,
+    ns: bigint,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]>;
+  /** The run of a connector by what its requests have in common. */
+  findRun(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined>;
+  namesOfRun(runId: string): Promise<string[]>;
+  /** What every open run holds ready for some namespaces. */
+  openRuns(names: string[]): Promise<RunNamespace[]>;
+  hasPart(runId: string, part: string): Promise<boolean>;
+  /** The ids of a namespace that a run failed on. */
+  failedIds(runId: string, namespace: string): Promise<string[]>;
+  /** Which of the ids a run names in vain, because a newer sync decided them. */
+  staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
+  /** What the rows of a run would do now, counted anew. */
+  recount(namespace: NamespaceState, generation: number): Promise<Omit<Tallies, "stale" | "superseded">>;
+  /** What was answered under an Idempotency-Key, and to which body. */
+  findAnswer(connectorId: string, key: string): Promise<{ body: string; answer: string } | undefined>;
+  keepAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
+  keepSync(sync: SyncRow): Promise<void>;
   write(writes: LedgerWrites, now: number): Promise<void>;
 }
 
@@ -89,6 +200,18 @@ export interface LedgerTransaction {
 export interface HousekeepingStep {
   rows: number;
   more: boolean;
+}
+
+/** Up to when things are forgotten, ms since 1970. */
+export interface Forgetting {
+  /** Tombstones that arrived before. */
+  tombstones: number;
+  /** Unfinished runs whose last part arrived before. */
+  openRuns: number;
+  /** Answers under an Idempotency-Key. */
+  answers: number;
+  /** Syncs, and runs that are over. */
+  history: number;
 }
 
 export interface RateWindow {
@@ -112,8 +235,8 @@ export interface Storage {
   countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow>;
   /** Removes some rows that no reader sees any more. */
   sweep(now: number): Promise<HousekeepingStep>;
-  /** Forgets some tombstones that arrived before a moment (ms since 1970). */
-  purgeTombstones(before: number): Promise<HousekeepingStep>;
+  /** Forgets some of what is older than these moments, ms since 1970. */
+  forget(before: Forgetting): Promise<HousekeepingStep>;
   /** Live records of all stores. */
   countRecords(): Promise<number>;
   close(): Promise<void>;

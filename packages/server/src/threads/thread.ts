@@ -7,6 +7,9 @@ import { type Call, fromPlain, type Reply, type WorkerSetup } from "./messages.t
 /** Room for the short-lived values of a 5000-operation batch, so that they die young instead of being copied. */
 const YOUNG_GENERATION_MB = 32;
 
+/** Pause before another try to replace a thread that died. */
+const RESPAWN_AFTER_MS = 500;
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -20,6 +23,8 @@ export class Thread {
   #waiting = new Map<number, Waiting>();
   #calls = 0;
   #closing = false;
+  /** Set while no worker can be started. */
+  #respawn: NodeJS.Timeout | undefined;
 
   /** Resolves when the thread has opened the database; rejects if it cannot. */
   readonly ready: Promise<void>;
@@ -41,7 +46,9 @@ export class Thread {
     });
     this.#worker = worker;
     // The first message says that the database is open; an error before it is the caller's to handle.
-    await once(worker, "message");
+    const ended = new AbortController();
+    worker.once("exit", (code) => ended.abort(new Error(`A ${duty} thread ended with ${code}.`)));
+    await once(worker, "message", { signal: ended.signal });
     worker.on("message", (reply: Reply) => this.#settle(reply));
     worker.on("error", (error) => this.#replace(error));
     worker.on("exit", (code) => {
@@ -50,6 +57,7 @@ export class Thread {
   }
 
   call(command: keyof Commands, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#respawn) return Promise.reject(new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied" }));
     const number = this.#calls++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting.set(number, { resolve, reject });
@@ -59,6 +67,7 @@ export class Thread {
 
   async close(): Promise<void> {
     this.#closing = true;
+    clearTimeout(this.#respawn);
     if (this.#worker.threadId === -1) return;
     const ended = once(this.#worker, "exit");
     this.#worker.postMessage("close");
@@ -78,10 +87,25 @@ export class Thread {
       .removeAllListeners("error")
       .removeAllListeners("exit")
       .on("error", () => {});
+    this.#rejectWaiting("unknown");
+    this.#onDeath(error);
+    this.#revive();
+  }
+
+  /** Starts another worker in the place of the one that died, again and again until one opens the database. */
+  #revive(): void {
+    this.#respawn = undefined;
+    this.#spawn().catch((failure) => {
+      if (this.#closing) return;
+      this.#onDeath(failure);
+      this.#respawn = setTimeout(() => this.#revive(), RESPAWN_AFTER_MS);
+      this.#rejectWaiting("not_applied");
+    });
+  }
+
+  #rejectWaiting(outcome: "unknown" | "not_applied"): void {
     const lost = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of lost) reject(new ApiError("SERVICE_UNAVAILABLE", { outcome: "unknown" }));
-    this.#onDeath(error);
-    this.#spawn().catch((failure) => this.#onDeath(failure));
+    for (const { reject } of lost) reject(new ApiError("SERVICE_UNAVAILABLE", { outcome }));
   }
 }

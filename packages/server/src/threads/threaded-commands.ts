@@ -45,6 +45,10 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
       const thread = isAccessRead(name) ? reader : writer;
       return thread.call("access", [name, ...args]) as ReturnType<Commands["access"]> as never;
     },
+    browse: (name, ...args) => {
+      const thread = name === "giveUpRefresh" ? writer : reader;
+      return thread.call("browse", [name, ...args]) as ReturnType<Commands["browse"]> as never;
+    },
     countRequest: (...args) => call(reader, "countRequest", args),
     countRecords: () => call(reader, "countRecords", []),
     keepHouse: () => call(writer, "keepHouse", []),

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Storage } from "../../src/storage/port.ts";
 import { engines } from "../engines.ts";
 import { readRecords } from "../model/ledger-rows.ts";
-import { openTestLedger, purgeAll, sweepAll } from "../test-ledger.ts";
+import { forgetAll, openTestLedger, sweepAll } from "../test-ledger.ts";
 
 const upsert = (id: string, data: object = {}, namespace = "tasks") => ({
   action: "upsert",
@@ -89,7 +89,7 @@ for (const engine of engines) {
       // The older sync arrives later, and one delete arrives once more.
       await store.sync({ sync_timestamp: at(2), operations: [remove("late")] });
       await store.sync({ sync_timestamp: at(5), operations: [remove("again")] });
-      await purgeAll(storage, between);
+      await forgetAll(storage, { tombstones: between });
 
       const left = await storage.read((sql) =>
         sql.all("SELECT id FROM records WHERE store_id = $1 AND version IS NULL ORDER BY id", [
@@ -117,7 +117,8 @@ for (const engine of engines) {
       const ids = numbered(5000);
       await store.sync({ operations: ids.map((id, index) => (index % 100 ? remove(id) : upsert(id))) });
       let steps = 1;
-      while ((await storage.purgeTombstones(clock.now + 1)).more) steps++;
+      const before = { tombstones: clock.now + 1, openRuns: 0, answers: 0, history: 0 };
+      while ((await storage.forget(before)).more) steps++;
       assert.ok(steps > 1, `${steps} steps`);
       assert.equal(await countRows(storage, "records", store.storeId), 50);
       assert.equal((await readRecords(storage, store.storeId)).length, 50);

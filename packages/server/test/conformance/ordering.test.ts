@@ -16,8 +16,8 @@ import {
 } from "../ledger/ordering-rules.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import {
+  forgetAll,
   openTestLedger,
-  purgeAll,
   type SyncFields,
   type TestLedger,
   type TestStore,
@@ -34,7 +34,7 @@ async function reach({ storage, clock }: TestLedger, store: TestStore, state: Re
   const sync = (fields: SyncFields) => store.sync({ sync_timestamp: DECIDED_AT, ...fields });
   if (state === "A") await sync({ operations: operationsFor("upsert A") });
   if (state === "deleted" || state === "purged") await sync({ operations: operationsFor("delete") });
-  if (state === "purged") await purgeAll(storage, clock.now + 1);
+  if (state === "purged") await forgetAll(storage, { tombstones: clock.now + 1 });
   if (state === "refreshed A")
     await sync({ sync_mode: "full_refresh", operations: operationsFor("upsert A") });
   if (state === "cleared") {

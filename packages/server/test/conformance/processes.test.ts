@@ -5,7 +5,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { Thread } from "../../src/threads/thread.ts";
 import { engines } from "../engines.ts";
 import { readRecords } from "../model/ledger-rows.ts";
-import { ledgerOver, openTestLedger } from "../test-ledger.ts";
+import { ledgerOver, newSyncCall, openTestLedger } from "../test-ledger.ts";
 
 /** A thread with a connection of its own: to the database it is as good as a server process. */
 function startThread(t: TestContext, databaseUrl: string): Thread {
@@ -84,7 +84,7 @@ for (const engine of engines) {
           operations,
         };
         const bytes = new TextEncoder().encode(JSON.stringify(body));
-        return threads[number % 2]!.call("sync", [{ bytes, gzip: false }, identity, `sync_${number}`]);
+        return threads[number % 2]!.call("sync", [{ bytes, gzip: false }, identity, newSyncCall()]);
       };
       await Promise.all(Array.from({ length: 50 }, (_, number) => sync(number)));
       const records = await readRecords(storage, storeId);

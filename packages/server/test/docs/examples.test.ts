@@ -69,8 +69,8 @@ async function runExamples(t: TestContext, language: string, [command, ...args]:
   );
   const called = new Set(answers.map(({ method, route }) => `${method} ${route}`));
   assert.deepEqual([...called].sort(), [
-    "GET /v1/pipeline/health/validate",
     "POST /v1/pipeline/check-exists",
+    "POST /v1/pipeline/health/validate",
     "POST /v1/pipeline/sync",
   ]);
 }

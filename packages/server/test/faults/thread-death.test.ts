@@ -9,7 +9,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { sqlitePath } from "../../src/storage/sqlite/path.ts";
 import { Thread } from "../../src/threads/thread.ts";
 import { engines } from "../engines.ts";
-import { ledgerOver, type TestStore } from "../test-ledger.ts";
+import { ledgerOver, newSyncCall, type TestStore } from "../test-ledger.ts";
 
 /** A writer thread, and a hand on the worker behind it. */
 async function startWriter(t: TestContext, databaseUrl: string) {
@@ -43,7 +43,7 @@ function syncCall(thread: Thread, { organizationId, storeId, connectorId }: Test
     connectorId,
     expiresAt: null,
   };
-  return thread.call("sync", [{ bytes, gzip: false }, identity, "sync_test"]);
+  return thread.call("sync", [{ bytes, gzip: false }, identity, newSyncCall()]);
 }
 
 const unavailable = (error: unknown) =>
@@ -93,7 +93,10 @@ test("while the thread that died cannot be replaced, calls get a 503 instead of 
   await engines[0]!.pretendNewerSchema(databaseUrl);
   await current().terminate();
   const during = syncCall(thread, store, "during");
-  await assert.rejects(during, unavailable);
+  await assert.rejects(during, { code: "SERVICE_UNAVAILABLE" });
   while (deaths.length < 2) await new Promise((resolve) => setImmediate(resolve));
-  await assert.rejects(syncCall(thread, store, "later"), unavailable);
+  await assert.rejects(syncCall(thread, store, "later"), {
+    code: "SERVICE_UNAVAILABLE",
+    details: { outcome: "not_applied" },
+  });
 });

@@ -182,24 +182,32 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
   assert.deepEqual(await existing("tasks", ["kept", "new", "bad"]), ["kept"]);
 });
 
-test("fields of the contract that this version does not serve are refused by name", async (t) => {
+test("fields that do not go together are refused by name", async (t) => {
   const { sync, state } = await startPipeline(t);
   const before = await state();
-  const fields = {
-    last_batch: true,
-    refresh_id: "r",
-    expected_operations: 0,
-    removal_limit: "20%",
-    dry_run: false,
-    on_error: "abort",
-  };
-  for (const [name, value] of Object.entries(fields)) {
-    assertFieldError(await sync({ sync_mode: "full_refresh", [name]: value }), name, "NOT_SUPPORTED");
+  const refused: [fields: Record<string, unknown>, field: string, code: string][] = [
+    [{ last_batch: false }, "last_batch", "NOT_ALLOWED"],
+    [{ refresh_id: "r" }, "refresh_id", "NOT_ALLOWED"],
+    [{ expected_operations: 0 }, "expected_operations", "NOT_ALLOWED"],
+    [
+      { sync_mode: "full_refresh", last_batch: false, expected_operations: 1 },
+      "expected_operations",
+      "NOT_ALLOWED",
+    ],
+    [{ sync_mode: "full_refresh", last_batch: false, removal_limit: 1 }, "removal_limit", "NOT_ALLOWED"],
+    [{ sync_mode: "full_refresh", last_batch: false, dry_run: true }, "dry_run", "NOT_ALLOWED"],
+    [{ sync_mode: "full_refresh", refresh_id: "" }, "refresh_id", "TOO_SHORT"],
+    [{ sync_mode: "full_refresh", refresh_id: "r".repeat(65) }, "refresh_id", "TOO_LONG"],
+    [{ sync_mode: "full_refresh", expected_operations: 1.5 }, "expected_operations", "INVALID_TYPE"],
+    [{ dry_run: "yes" }, "dry_run", "INVALID_TYPE"],
+    [{ on_error: "ignore" }, "on_error", "INVALID_VALUE"],
+  ];
+  for (const [fields, field, code] of refused) assertFieldError(await sync(fields), field, code);
+  for (const removal_limit of [-1, 1.5, "20", "101%", "-5%", "%", "1e1%", true]) {
+    const error = assertError(await sync({ removal_limit }), "VALIDATION_ERROR");
+    const fields = (error.errors as { field: string }[]).map((problem) => problem.field);
+    assert.ok(fields.includes("removal_limit"), JSON.stringify(removal_limit));
   }
-  const all = assertError(await sync({ ...fields, x: 1, y: 2, z: 3 }), "VALIDATION_ERROR");
-  assert.equal(all.total_errors, 9);
-  const withKey = await sync({ operations: [upsert("a")] }, { "idempotency-key": "k" });
-  assertFieldError(withKey, "Idempotency-Key", "NOT_SUPPORTED");
   assert.deepEqual(await state(), before);
 });
 

@@ -35,7 +35,7 @@ test("paths and methods that do not exist are errors in the envelope", async (t)
     "/v1/connectors/pipeline/sync": ["POST"],
     "/v1/pipeline/check-exists": ["POST"],
     "/v1/pipeline/health": ["GET", "HEAD"],
-    "/v1/pipeline/health/validate": ["GET", "HEAD"],
+    "/v1/pipeline/health/validate": ["GET", "HEAD", "POST"],
     "/livez": ["GET", "HEAD"],
     "/metrics": ["GET", "HEAD"],
     [stores]: ["GET", "HEAD", "POST"],

@@ -18,7 +18,13 @@ interface Ids {
   vector_store_id: string;
   connector_id: string;
   key_id: string;
+  run_id: string;
+  sync_id: string;
+  namespace: string;
+  id: string;
 }
+
+const RECORD = { namespace: "clickup_tasks", id: "record-1" };
 
 /** Needs no key, and says nothing of anybody's data. */
 const PUBLIC = new Set([
@@ -103,10 +109,22 @@ async function everythingOf(server: TestServer, admin: string, { organizationId,
   const ids = { organization_id: organizationId, vector_store_id: storeId };
   const question = { ...ids, namespace: "tasks", ids: ["a", "intruder"] };
   return {
+    refreshes: await get(`vector-stores/${storeId}/refreshes`),
+    syncs: await get(`vector-stores/${storeId}/syncs`),
     stores: await get("vector-stores"),
     connectors: await get("connectors"),
     records: (await server.post(CHECK_EXISTS, question, { "x-api-key": key })).body,
   };
+}
+
+/** Leaves a staged run and a sync behind. */
+async function syncedIds(server: TestServer, tenant: Tenant): Promise<Pick<Ids, "run_id" | "sync_id">> {
+  const headers = { "x-api-key": tenant.key };
+  const part = { sync_mode: "full_refresh", last_batch: false, namespaces: ["staged"] };
+  const staged = await server.post(SYNC, syncBody(tenant, part), headers);
+  const store = `/v1/organizations/${tenant.organizationId}/vector-stores/${tenant.storeId}`;
+  const refreshes = await server.request("GET", `${store}/refreshes`, { headers });
+  return { run_id: refreshes.body.data[0].id, sync_id: staged.body.sync_id };
 }
 
 async function idsOf(server: TestServer, tenant: Tenant): Promise<Ids> {
@@ -116,6 +134,8 @@ async function idsOf(server: TestServer, tenant: Tenant): Promise<Ids> {
     vector_store_id: tenant.storeId,
     connector_id: tenant.connectorId,
     key_id: connector.keys[0]!.id,
+    ...(await syncedIds(server, tenant)),
+    ...RECORD,
   };
 }
 
@@ -124,12 +144,17 @@ const NOWHERE: Ids = {
   vector_store_id: "vs_nowhere",
   connector_id: "conn_nowhere",
   key_id: "key_nowhere",
+  run_id: "run_nowhere",
+  sync_id: "sync_nowhere",
+  ...RECORD,
 };
 
 test("keys of one organization see, change and learn nothing of another, on any route", async (t) => {
   const server = await startTestServer(t, { rateLimitPerMinute: 1_000_000 });
   const [victim, intruder] = [await createTenant(server.commands), await createTenant(server.commands)];
-  await server.post(SYNC, syncBody(victim, { operations: [upsert("a")] }), { "x-api-key": victim.key });
+  await server.post(SYNC, syncBody(victim, { operations: [{ action: "upsert", ...RECORD }] }), {
+    "x-api-key": victim.key,
+  });
   const admin = await createRoleKey(server.commands, "admin", victim.organizationId);
   const keys: Record<string, string> = {
     connector: intruder.key,
@@ -185,7 +210,7 @@ test("keys of one organization see, change and learn nothing of another, on any 
         for (const answer of answers) assert.deepEqual(answer, first, role);
 
         // Ids of the other organization below the own one: as if they did not exist.
-        for (const name of ["vector_store_id", "connector_id", "key_id"] as const) {
+        for (const name of ["vector_store_id", "connector_id", "key_id", "run_id", "sync_id"] as const) {
           const inside = { ...own, [name]: theirs[name] };
           const nothing = { ...own, [name]: NOWHERE[name] };
           if (JSON.stringify(requestOf(route, inside)) === JSON.stringify(requestOf(route, own))) continue;

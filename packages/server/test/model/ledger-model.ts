@@ -2,12 +2,13 @@
  * What the contract's section 1.2 says of records, as plainly as it can be said: maps in memory and no regard for
  * speed. It shares no code with the ledger. Where both agree on every sequence of syncs, the ledger keeps the contract.
  *
- * A staged run is to be the operations of its parts, one after the other in the order of their commits, as one full
- * refresh at the moment of its last batch: `#refresh` needs no more than that.
+ * A staged run is the operations of its parts, one after the other in the order of their commits, as one full refresh
+ * at the moment of its last batch.
  */
 
 export interface ModelOperation {
-  action: "upsert" | "delete";
+  /** `invalid`: cannot be applied; the request says on_error continue. */
+  action: "upsert" | "delete" | "invalid";
   namespace: string;
   id: string;
   /** Stands for an upsert's content: the same text means that it is equal as JSON. */
@@ -20,13 +21,34 @@ export interface ModelSync {
   timestamp: number;
   operations: ModelOperation[];
   namespaces: string[];
+  /** Full refresh. */
+  refreshId?: string | undefined;
+  lastBatch?: boolean;
+  expectedOperations?: number | undefined;
+  /** How many records of a namespace may go. */
+  removalLimit?: number | undefined;
 }
 
 export interface ModelAnswer {
+  status: "success" | "partial" | "staged";
+  refresh: { refresh_id: string | null; operations: number; batches: number } | undefined;
   results: Counts;
   by_namespace: Map<string, Counts>;
   changes: Record<Change | "superseded" | "cleared", number>;
 }
+
+/** A staged run. */
+interface Run {
+  timestamp: number;
+  state: "open" | "applied" | "ended" | "expired";
+  parts: string[];
+  operations: ModelOperation[];
+  namespaces: Set<string>;
+  lastPartAt: number;
+  answer?: ModelAnswer;
+}
+
+export type Refusal = "STALE_SYNC" | "INCOMPLETE_REFRESH" | "REMOVAL_LIMIT_EXCEEDED";
 
 interface Counts {
   upserted: number;
@@ -62,22 +84,124 @@ export class LedgerModel {
   #namespaces = new Map<string, Namespace>();
   #writings = 0;
 
-  /** Applies a sync that arrives at `now` (ms since 1970). */
-  sync({ mode, timestamp, operations, namespaces }: ModelSync, now: number): ModelAnswer | "STALE_SYNC" {
-    const affected = new Set([...namespaces, ...operations.map(({ namespace }) => namespace)]);
-    if (mode === "full_refresh") {
-      for (const name of affected) if (timestamp < this.#namespace(name).refreshedAt) return "STALE_SYNC";
+  #runs = new Map<string, Run>();
+
+  /** Applies a sync that arrives at `now` (ms since 1970), or refuses it and changes nothing. */
+  sync(sync: ModelSync, now: number): ModelAnswer | Refusal {
+    const before = structuredClone(this.#namespaces);
+    const answer =
+      sync.mode === "full_refresh"
+        ? this.#refreshRequest(sync, now)
+        : this.#apply(sync, sync.operations, now);
+    if (typeof answer === "string") this.#namespaces = before;
+    return answer;
+  }
+
+  #refreshRequest(sync: ModelSync, now: number): ModelAnswer | Refusal {
+    const { timestamp, operations, lastBatch = true, refreshId } = sync;
+    const identity = JSON.stringify([timestamp, refreshId]);
+    const part = JSON.stringify(operations);
+    const known = this.#runs.get(identity);
+    if (known?.state === "ended") return "STALE_SYNC";
+    if (known?.state === "applied") {
+      return lastBatch && part === known.parts.at(-1) ? known.answer! : "STALE_SYNC";
     }
-    const answer: ModelAnswer = { results: count(operations), by_namespace: new Map(), changes: noChanges() };
-    for (const name of affected) {
-      const own = operations.filter(({ namespace }) => namespace === name);
-      answer.by_namespace.set(name, count(own));
-      const last = new Map(own.map((operation) => [operation.id, operation]));
-      answer.changes.superseded += own.length - last.size;
-      const apply = mode === "full_refresh" ? this.#refresh : this.#increment;
-      apply.call(this, this.#namespace(name), [...last.values()], timestamp, now, answer.changes);
+    if (known?.state === "expired" && lastBatch) return "INCOMPLETE_REFRESH";
+    const open = known?.state === "open" ? known : undefined;
+    const affected = new Set([...sync.namespaces, ...operations.map(({ namespace }) => namespace)]);
+    if (lastBatch) for (const name of open?.namespaces ?? []) affected.add(name);
+    for (const name of affected) if (timestamp < this.#namespace(name).refreshedAt) return "STALE_SYNC";
+
+    const run: Run = {
+      timestamp,
+      state: "open",
+      parts: [...(open?.parts ?? [])],
+      operations: [...(open?.operations ?? [])],
+      namespaces: new Set([...(open?.namespaces ?? []), ...affected]),
+      lastPartAt: now,
+    };
+    if (!run.parts.includes(part)) {
+      run.parts.push(part);
+      run.operations.push(...operations);
+    } else run.parts = [...run.parts.filter((other) => other !== part), part];
+    const staged = open !== undefined || !lastBatch;
+    const progress = {
+      refresh_id: refreshId ?? null,
+      operations: run.operations.length,
+      batches: run.parts.length,
+    };
+    if (!lastBatch) {
+      this.#runs.set(identity, run);
+      const by_namespace = countEach(affected, operations);
+      return {
+        status: "staged",
+        results: count(operations),
+        by_namespace,
+        changes: noChanges(),
+        refresh: progress,
+      };
+    }
+    const expected = sync.expectedOperations;
+    if (expected !== undefined && expected !== run.operations.length) return "INCOMPLETE_REFRESH";
+    const whole = { ...sync, namespaces: [...run.namespaces] };
+    const answer = this.#apply(whole, run.operations, now);
+    if (typeof answer === "string") return answer;
+    answer.results = count(operations);
+    answer.status = operations.some(({ action }) => action === "invalid") ? "partial" : "success";
+    answer.by_namespace = countEach(affected, operations);
+    answer.refresh = staged ? progress : undefined;
+    if (staged) this.#runs.set(identity, { ...run, state: "applied", answer });
+    for (const other of this.#runs.values()) {
+      const shares = [...other.namespaces].some((name) => run.namespaces.has(name));
+      if (other.state === "open" && other.timestamp < timestamp && shares) other.state = "ended";
     }
     return answer;
+  }
+
+  /** Applies operations to every affected namespace, unless one would lose more than the limit. */
+  #apply(sync: ModelSync, operations: ModelOperation[], now: number): ModelAnswer | Refusal {
+    const { mode, timestamp, namespaces } = sync;
+    const affected = new Set([...namespaces, ...operations.map(({ namespace }) => namespace)]);
+    const failed = operations.some(({ action }) => action === "invalid");
+    const answer: ModelAnswer = {
+      status: failed ? "partial" : "success",
+      results: count(operations),
+      by_namespace: countEach(affected, operations),
+      changes: noChanges(),
+      refresh: undefined,
+    };
+    let exceeded = false;
+    for (const name of affected) {
+      const own = operations.filter(({ namespace }) => namespace === name);
+      const valid = own.filter(({ action }) => action !== "invalid");
+      const last = new Map(valid.map((operation) => [operation.id, operation]));
+      answer.changes.superseded += valid.length - last.size;
+      const lostBefore = answer.changes.removed + answer.changes.cleared;
+      const namespace = this.#namespace(name);
+      if (mode === "incremental") {
+        this.#increment(namespace, [...last.values()], timestamp, now, answer.changes);
+      } else {
+        const kept = own
+          .filter(({ action, id }) => action === "invalid" && !last.has(id))
+          .map(({ id }) => id);
+        this.#refresh(namespace, [...last.values()], new Set(kept), timestamp, now, answer.changes);
+      }
+      const lost = answer.changes.removed + answer.changes.cleared - lostBefore;
+      if (sync.removalLimit !== undefined && lost > sync.removalLimit) exceeded = true;
+    }
+    return exceeded ? "REMOVAL_LIMIT_EXCEEDED" : answer;
+  }
+
+  /** Forgets the unfinished runs whose last part arrived before a moment, ms since 1970. */
+  expireRuns(before: number): void {
+    for (const run of this.#runs.values()) {
+      if (run.state === "open" && run.lastPartAt < before) run.state = "expired";
+    }
+  }
+
+  /** How many runs are unfinished. */
+  openRuns(): number {
+    return [...this.#runs.values()].filter(({ state }) => state === "open").length;
   }
 
   /** Forgets the tombstones that arrived before a moment, ms since 1970. */
@@ -118,10 +242,14 @@ export class LedgerModel {
     }
   }
 
-  /** Clears the namespace, then applies the operations; what a newer sync decided stands aside from both. */
+  /**
+   * Clears the namespace, then applies the operations; what a newer sync decided stands aside from both.
+   * @param kept ids of records that stay as they are
+   */
   #refresh(
     namespace: Namespace,
     operations: ModelOperation[],
+    kept: Set<string>,
     timestamp: number,
     now: number,
     changes: ModelAnswer["changes"],
@@ -130,13 +258,18 @@ export class LedgerModel {
     const newer = [...before].filter(([, decision]) => decision.timestamp > timestamp);
     namespace.records = new Map(newer);
     namespace.refreshedAt = timestamp;
+    for (const [id, decision] of before) {
+      const { content } = decision;
+      if (kept.has(id) && content !== undefined && !namespace.records.has(id))
+        namespace.records.set(id, decision);
+    }
     for (const [id, { content }] of before) {
       const named = operations.some((operation) => operation.id === id);
       if (content !== undefined && !named && !namespace.records.has(id)) changes.cleared++;
     }
     for (const operation of operations) {
-      const stale = namespace.records.has(operation.id);
       const known = before.get(operation.id);
+      const stale = known !== undefined && known.timestamp > timestamp;
       changes[stale ? "stale" : this.#decide(namespace, operation, known, timestamp, now)]++;
     }
   }
@@ -171,8 +304,14 @@ export class LedgerModel {
 }
 
 function count(operations: ModelOperation[]): Counts {
-  const upserted = operations.filter(({ action }) => action === "upsert").length;
-  return { upserted, deleted: operations.length - upserted, failed: 0 };
+  const of = (wanted: string) => operations.filter(({ action }) => action === wanted).length;
+  return { upserted: of("upsert"), deleted: of("delete"), failed: of("invalid") };
+}
+
+function countEach(names: Set<string>, operations: ModelOperation[]): Map<string, Counts> {
+  return new Map(
+    [...names].map((name) => [name, count(operations.filter(({ namespace }) => namespace === name))]),
+  );
 }
 
 const noChanges = (): ModelAnswer["changes"] => ({

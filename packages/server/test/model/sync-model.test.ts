@@ -4,7 +4,7 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import fc from "fast-check";
 import { engines } from "../engines.ts";
-import { openTestLedger, purgeAll, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
+import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
 import { LedgerModel, type ModelAnswer } from "./ledger-model.ts";
 import { readRecords } from "./ledger-rows.ts";
 
@@ -40,7 +40,7 @@ const CONTENTS = [
 ];
 
 const operation = fc.record({
-  action: fc.constantFrom("upsert", "upsert", "delete"),
+  action: fc.constantFrom("upsert", "upsert", "upsert", "upsert", "delete", "delete", "invalid"),
   namespace: fc.constantFrom(...NAMESPACES),
   id: fc.constantFrom(...IDS),
   content: fc.nat(CONTENTS.length - 1),
@@ -52,26 +52,41 @@ const sync = fc.record({
   time: fc.nat(TIMES.length - 1),
   operations: fc.array(operation, { maxLength: 7, size: "max" }),
   namespaces: fc.subarray(NAMESPACES),
+  refresh: fc.record({
+    refreshId: fc.constantFrom(undefined, "x"),
+    lastBatch: fc.boolean(),
+    expectedOperations: fc.constantFrom(undefined, undefined, undefined, 5),
+  }),
+  removalLimit: fc.constantFrom(undefined, undefined, undefined, 1),
+  dryRun: fc.boolean(),
 });
+/** Sends an earlier step again, as a caller does whose answer was lost. */
+const again = fc.record({ kind: fc.constant("again"), back: fc.nat(3) });
 const step = fc.oneof(
   { weight: 10, arbitrary: sync },
+  { weight: 2, arbitrary: again },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait"), days: fc.constantFrom(1, 29, 31) }) },
 );
 type Step =
-  | {
-      kind: "sync";
-      mode: "incremental" | "full_refresh";
-      time: number;
-      operations: Operation[];
-      namespaces: string[];
-    }
+  | SyncStep
+  | { kind: "again"; back: number }
   | { kind: "sweep" }
   | { kind: "purge" }
   | { kind: "wait"; days: number };
+interface SyncStep {
+  kind: "sync";
+  mode: "incremental" | "full_refresh";
+  time: number;
+  operations: Operation[];
+  namespaces: string[];
+  refresh: { refreshId: string | undefined; lastBatch: boolean; expectedOperations: number | undefined };
+  removalLimit: number | undefined;
+  dryRun: boolean;
+}
 interface Operation {
-  action: "upsert" | "delete";
+  action: "upsert" | "delete" | "invalid";
   namespace: string;
   id: string;
   content: number;
@@ -94,16 +109,38 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
   const store = await ledger.createStore();
   const model = new LedgerModel();
   const versions = new Map<number, number>();
+  const sent: SyncStep[] = [];
   for (const step of steps) {
     clock.now += 1;
     if (step.kind === "wait") clock.now += step.days * DAY_MS;
     else if (step.kind === "sweep") await storage.sweep(clock.now);
-    else if (step.kind === "purge") {
-      model.purgeTombstones(clock.now - TOMBSTONE_DAYS * DAY_MS);
-      await purgeAll(storage, clock.now - TOMBSTONE_DAYS * DAY_MS);
-    } else assert.deepEqual(await send(store, step), predict(model, step, clock.now));
+    // A run that is older than a day is gone before a tombstone is.
+    if (step.kind === "purge" || step.kind === "wait") {
+      const [tombstones, openRuns] = [clock.now - TOMBSTONE_DAYS * DAY_MS, clock.now - DAY_MS];
+      if (step.kind === "purge") model.purgeTombstones(tombstones);
+      model.expireRuns(openRuns);
+      await forgetAll(storage, step.kind === "purge" ? { tombstones, openRuns } : { openRuns });
+    }
+    const syncStep =
+      step.kind === "again" ? sent.at(-1 - step.back) : step.kind === "sync" ? step : undefined;
+    if (syncStep) {
+      sent.push(syncStep);
+      await compareAnswers(store, model, syncStep, clock.now);
+    }
     await compareState(ledger, store, model, versions);
   }
+  const refreshes = await ledger.commands.browse(
+    "listRefreshes",
+    store.organizationId,
+    store.storeId,
+    { limit: 100 },
+    null,
+  );
+  assert.equal(refreshes.data.length, model.openRuns());
+  // What open runs hold ready is swept once they are forgotten.
+  clock.now += 2 * DAY_MS;
+  model.expireRuns(clock.now);
+  await forgetAll(storage, { openRuns: clock.now });
   await sweepAll(storage, clock.now);
   await compareState(ledger, store, model, versions, { swept: true });
   // The next run finds the tables as this one did.
@@ -111,38 +148,84 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
   await sweepAll(storage, clock.now);
 }
 
-function predict(model: LedgerModel, step: Step & { kind: "sync" }, now: number): ModelAnswer | string {
-  const operations = step.operations.map(({ content, ...operation }) => ({
+/** Sends a sync, after a dry run of it perhaps, and compares what was answered with what the model says. */
+async function compareAnswers(
+  store: TestStore,
+  model: LedgerModel,
+  step: SyncStep,
+  now: number,
+): Promise<void> {
+  const { mode, time: timestamp, refresh, removalLimit } = step;
+  const isRefresh = mode === "full_refresh";
+  const isPart = isRefresh && !refresh.lastBatch;
+  const operations = step.operations.map(({ content, spelling: _, ...operation }) => ({
     ...operation,
     content: String(content),
   }));
-  const { mode, time: timestamp } = step;
-  const namespaces = mode === "full_refresh" ? step.namespaces : [];
-  return model.sync({ mode, timestamp, operations, namespaces }, now);
+  const planned = step.dryRun && !isPart ? await send(store, step, true) : undefined;
+  const predicted = model.sync(
+    {
+      mode,
+      timestamp,
+      operations,
+      namespaces: isRefresh ? step.namespaces : [],
+      removalLimit: isPart ? undefined : removalLimit,
+      ...(isRefresh
+        ? { ...refresh, expectedOperations: isPart ? undefined : refresh.expectedOperations }
+        : {}),
+    },
+    now,
+  );
+  const answered = await send(store, step, false);
+  assert.deepEqual(typeof answered === "string" ? answered : answered.answer, predicted);
+  if (planned === undefined || typeof planned === "string" || typeof answered === "string") {
+    // A dry run of a last batch that was applied before is refused; the batch itself gets its answer again.
+    if (planned !== undefined && planned !== "STALE_SYNC") assert.deepEqual(planned, answered);
+    return;
+  }
+  assert.deepEqual(planned.answer, { ...answered.answer, status: "planned" });
+  assert.deepEqual(planned.digests, answered.digests);
 }
 
-async function send(store: TestStore, step: Step & { kind: "sync" }): Promise<ModelAnswer | string> {
+interface Sent {
+  answer: Omit<ModelAnswer, "status"> & { status: string };
+  digests: SyncResponse["digests"];
+}
+
+async function send(store: TestStore, step: SyncStep, dryRun: boolean): Promise<Sent | string> {
   const operations = step.operations.map(({ action, namespace, id, content, spelling }) => {
-    const key = `"action":"${action}","namespace":${JSON.stringify(namespace)},"id":${JSON.stringify(id)}`;
+    const invalid = action === "invalid";
+    const key = `"action":"${invalid ? "upsert" : action}","namespace":${JSON.stringify(namespace)},"id":${JSON.stringify(id)}`;
     const spellings = CONTENTS[content]!;
-    return `{${key}${spellings[spelling % spellings.length]}}`;
+    const rest = spellings[spelling % spellings.length]!;
+    return `{${key}${invalid ? `,"created_at":"2024-02-30T00:00:00Z"` : rest}}`;
   });
+  const { refreshId, lastBatch, expectedOperations } = step.refresh;
+  const isRefresh = step.mode === "full_refresh";
+  const isPart = isRefresh && !lastBatch;
   let response: SyncResponse;
   try {
     response = await store.sync({
       sync_mode: step.mode,
       sync_timestamp: TIMES[step.time]!,
       operations: `[${operations.join(",")}]`,
-      ...(step.mode === "full_refresh" ? { namespaces: step.namespaces } : {}),
+      on_error: "continue",
+      ...(isRefresh ? { namespaces: step.namespaces, last_batch: lastBatch } : {}),
+      ...(isRefresh && refreshId ? { refresh_id: refreshId } : {}),
+      ...(isRefresh && lastBatch && expectedOperations ? { expected_operations: expectedOperations } : {}),
+      ...(step.removalLimit !== undefined && !isPart ? { removal_limit: step.removalLimit } : {}),
+      ...(dryRun ? { dry_run: true } : {}),
     });
   } catch (error) {
     if (error instanceof ApiError) return error.code;
     throw error;
   }
-  const { status, results, by_namespace, changes, processed } = response;
-  assert.equal(status, "success");
+  const { status, results, by_namespace, changes, processed, refresh, digests } = response;
   assert.equal(processed, step.operations.length);
-  return { results, by_namespace: new Map(Object.entries(by_namespace)), changes };
+  return {
+    answer: { status, results, by_namespace: new Map(Object.entries(by_namespace)), changes, refresh },
+    digests,
+  };
 }
 
 /** @param versions of the contents by the model's writings: what is unchanged must not be written again */

@@ -276,13 +276,10 @@ test("the elements of the wanted member come as they were sent, or not at all", 
     "a[",
     "b{",
   );
+  const object = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 });
+  const value = fc.oneof(fc.array(object, { maxLength: 4 }), fc.jsonValue({ maxDepth: 3 }));
   const member = fc
-    .tuple(
-      name,
-      fc.oneof(fc.array(fc.jsonValue({ maxDepth: 3 }), { maxLength: 4 }), fc.jsonValue({ maxDepth: 3 })),
-      space,
-      space,
-    )
+    .tuple(name, value, space, space)
     .map(
       ([key, value, before, after]) => `${before}"${key}"${after}:${before}${JSON.stringify(value)}${after}`,
     );
@@ -314,7 +311,7 @@ test("the elements of the wanted member come as they were sent, or not at all", 
       ],
     },
   );
-  assert.ok(found > RUNS / 100, `${found} elements`);
+  assert.ok(found > RUNS / 10, `${found} elements`);
   const sent = (text: string) =>
     readJson(Buffer.from(text), "operations").elements.map((bytes) => Buffer.from(bytes).toString());
   assert.deepEqual(sent('{"x":[{}], "operations" : [ {"a": 1.0} ,{}]}'), ['{"a": 1.0}', "{}"]);

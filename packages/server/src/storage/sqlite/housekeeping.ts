@@ -1,60 +1,54 @@
-import type { HousekeepingStep } from "../port.ts";
+import type { Forgetting, HousekeepingStep } from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
-import { IS_CURRENT } from "./ledger.ts";
+import { SqliteRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows that one step looks at: small, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
 
 const NOTHING: HousekeepingStep = { rows: 0, more: false };
 
-/** Removes rows of older generations, with the contents that no current row shares, one small step a call. */
+/**
+ * Removes rows that no reader sees and no open run holds ready, with the contents that no other row shares; one small
+ * step a call.
+ */
 export function sweepNamespace(connection: Connection, now: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);
-  const next = sql(
-    `SELECT n.store_id, n.namespace, coalesce(n.sweep_generation, n.generation) AS target, n.sweep_after
-     FROM namespaces n WHERE n.swept_generation < n.generation LIMIT 1`,
-  ).get() as { store_id: string; namespace: string; target: number; sweep_after: string | null } | undefined;
-  if (!next) return NOTHING;
-  const { store_id: store, namespace, target } = next;
-  const after = next.sweep_after ?? "";
+  const found = sql(
+    "SELECT store_id, namespace, sweep_from FROM namespaces WHERE sweep_from IS NOT NULL LIMIT 1",
+  ).get() as { store_id: string; namespace: string; sweep_from: string } | undefined;
+  if (!found) return NOTHING;
+  const { store_id: store, namespace, sweep_from: from } = found;
   const rows = sql(
-    `SELECT r.id, r.generation, r.version, ${IS_CURRENT} IS TRUE AS current
+    `SELECT r.id, r.generation, r.version,
+       (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id
+         AND o.namespace = r.namespace AND o.generation = r.generation) AS kept
      FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
-     WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id > ?3 ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
-  ).all(store, namespace, after) as {
-    id: string;
-    generation: number;
-    version: number | null;
-    current: number;
-  }[];
-  const done = rows.length < STEP_ROWS;
-  const last = rows.at(-1)?.id;
-  // The rows of one id are judged together: a group that the limit cut through is left to the next step.
-  const whole = done || rows[0]?.id === last ? rows : rows.filter(({ id }) => id !== last);
-  const kept = new Set(whole.filter((row) => row.current).map((row) => row.version));
+     WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id >= ?3 ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
+  ).all(store, namespace, from) as { id: string; generation: number; version: number | null; kept: number }[];
   const dropRow = sql(
     "DELETE FROM records WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND generation = ?4",
   );
-  const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
+  const dropUnused = sql(
+    `DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
+       (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
+  );
   const markDirty = sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
-  for (const row of whole) {
-    if (row.current) continue;
-    dropRow.run(store, namespace, row.id, row.generation);
-    if (row.version === null || kept.has(row.version)) continue;
-    dropContent.run(store, row.version);
-    markDirty.run(store, row.version, namespace, row.id, now);
+  for (const { id, generation, version, kept } of rows) {
+    if (kept) continue;
+    dropRow.run(store, namespace, id, generation);
+    if (version === null || !dropUnused.run(store, namespace, id, version).changes) continue;
+    markDirty.run(store, version, namespace, id, now);
   }
-  if (done) {
-    sql(
-      `UPDATE namespaces SET swept_generation = ?3, sweep_generation = NULL, sweep_after = NULL
-       WHERE store_id = ?1 AND namespace = ?2`,
-    ).run(store, namespace, target);
-  } else {
-    sql(
-      `UPDATE namespaces SET sweep_generation = ?3, sweep_after = ?4 WHERE store_id = ?1 AND namespace = ?2`,
-    ).run(store, namespace, target, whole.at(-1)!.id);
-  }
-  return { rows: whole.length, more: true };
+  // The next step begins with the last id again: its rows may go on behind the limit.
+  const next = rows.length < STEP_ROWS ? null : rows.at(-1)!.id;
+  sql("UPDATE namespaces SET sweep_from = ?3 WHERE store_id = ?1 AND namespace = ?2").run(
+    store,
+    namespace,
+    next,
+  );
+  return { rows: rows.length, more: true };
 }
 
 /** Removes what deleted stores left behind, one small step a call. */
@@ -69,6 +63,12 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
     ["records", "namespace, id, generation"],
     ["contents", "version"],
     ["dirty_contents", "version"],
+    ["refresh_run_parts", "run_id, part"],
+    ["refresh_run_marks", "run_id, namespace, id, kind"],
+    ["refresh_run_namespaces", "namespace, run_id"],
+    ["refresh_runs", "run_id"],
+    ["idempotency_keys", "connector_id, key"],
+    ["syncs", "revision"],
     ["namespaces", "namespace"],
   ];
   for (const [table, key] of tables) {
@@ -82,13 +82,30 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
   return { rows: 1, more: true };
 }
 
-/** Forgets tombstones that arrived before a moment; their namespaces remember the newest of them. */
-export function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
+/** Forgets some of what has grown old: the first kind that has anything. */
+export function forget(connection: Connection, before: Forgetting): HousekeepingStep {
+  const steps = [
+    () => purgeTombstones(connection, before.tombstones),
+    () => expireRuns(connection, before.openRuns),
+    () => deleteOld(connection, "idempotency_keys", "connector_id, key", "t.created_at", before.answers),
+    () => deleteOld(connection, "syncs", "revision", "t.received_at", before.history),
+    () =>
+      deleteOld(connection, "refresh_runs", "run_id", "t.state <> 'open' AND t.last_part_at", before.history),
+  ];
+  for (const step of steps) {
+    const { rows, more } = step();
+    if (rows > 0) return { rows, more };
+  }
+  return NOTHING;
+}
+
+/** Their namespaces remember the newest of the tombstones. */
+function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);
   const rows = sql(
     `SELECT r.store_id, r.namespace, r.id, r.generation, CAST(r.decided_at AS TEXT) AS decided_at
      FROM vector_stores s JOIN records r ON r.store_id = s.id
-     WHERE r.version IS NULL AND r.written_at < ?1 LIMIT ${STEP_ROWS}`,
+     WHERE r.version IS NULL AND r.written_at < ?1 AND r.decided_at IS NOT NULL LIMIT ${STEP_ROWS}`,
   ).all(before) as {
     store_id: string;
     namespace: string;
@@ -107,4 +124,34 @@ export function purgeTombstones(connection: Connection, before: number): Houseke
     remember.run(row.store_id, row.namespace, BigInt(row.decided_at));
   }
   return { rows: rows.length, more: rows.length === STEP_ROWS };
+}
+
+/** Runs that never got their last batch: what they staged is swept. */
+function expireRuns(connection: Connection, before: number): HousekeepingStep {
+  const rows = connection
+    .statement(
+      `SELECT r.store_id, r.run_id FROM vector_stores s JOIN refresh_runs r ON r.store_id = s.id
+       WHERE r.state = 'open' AND r.last_part_at < ?1 LIMIT ${STEP_ROWS}`,
+    )
+    .all(before) as { store_id: string; run_id: string }[];
+  for (const { store_id, run_id } of rows)
+    new SqliteRefreshRuns(connection, store_id).close(run_id, "expired");
+  return { rows: rows.length, more: rows.length === STEP_ROWS };
+}
+
+function deleteOld(
+  connection: Connection,
+  table: string,
+  key: string,
+  age: string,
+  before: number,
+): HousekeepingStep {
+  const { changes } = connection
+    .statement(
+      `DELETE FROM ${table} WHERE (store_id, ${key}) IN
+         (SELECT t.store_id, ${key} FROM vector_stores s JOIN ${table} t ON t.store_id = s.id
+          WHERE ${age} < ?1 LIMIT ${STEP_ROWS})`,
+    )
+    .run(before);
+  return { rows: Number(changes), more: Number(changes) === STEP_ROWS };
 }

@@ -1,8 +1,7 @@
-import type { LedgerTransaction, LedgerWrites, NamespaceState, RecordRow } from "../port.ts";
+import type { LedgerTransaction, LedgerWrites, NamespaceState, RecordRow, Sum, SyncRow } from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
-
-/** The part of a `WHERE` that keeps current rows; `n` is the namespace's row. One place for the rule of visibility. */
-export const IS_CURRENT = "(r.generation = n.generation OR r.decided_at > n.refreshed_at)";
+import { SqliteRefreshRuns } from "./refresh-runs.ts";
 
 const NEW_NAMESPACE = {
   generation: 0,
@@ -18,10 +17,12 @@ const NEW_NAMESPACE = {
 export class SqliteLedgerTransaction implements LedgerTransaction {
   #connection: Connection;
   #storeId: string;
+  #runs: SqliteRefreshRuns;
 
   constructor(connection: Connection, storeId: string) {
     this.#connection = connection;
     this.#storeId = storeId;
+    this.#runs = new SqliteRefreshRuns(connection, storeId);
   }
 
   async storeExists(): Promise<boolean> {
@@ -62,27 +63,41 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
   }
 
   async currentRows(namespace: NamespaceState, ids: string[]): Promise<RecordRow[]> {
-    // One row of text for the whole batch: reading thousands of rows through the binding costs several times more.
+    const { generation, refreshedAt } = namespace;
+    return this.#readRows(
+      namespace.namespace,
+      ids,
+      `CROSS JOIN (SELECT ?4 AS generation, ?5 AS refreshed_at) n WHERE ${IS_CURRENT}`,
+      [generation, refreshedAt],
+    );
+  }
+
+  async rowsOf(namespace: string, generations: number[], ids: string[]): Promise<RecordRow[]> {
+    const where = "WHERE r.generation IN (SELECT g.value FROM json_each(?4) g)";
+    return this.#readRows(namespace, ids, where, [JSON.stringify(generations)]);
+  }
+
+  /** One row of text for the whole batch: reading thousands of rows through the binding costs several times more. */
+  #readRows(
+    namespace: string,
+    ids: string[],
+    where: string,
+    values: (string | number | bigint)[],
+  ): RecordRow[] {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
          j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
          r.written_at)) AS found
        FROM json_each(?1) j CROSS JOIN records r
-         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
-       CROSS JOIN (SELECT ?4 AS generation, ?5 AS refreshed_at) n
-       WHERE ${IS_CURRENT}`,
+         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value ${where}`,
     );
-    const { found } = select.get(
-      JSON.stringify(ids),
-      this.#storeId,
-      namespace.namespace,
-      namespace.generation,
-      namespace.refreshedAt,
-    ) as { found: string };
+    const { found } = select.get(JSON.stringify(ids), this.#storeId, namespace, ...values) as {
+      found: string;
+    };
     type Found = [number, number, string | null, number | null, string | null, string | null, number];
     return (JSON.parse(found) as Found[]).map(
       ([index, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
-        namespace: namespace.namespace,
+        namespace,
         id: ids[index]!,
         generation,
         decidedAt: decidedAt === null ? null : BigInt(decidedAt),
@@ -94,7 +109,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     );
   }
 
-  async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<{ records: number; digest: bigint }> {
+  async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum> {
     const select = this.#connection.statement(
       `SELECT r.hash FROM records r
        JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
@@ -108,6 +123,97 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       digest += BigInt(`0x${hash}`);
     }
     return { records, digest: BigInt.asUintN(256, digest) };
+  }
+
+  async clearedSample(
+    namespace: NamespaceState,
+    generation: number,
+    ns: bigint,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]> {
+    const select = this.#connection.statement(
+      `SELECT r.id FROM records r
+       JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+       WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.version IS NOT NULL AND ${IS_CURRENT}
+         AND coalesce(r.decided_at, 0) <= ?3
+         AND r.id NOT IN (SELECT value FROM json_each(?4))
+         AND NOT EXISTS (SELECT 1 FROM records s WHERE s.store_id = r.store_id
+           AND s.namespace = r.namespace AND s.id = r.id AND s.generation = ?5)
+       LIMIT ?6`,
+    );
+    const named = JSON.stringify(ids);
+    return select
+      .all(this.#storeId, namespace.namespace, ns, named, generation, limit)
+      .map(({ id }) => id as string);
+  }
+
+  findRun(connectorId: string, timestamp: bigint, refreshId: string) {
+    return this.#runs.find(connectorId, timestamp, refreshId);
+  }
+
+  namesOfRun(runId: string) {
+    return this.#runs.names(runId);
+  }
+
+  openRuns(names: string[]) {
+    return this.#runs.open(names);
+  }
+
+  hasPart(runId: string, part: string) {
+    return this.#runs.hasPart(runId, part);
+  }
+
+  failedIds(runId: string, namespace: string) {
+    return this.#runs.failedIds(runId, namespace);
+  }
+
+  staleIds(runId: string, namespace: string, ids: string[]) {
+    return this.#runs.staleIds(runId, namespace, ids);
+  }
+
+  recount(namespace: NamespaceState, generation: number) {
+    return this.#runs.recount(namespace.namespace, generation);
+  }
+
+  async findAnswer(connectorId: string, key: string): Promise<{ body: string; answer: string } | undefined> {
+    const select = this.#connection.statement(
+      "SELECT body, answer FROM idempotency_keys WHERE store_id = ?1 AND connector_id = ?2 AND key = ?3",
+    );
+    return select.get(this.#storeId, connectorId, key) as { body: string; answer: string } | undefined;
+  }
+
+  async keepAnswer(
+    connectorId: string,
+    key: string,
+    body: string,
+    answer: string,
+    now: number,
+  ): Promise<void> {
+    this.#connection
+      .statement("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .run(this.#storeId, connectorId, key, body, answer, now);
+  }
+
+  async keepSync(sync: SyncRow): Promise<void> {
+    this.#connection
+      .statement("INSERT INTO syncs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")
+      .run(
+        this.#storeId,
+        sync.revision,
+        sync.syncId,
+        sync.connectorId,
+        sync.mode,
+        sync.status,
+        sync.timestamp,
+        sync.refreshId,
+        sync.receivedAt,
+        sync.durationMs,
+        sync.traceId,
+        sync.results,
+        sync.byNamespace,
+        sync.changes,
+      );
   }
 
   async write(writes: LedgerWrites, now: number): Promise<void> {
@@ -149,7 +255,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
 
     const putNamespace = sql(
-      `INSERT INTO namespaces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?3, NULL, NULL)
+      `INSERT INTO namespaces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)
        ON CONFLICT (store_id, namespace) DO UPDATE SET
          generation = excluded.generation, next_generation = excluded.next_generation,
          refreshed_at = excluded.refreshed_at, newest_at = excluded.newest_at,
@@ -169,5 +275,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         now,
       );
     }
+    this.#runs.write(writes);
+    const sweep = sql("UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace = ?2");
+    for (const namespace of writes.sweep) sweep.run(store, namespace);
   }
 }

@@ -72,13 +72,106 @@ CREATE TABLE namespaces (
   records INTEGER NOT NULL,                   -- live ones
   digest TEXT NOT NULL,                       -- sum of their hashes modulo 2^256, hex
   last_sync_at INTEGER NOT NULL,
-  swept_generation INTEGER NOT NULL,          -- no row of an older generation is left that is not current
-  sweep_generation INTEGER,                   -- the generation that was current when the running sweep began
-  sweep_after TEXT,                           -- the id that the running sweep has come to
+  sweep_from TEXT,                           -- the id that a sweep of dead rows goes on from; NULL: nothing to sweep
   PRIMARY KEY (store_id, namespace)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX namespaces_to_sweep ON namespaces (store_id, namespace) WHERE swept_generation < generation;
+CREATE INDEX namespaces_to_sweep ON namespaces (store_id, namespace) WHERE sweep_from IS NOT NULL;
+
+CREATE TABLE refresh_runs (
+  store_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  connector_id TEXT NOT NULL,
+  sync_timestamp INTEGER NOT NULL,            -- ns
+  refresh_id TEXT NOT NULL,                   -- '' if the caller gave none
+  operations INTEGER NOT NULL,                -- that arrived, failed ones too, repeated parts not
+  failed INTEGER NOT NULL,
+  batches INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  state TEXT NOT NULL,                        -- open, applied, ended (by a newer refresh), expired
+  last_part_at INTEGER NOT NULL,
+  last_part TEXT,                             -- of an applied run: the hash of its last batch
+  answer TEXT,                                -- of an applied run: the answer to its last batch, JSON
+  PRIMARY KEY (store_id, run_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX refresh_runs_by_age ON refresh_runs (store_id, last_part_at);
+
+CREATE UNIQUE INDEX refresh_runs_by_identity
+  ON refresh_runs (store_id, connector_id, sync_timestamp, refresh_id);
+
+CREATE TABLE refresh_run_namespaces (
+  store_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  sync_timestamp INTEGER NOT NULL,            -- of the run
+  generation INTEGER NOT NULL,                -- the run's rows in `records` have it
+  upserts INTEGER NOT NULL,                   -- rows that are records, and the sum of their hashes
+  digest TEXT NOT NULL,
+  newer_records INTEGER NOT NULL,             -- live records that a newer sync decided, and the sum of their hashes
+  newer_digest TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
+  unchanged INTEGER NOT NULL,
+  removed INTEGER NOT NULL,
+  absent INTEGER NOT NULL,
+  stale INTEGER NOT NULL,
+  superseded INTEGER NOT NULL,
+  recount INTEGER NOT NULL,                   -- 1: another refresh changed the namespace since, so count again
+  PRIMARY KEY (store_id, namespace, run_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX refresh_run_namespaces_by_run ON refresh_run_namespaces (store_id, run_id);
+
+CREATE TABLE refresh_run_parts (
+  store_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  part TEXT NOT NULL,                         -- SHA-256 of its operations, hex
+  PRIMARY KEY (store_id, run_id, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refresh_run_marks (
+  store_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,                         -- failed, stale
+  PRIMARY KEY (store_id, run_id, namespace, id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency_keys (
+  store_id TEXT NOT NULL,
+  connector_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  body TEXT NOT NULL,                         -- SHA-256 of the request's body, hex
+  answer TEXT NOT NULL,                       -- JSON
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (store_id, connector_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (store_id, created_at);
+
+CREATE TABLE syncs (
+  store_id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  sync_id TEXT NOT NULL,
+  connector_id TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  status TEXT NOT NULL,
+  sync_timestamp INTEGER NOT NULL,            -- ns
+  refresh_id TEXT,
+  received_at INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  trace_id TEXT NOT NULL,
+  results TEXT NOT NULL,                      -- JSON, as are the next two
+  by_namespace TEXT NOT NULL,
+  changes TEXT NOT NULL,
+  PRIMARY KEY (store_id, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX syncs_by_age ON syncs (store_id, received_at);
+
+CREATE UNIQUE INDEX syncs_by_id ON syncs (store_id, sync_id);
 
 CREATE TABLE records (
   store_id TEXT NOT NULL,

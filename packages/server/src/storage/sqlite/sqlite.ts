@@ -1,9 +1,18 @@
 import { ApiError } from "@tidemark/protocol/errors";
-import type { HousekeepingStep, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
+import type {
+  Forgetting,
+  HousekeepingStep,
+  LedgerTransaction,
+  RateWindow,
+  Sql,
+  SqlRow,
+  Storage,
+} from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
 import { restartLongLog } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { purgeTombstones, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
-import { IS_CURRENT, SqliteLedgerTransaction } from "./ledger.ts";
+import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
+import { SqliteLedgerTransaction } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
 import { sqlitePath } from "./path.ts";
 import { RateWindows } from "./rate-windows.ts";
@@ -76,8 +85,8 @@ class SqliteStorage implements Storage {
     });
   }
 
-  purgeTombstones(before: number): Promise<HousekeepingStep> {
-    return this.#transaction("IMMEDIATE", () => purgeTombstones(this.#connection, before));
+  forget(before: Forgetting): Promise<HousekeepingStep> {
+    return this.#transaction("IMMEDIATE", () => forget(this.#connection, before));
   }
 
   async countRecords(): Promise<number> {

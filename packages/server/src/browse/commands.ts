@@ -1,0 +1,24 @@
+import type { Sql } from "../storage/port.ts";
+import { listNamespaces } from "./namespaces.ts";
+import { getRecord, listRecords } from "./records.ts";
+import { giveUpRefresh, listRefreshes } from "./refreshes.ts";
+import { getSync, listSyncs } from "./syncs.ts";
+import { verifyStore } from "./verify.ts";
+
+/** What can be asked of a store besides check-exists. */
+export const browseFunctions = {
+  listNamespaces,
+  listRecords,
+  getRecord,
+  listRefreshes,
+  giveUpRefresh,
+  listSyncs,
+  getSync,
+  verifyStore,
+};
+
+type Functions = typeof browseFunctions;
+export type BrowseName = keyof Functions;
+export type BrowseArguments<Name extends BrowseName> =
+  Parameters<Functions[Name]> extends [Sql, ...infer Rest] ? Rest : never;
+export type BrowseResult<Name extends BrowseName> = Awaited<ReturnType<Functions[Name]>>;

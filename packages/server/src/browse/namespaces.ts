@@ -1,0 +1,36 @@
+import type { NamespaceObject } from "@tidemark/protocol/browse";
+import { formatDigest } from "@tidemark/protocol/digest";
+import type { List } from "@tidemark/protocol/management";
+import { formatDateTime } from "@tidemark/protocol/timestamps";
+import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
+import { getVectorStore } from "../access/vector-stores.ts";
+import type { Sql } from "../storage/port.ts";
+
+/** The namespaces of a store, by name. @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR */
+export async function listNamespaces(
+  sql: Sql,
+  organizationId: string,
+  storeId: string,
+  request: PageRequest,
+): Promise<List<NamespaceObject>> {
+  await getVectorStore(sql, organizationId, storeId);
+  const rows = await sql.all(
+    `SELECT namespace AS id, records, digest, last_sync_at, CAST(refreshed_at AS TEXT) AS refreshed_at
+     FROM namespaces WHERE store_id = $1 AND namespace > $2 ORDER BY namespace LIMIT $3`,
+    [storeId, pageStart(request), pageSize(request) + 1],
+  );
+  const dirty = await sql.all(
+    "SELECT namespace, count(*) AS pending FROM dirty_contents WHERE store_id = $1 GROUP BY namespace",
+    [storeId],
+  );
+  const pending = new Map(dirty.map((row) => [row.namespace, Number(row.pending)]));
+  return page(rows, request, (row) => ({
+    object: "namespace",
+    namespace: String(row.id),
+    records: Number(row.records),
+    last_sync_at: isoTime(row.last_sync_at!),
+    last_refresh_at: row.refreshed_at === "0" ? null : formatDateTime(BigInt(row.refreshed_at!)),
+    indexing: { pending: pending.get(row.id!) ?? 0, failed: 0 },
+    digest: formatDigest(BigInt(`0x${row.digest}`)),
+  }));
+}

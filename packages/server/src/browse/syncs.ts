@@ -1,0 +1,95 @@
+import type { SyncObject } from "@tidemark/protocol/browse";
+import { ApiError, validationError } from "@tidemark/protocol/errors";
+import type { List } from "@tidemark/protocol/management";
+import { formatDateTime } from "@tidemark/protocol/timestamps";
+import { isoTime, page, pageSize } from "../access/pages.ts";
+import { getVectorStore } from "../access/vector-stores.ts";
+import type { Sql, SqlRow } from "../storage/port.ts";
+
+const COLUMNS = `revision, sync_id, connector_id, mode, status, CAST(sync_timestamp AS TEXT) AS sync_timestamp,
+  refresh_id, received_at, duration_ms, trace_id, results, by_namespace, changes,
+  (SELECT count(*) FROM dirty_contents d WHERE d.store_id = y.store_id
+     AND d.version >= y.revision * 8192 AND d.version < (y.revision + 1) * 8192) AS pending`;
+
+export interface SyncsRequest {
+  limit?: number;
+  cursor?: string;
+  connector_id?: string;
+  sync_mode?: string;
+}
+
+/**
+ * The acknowledged syncs of a store, newest first.
+ * @param connectorId lists this connector's alone; null: all
+ * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR
+ */
+export async function listSyncs(
+  sql: Sql,
+  organizationId: string,
+  storeId: string,
+  request: SyncsRequest,
+  connectorId: string | null,
+): Promise<List<SyncObject>> {
+  await getVectorStore(sql, organizationId, storeId);
+  const rows = await sql.all(
+    `SELECT ${COLUMNS}, revision AS id FROM syncs y
+     WHERE store_id = $1 AND revision < $2 AND ($3 IS NULL OR connector_id = $3)
+       AND ($4 IS NULL OR connector_id = $4) AND ($5 IS NULL OR mode = $5)
+     ORDER BY revision DESC LIMIT $6`,
+    [
+      storeId,
+      revisionBefore(request),
+      connectorId,
+      request.connector_id ?? null,
+      request.sync_mode ?? null,
+      pageSize(request) + 1,
+    ],
+  );
+  return page(rows, request, toSync);
+}
+
+/** One sync. @throws ApiError VECTOR_STORE_NOT_FOUND, RESOURCE_NOT_FOUND */
+export async function getSync(
+  sql: Sql,
+  organizationId: string,
+  storeId: string,
+  syncId: string,
+  connectorId: string | null,
+): Promise<SyncObject> {
+  await getVectorStore(sql, organizationId, storeId);
+  const [row] = await sql.all(
+    `SELECT ${COLUMNS} FROM syncs y
+     WHERE store_id = $1 AND sync_id = $2 AND ($3 IS NULL OR connector_id = $3)`,
+    [storeId, syncId, connectorId],
+  );
+  if (!row) throw new ApiError("RESOURCE_NOT_FOUND", { id: syncId });
+  return toSync(row);
+}
+
+function revisionBefore({ cursor }: SyncsRequest): number {
+  if (cursor === undefined) return Number.MAX_SAFE_INTEGER;
+  const revision = /^after:(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("utf8"))?.[1];
+  if (revision !== undefined) return Number(revision);
+  throw validationError([
+    { field: "cursor", code: "INVALID_CURSOR", message: "Must be the next_cursor of an earlier page." },
+  ]);
+}
+
+function toSync(row: SqlRow): SyncObject {
+  return {
+    object: "sync",
+    id: String(row.sync_id),
+    connector_id: String(row.connector_id),
+    sync_mode: row.mode as SyncObject["sync_mode"],
+    sync_timestamp: formatDateTime(BigInt(row.sync_timestamp!)),
+    refresh_id: row.refresh_id as string | null,
+    status: row.status as SyncObject["status"],
+    received_at: isoTime(row.received_at!),
+    processing_time_ms: Number(row.duration_ms),
+    trace_id: String(row.trace_id),
+    results: JSON.parse(String(row.results)),
+    by_namespace: JSON.parse(String(row.by_namespace)),
+    changes: JSON.parse(String(row.changes)),
+    indexing: { pending: Number(row.pending) },
+  };
+}

@@ -1,0 +1,29 @@
+import { Command } from "commander";
+import { withDatabase } from "./database.ts";
+import { everyStore } from "./every-store.ts";
+import { jsonOption } from "./options.ts";
+
+/** `tidemark verify`: exit code 1 if a namespace is not what it says it is. */
+export function verifyCommand(): Command {
+  return new Command("verify")
+    .description("recompute the digest of every namespace from the stored records")
+    .option("--store <id>", "this vector store alone (vs_…)")
+    .addOption(jsonOption())
+    .action(({ store: only, json }: { store?: string; json: boolean }) =>
+      withDatabase(async (commands) => {
+        const results = [];
+        for (const { store } of await everyStore(commands, only)) {
+          const namespaces = await commands.browse("verifyStore", store.id);
+          results.push({ vector_store_id: store.id, namespaces });
+          if (json) continue;
+          for (const { namespace, records, digest, level, counted_records } of namespaces) {
+            const verdict = level ? "level" : `NOT LEVEL: ${counted_records} records are stored`;
+            console.log(`${store.id}  ${namespace}  ${records} records  ${digest.slice(0, 16)}…  ${verdict}`);
+          }
+        }
+        if (json) console.log(JSON.stringify(results, null, 2));
+        const level = results.every(({ namespaces }) => namespaces.every((namespace) => namespace.level));
+        if (!level) process.exitCode = 1;
+      }),
+    );
+}

@@ -1,0 +1,57 @@
+import type { NamespaceState, RecordRow, Tallies } from "../storage/port.ts";
+import type { Content, Operation } from "./operation.ts";
+
+/**
+ * The ordering rule: who decides a record, and what an operation does to it. docs/internals/sync-semantics.md has it
+ * as a table.
+ */
+
+/** The sync timestamp that decided an id: that of its current row, or of its namespace's last refresh. */
+export function decidedBy(row: RecordRow | undefined, namespace: NamespaceState): bigint {
+  const own = row?.decidedAt ?? 0n;
+  return own > namespace.refreshedAt ? own : namespace.refreshedAt;
+}
+
+/** True if a current row is a record; false if it is a tombstone or missing. */
+export function isLive(row: RecordRow | undefined): row is RecordRow & { version: number; hash: string } {
+  return row !== undefined && row.version !== null;
+}
+
+export interface Judgement {
+  change: Exclude<keyof Tallies, "superseded">;
+  /** What is to be written, for a record that is created or updated. */
+  content?: Content;
+}
+
+/** What an operation does to its record, which has this current row or none. */
+export function judge(
+  operation: Operation,
+  row: RecordRow | undefined,
+  namespace: NamespaceState,
+  timestamp: bigint,
+): Judgement {
+  if (timestamp < decidedBy(row, namespace)) return { change: "stale" };
+  if (operation.action === "delete") return { change: isLive(row) ? "removed" : "absent" };
+  if (!isLive(row)) {
+    // A tombstone that was purged may have been the newer one.
+    if (timestamp < namespace.purgedAt) return { change: "stale" };
+    return { change: "created", content: operation.content() };
+  }
+  if (operation.fingerprint !== null && operation.fingerprint === row.fingerprint)
+    return { change: "unchanged" };
+  const content = operation.content();
+  return row.hash === content.hash ? { change: "unchanged" } : { change: "updated", content };
+}
+
+/** What a row that a run holds ready would do, if the run were applied now. */
+export function outcome(staged: RecordRow, row: RecordRow | undefined): keyof Tallies {
+  if (staged.version === null) return isLive(row) ? "removed" : "absent";
+  if (!isLive(row)) return "created";
+  return staged.hash === row.hash ? "unchanged" : "updated";
+}
+
+/** The operations that count, one for each id: the last that names it; sorted, so that syncs meet in one order. */
+export function lastOfEach(operations: Operation[]): Operation[] {
+  const last = new Map(operations.map((operation) => [operation.id, operation]));
+  return [...last.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+}

@@ -1,0 +1,99 @@
+import type { NamespaceState, RecordRow } from "../storage/port.ts";
+import type { NamespaceBefore } from "./before.ts";
+import type { Operation } from "./operation.ts";
+import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
+import { add, addContent, dropUnused, type Plan, recordRow, sample, seen, subtract } from "./plan.ts";
+import type { Removal } from "./removal-limit.ts";
+
+/** Decides what an incremental sync changes in one namespace. */
+export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: bigint): Removal {
+  const removedBefore = plan.changes.removed;
+  const { operations, rows } = before;
+  const last = lastOfEach(operations);
+  plan.changes.superseded += operations.length - last.length;
+  const state = seen(before.state, timestamp);
+  for (const operation of last) {
+    const row = rows.get(operation.id);
+    const after = planOperation(plan, operation, row, state, timestamp);
+    if (after === row) continue;
+    const staged = before.staged.get(operation.id) ?? [];
+    const kept = adjustRuns(plan, before, row, after!, staged);
+    dropUnused(plan, state.namespace, operation.id, [row, ...staged], [after, ...kept]);
+  }
+  plan.writes.namespaces.push(state);
+  plan.writes.runNamespaces.push(...before.runs);
+  return {
+    namespace: state.namespace,
+    records: before.state.records,
+    removed: plan.changes.removed - removedBefore,
+    cleared: 0,
+  };
+}
+
+/** The row that an operation leaves its record with; the row that was there, if nothing is written. */
+function planOperation(
+  plan: Plan,
+  operation: Operation,
+  row: RecordRow | undefined,
+  state: NamespaceState,
+  timestamp: bigint,
+): RecordRow | undefined {
+  const { namespace, id, fingerprint } = operation;
+  const { change, content } = judge(operation, row, state, timestamp);
+  plan.changes[change]++;
+  sample(plan, change, id);
+  if (change === "stale") return row;
+  if (change === "unchanged") {
+    if (timestamp === decidedBy(row, state)) return row;
+    const after = { ...row!, decidedAt: timestamp, fingerprint };
+    plan.writes.rows.push(after);
+    return after;
+  }
+  if (isLive(row)) subtract(state, row.hash);
+  if (content) add(state, content.hash);
+  const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
+  const after = recordRow(plan, operation, state.generation, timestamp, written ?? null);
+  plan.writes.rows.push(after);
+  if (row && row.generation !== after.generation) plan.writes.dropRows.push(row);
+  return after;
+}
+
+/**
+ * Keeps what open runs hold ready level with a record that changed: a run that is older than the change loses its
+ * row of the record, and what the others' rows would do is counted anew.
+ * @returns the runs' rows of the record that stay
+ */
+function adjustRuns(
+  plan: Plan,
+  before: NamespaceBefore,
+  row: RecordRow | undefined,
+  after: RecordRow,
+  staged: RecordRow[],
+): RecordRow[] {
+  const decidedBefore = decidedBy(row, before.state);
+  const decidedAfter = decidedBy(after, before.state);
+  const kept: RecordRow[] = [];
+  for (const run of before.runs) {
+    if (isLive(row) && decidedBefore > run.timestamp) subtract(run.newer, row.hash);
+    if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
+    const ready = staged.find(({ generation }) => generation === run.generation);
+    if (!ready) continue;
+    run.tallies[outcome(ready, row)]--;
+    if (decidedAfter > run.timestamp) {
+      run.tallies.stale++;
+      const { namespace, id } = ready;
+      plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
+      if (isLive(ready)) subtract(run.upserts, ready.hash);
+      plan.writes.dropRows.push(ready);
+    } else {
+      const change = outcome(ready, after);
+      run.tallies[change]++;
+      // The same content is kept once, whoever wrote it first.
+      const level = change === "unchanged" && ready.version !== after.version;
+      const stays = level ? { ...ready, version: after.version } : ready;
+      if (level) plan.writes.rows.push(stays);
+      kept.push(stays);
+    }
+  }
+  return kept;
+}

@@ -1,0 +1,116 @@
+import { ApiError } from "@tidemark/protocol/errors";
+import { formatDateTime } from "@tidemark/protocol/timestamps";
+import type { NamespaceState, RecordRow, RunNamespace, Sum } from "../storage/port.ts";
+import type { NamespaceBefore } from "./before.ts";
+import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
+import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
+import type { Removal } from "./removal-limit.ts";
+
+/** @throws ApiError STALE_SYNC if a namespace was refreshed by a newer sync */
+export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
+  const newer = states.filter(({ refreshedAt }) => timestamp < refreshedAt);
+  if (newer.length === 0) return;
+  throw new ApiError("STALE_SYNC", {
+    sync_timestamp: formatDateTime(timestamp),
+    namespaces: newer.map(({ namespace, refreshedAt }) => ({
+      namespace,
+      last_refresh_at: formatDateTime(refreshedAt),
+    })),
+  });
+}
+
+/** A run's beginning in a namespace, under a generation that nobody sees. Takes that generation from the state. */
+export function beginRun(runId: string, timestamp: bigint, state: NamespaceState, newer: Sum): RunNamespace {
+  const generation = state.nextGeneration++;
+  return {
+    runId,
+    namespace: state.namespace,
+    timestamp,
+    generation,
+    upserts: { records: 0, digest: 0n },
+    newer,
+    tallies: { created: 0, updated: 0, unchanged: 0, removed: 0, absent: 0, stale: 0, superseded: 0 },
+    recount: false,
+  };
+}
+
+/**
+ * Holds the operations of a part ready in its run; no reader sees a difference.
+ * @param stale ids that an earlier part of the run named in vain
+ */
+export function stageOperations(
+  plan: Plan,
+  before: NamespaceBefore,
+  run: RunNamespace,
+  stale: Set<string>,
+): void {
+  const { operations, rows, state } = before;
+  const last = lastOfEach(operations);
+  run.tallies.superseded += operations.length - last.length;
+  for (const operation of last) {
+    const { namespace, id, fingerprint } = operation;
+    const row = rows.get(id);
+    const { change, content } = judge(operation, row, state, run.timestamp);
+    sample(plan, change, id);
+    if (change === "stale") {
+      run.tallies[stale.has(id) ? "superseded" : "stale"]++;
+      plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
+      continue;
+    }
+    run.tallies[change]++;
+
+    const staged = before.staged.get(id) ?? [];
+    const earlier = staged.find(({ generation }) => generation === run.generation);
+    if (earlier) {
+      // Of two parts that name one record, the later one decides.
+      run.tallies[outcome(earlier, row)]--;
+      run.tallies.superseded++;
+      if (isLive(earlier)) subtract(run.upserts, earlier.hash);
+    }
+    let ready: RecordRow;
+    if (change === "unchanged") ready = { ...row!, generation: run.generation, decidedAt: null, fingerprint };
+    else {
+      const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
+      ready = recordRow(plan, operation, run.generation, null, written ?? null);
+    }
+    if (isLive(ready)) add(run.upserts, ready.hash);
+    plan.writes.rows.push(ready);
+    const others = staged.filter((other) => other !== earlier);
+    if (earlier) dropUnused(plan, namespace, id, [earlier], [row, ready, ...others]);
+  }
+}
+
+/**
+ * Makes what a run holds ready in a namespace the truth, whatever its size: one change of the namespace's row.
+ *
+ * @param kept current rows of live records that failed operations of the run name: they stay as they are
+ */
+export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace, kept: RecordRow[]): Removal {
+  const { state } = before;
+  const { tallies, newer, upserts } = run;
+  const carried = kept.filter((row) => isLive(row) && decidedBy(row, state) <= run.timestamp);
+  const named = tallies.updated + tallies.unchanged + tallies.removed;
+  const cleared = state.records - newer.records - named - carried.length;
+  const after: NamespaceState = {
+    ...state,
+    generation: run.generation,
+    refreshedAt: run.timestamp,
+    newestAt: laterOf(state.newestAt, run.timestamp),
+    records: upserts.records + newer.records,
+    digest: BigInt.asUintN(256, upserts.digest + newer.digest),
+  };
+  for (const row of carried) {
+    add(after, row.hash!);
+    plan.writes.rows.push({ ...row, generation: run.generation, decidedAt: null });
+  }
+  for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
+  plan.changes.cleared += cleared;
+  plan.writes.namespaces.push(after);
+  plan.writes.sweep.push(state.namespace);
+  for (const other of before.runs) {
+    if (other.runId === run.runId) continue;
+    if (other.timestamp < run.timestamp) plan.writes.closeRuns.push({ runId: other.runId, state: "ended" });
+    else plan.writes.runNamespaces.push({ ...other, recount: true });
+  }
+  return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };
+}

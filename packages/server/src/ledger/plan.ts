@@ -1,0 +1,123 @@
+import { LIMITS } from "@tidemark/protocol/limits";
+import type { Sampled, SyncChanges } from "@tidemark/protocol/sync";
+import type { LedgerWrites, NamespaceState, RecordRow, Sum } from "../storage/port.ts";
+import type { Content } from "./operation.ts";
+
+/** What a sync is going to change, while it is being decided. */
+export interface Plan {
+  changes: SyncChanges;
+  writes: LedgerWrites;
+  /** Ids of each kind of change; only a dry run collects them. */
+  samples: Record<Sampled, string[]> | null;
+  /** The revision that the sync will be, and the server's clock, ms since 1970. */
+  revision: number;
+  now: number;
+}
+
+/** Positions of a sync's contents within its revision: more than a batch has operations. */
+const VERSIONS_PER_REVISION = 8192;
+
+export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
+  return {
+    changes: noChanges(),
+    samples: dryRun
+      ? { created: [], updated: [], unchanged: [], removed: [], absent: [], stale: [], cleared: [] }
+      : null,
+    writes: {
+      namespaces: [],
+      rows: [],
+      dropRows: [],
+      contents: [],
+      dropContents: [],
+      dirty: [],
+      sweep: [],
+      runs: [],
+      runNamespaces: [],
+      parts: [],
+      runMarks: [],
+      closeRuns: [],
+    },
+    revision,
+    now,
+  };
+}
+
+export function noChanges(): SyncChanges {
+  return {
+    created: 0,
+    updated: 0,
+    unchanged: 0,
+    removed: 0,
+    absent: 0,
+    stale: 0,
+    superseded: 0,
+    cleared: 0,
+  };
+}
+
+/** Notes an id as an example of a kind of change. */
+export function sample({ samples }: Plan, kind: Sampled, id: string): void {
+  if (samples && samples[kind].length < LIMITS.sampleIds) samples[kind].push(id);
+}
+
+/** Plans a new content; its version. */
+export function addContent(plan: Plan, namespace: string, id: string, content: Content): number {
+  const version = plan.revision * VERSIONS_PER_REVISION + plan.writes.contents.length;
+  plan.writes.contents.push({ version, content: content.text });
+  plan.writes.dirty.push({ version, namespace, id });
+  return version;
+}
+
+/** Plans the end of contents that no row of an id has any more. */
+export function dropUnused(
+  plan: Plan,
+  namespace: string,
+  id: string,
+  rowsBefore: (RecordRow | undefined)[],
+  rowsAfter: (RecordRow | undefined)[],
+): void {
+  for (const row of rowsBefore) {
+    const version = row?.version ?? null;
+    if (version === null || rowsAfter.some((kept) => kept?.version === version)) continue;
+    plan.writes.dropContents.push(version);
+    plan.writes.dirty.push({ version, namespace, id });
+  }
+}
+
+/** The row of a record that a sync writes. */
+export function recordRow(
+  plan: Plan,
+  { namespace, id, fingerprint }: Pick<RecordRow, "namespace" | "id" | "fingerprint">,
+  generation: number,
+  decidedAt: bigint | null,
+  content: { version: number; hash: string } | null,
+): RecordRow {
+  return {
+    namespace,
+    id,
+    generation,
+    decidedAt,
+    version: content?.version ?? null,
+    hash: content?.hash ?? null,
+    fingerprint: content ? fingerprint : null,
+    writtenAt: plan.now,
+  };
+}
+
+/** Adds a record to a sum, or takes it away. */
+export function add(sum: Sum, hash: string): void {
+  sum.records++;
+  sum.digest = BigInt.asUintN(256, sum.digest + BigInt(`0x${hash}`));
+}
+
+export function subtract(sum: Sum, hash: string): void {
+  sum.records--;
+  sum.digest = BigInt.asUintN(256, sum.digest - BigInt(`0x${hash}`));
+}
+
+export const laterOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/** A namespace's state with the newest timestamp that it has seen. */
+export function seen(state: NamespaceState, timestamp: bigint): NamespaceState {
+  return { ...state, newestAt: laterOf(state.newestAt, timestamp) };
+}

@@ -1,0 +1,72 @@
+import type { FieldError } from "@tidemark/protocol/errors";
+import { SyncOperation } from "@tidemark/protocol/sync";
+import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
+import { fieldPath } from "../wire/field-path.ts";
+import type { ParsedJson } from "../wire/read-json.ts";
+import { type Operation, toOperation } from "./operation.ts";
+import type { FailedOperation } from "./read-sync-request.ts";
+
+const operationCheck = shapeCheck(SyncOperation);
+
+export interface ReadOperations {
+  /** The valid ones, in order. */
+  operations: Operation[];
+  /** The others, in order, each with its first error. */
+  failed: FailedOperation[];
+  /** Every error of every operation. */
+  fieldErrors: FieldError[];
+}
+
+/**
+ * Judges each operation of a request by itself.
+ * @param isOfOperation whether an error's field lies within an operation
+ */
+export function readOperations(
+  { value, inexact, elements }: ParsedJson,
+  isOfOperation: (field: string) => boolean,
+): ReadOperations {
+  const read: ReadOperations = { operations: [], failed: [], fieldErrors: [] };
+  const received = (value as { operations?: unknown } | null)?.operations;
+  if (!Array.isArray(received)) return read;
+  const inexactByIndex = Map.groupBy(
+    inexact.filter(({ field }) => isOfOperation(field)),
+    ({ field }) => Number.parseInt(field.slice("operations[".length), 10),
+  );
+  const sent = elements.length === received.length ? elements : undefined;
+  for (let index = 0; index < received.length; index++) {
+    const operation: unknown = received[index];
+    const errors = inexactByIndex.get(index) ?? [];
+    const matches = operationCheck.matches(operation);
+    if (matches && errors.length === 0 && !checkTimes(operation, index, errors)) {
+      read.operations.push(toOperation(operation, sent?.[index]));
+      continue;
+    }
+    if (!matches) errors.push(...operationCheck.errors(operation, ["operations", index]));
+    read.fieldErrors.push(...errors);
+    read.failed.push(failedOperation(operation, index, errors));
+  }
+  return read;
+}
+
+/** Adds an error for each time that does not exist; true if there was one. */
+function checkTimes(operation: SyncOperation, index: number, errors: FieldError[]): boolean {
+  for (const name of ["created_at", "updated_at"] as const) {
+    const text = operation[name];
+    if (text === undefined) continue;
+    const problem = checkDateTime(text, fieldPath(["operations", index, name]), { zoned: false });
+    if (problem) errors.push(problem);
+  }
+  return errors.length > 0;
+}
+
+function failedOperation(operation: unknown, index: number, errors: FieldError[]): FailedOperation {
+  const readable = (name: "id" | "namespace"): string | null => {
+    const text = (operation as Record<string, unknown> | null)?.[name];
+    const wrong = errors.some(({ field }) => field === fieldPath(["operations", index, name]));
+    return typeof text === "string" && !wrong ? text : null;
+  };
+  const [id, namespace] = [readable("id"), readable("namespace")];
+  const first = errors[0]!;
+  const error = { index, id, namespace, code: first.code, message: `${first.field}: ${first.message}` };
+  return { error, id, namespace };
+}

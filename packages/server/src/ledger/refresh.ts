@@ -1,0 +1,224 @@
+import { createHash } from "node:crypto";
+import { ApiError, validationError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
+import { formatDateTime } from "@tidemark/protocol/timestamps";
+import type { LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
+import { type Answer, answerTo } from "./answer.ts";
+import { type NamespaceBefore, readBefore } from "./before.ts";
+import { isLive } from "./order.ts";
+import { newPlan, type Plan } from "./plan.ts";
+import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
+import type { Sync } from "./read-sync-request.ts";
+import { refuseRemovals } from "./removal-limit.ts";
+import type { SyncContext } from "./sync.ts";
+
+/** What one namespace of a refresh was before, and what its run holds ready for it. */
+interface Staged {
+  before: NamespaceBefore;
+  run: RunNamespace;
+}
+
+/**
+ * A request of a full refresh: a part is held ready; the last batch, which may be the only one, is held ready too and
+ * then all of it is made the truth. So a refresh in one request and one in many go the same way.
+ */
+export async function applyRefresh(
+  tx: LedgerTransaction,
+  sync: Sync,
+  context: SyncContext,
+): Promise<Answer | { replay: string }> {
+  const found = await tx.findRun(context.connectorId, sync.timestamp, sync.refreshId ?? "");
+  if (found && found.state !== "open") {
+    const replay = answerOfClosedRun(found, sync);
+    if (replay !== null) return { replay };
+  }
+  const open = found?.state === "open" ? found : undefined;
+  const run = open ?? newRun(sync, context, found?.runId);
+  const names = open && sync.lastBatch ? await tx.namesOfRun(open.runId) : [];
+  const affected = [...new Set([...names, ...sync.namespaces])].sort();
+  const before = await readBefore(tx, affected, sync.operations);
+  refuseStaleRefresh(
+    sync.timestamp,
+    before.map(({ state }) => state),
+  );
+
+  const plan = newPlan(await tx.nextRevision(), context.now, sync.dryRun);
+  const isStagedRun = open !== undefined || !sync.lastBatch;
+  const part = isStagedRun ? hashOfPart(sync, before) : null;
+  const repeated = open !== undefined && part !== null && (await tx.hasPart(open.runId, part));
+  const staged: Staged[] = [];
+  for (const namespace of before) staged.push(await stage(tx, plan, run, namespace, repeated));
+  if (!repeated) {
+    run.operations += sync.operations.length + sync.failed.length;
+    run.failed += sync.failed.length;
+    run.batches++;
+    if (part !== null) plan.writes.parts.push({ runId: run.runId, part });
+  }
+  run.lastPartAt = context.now;
+  if (run.failed > LIMITS.protectedRecords) {
+    const message = `The run has more than ${LIMITS.protectedRecords} invalid operations.`;
+    throw validationError([{ field: "operations", code: "TOO_MANY_FAILED", message }]);
+  }
+  const refresh = isStagedRun
+    ? { refresh_id: sync.refreshId, operations: run.operations, batches: run.batches }
+    : undefined;
+
+  if (!sync.lastBatch) {
+    keepStaged(plan, sync, run, staged);
+    await tx.write(plan.writes, context.now);
+    return answerTo(sync, plan, context, affected, refresh);
+  }
+  refuseIncomplete(sync, run);
+  const removals = [];
+  for (const { before: namespace, run: ready } of staged) {
+    const kept = await protectedRows(tx, sync, namespace, ready, open?.runId);
+    removals.push(planFlip(plan, namespace, ready, kept));
+    if (plan.samples) await sampleCleared(tx, plan, namespace, ready, kept);
+  }
+  refuseRemovals(sync.removalLimit, removals);
+  const answer = answerTo(sync, plan, context, affected, refresh);
+  // Nothing of the run itself outlives its application, but its fate.
+  plan.writes.parts = [];
+  plan.writes.runMarks = [];
+  if (open) {
+    plan.writes.runs.push({ ...run, lastPart: part, answer: answer.json });
+    plan.writes.closeRuns.push({ runId: run.runId, state: "applied" });
+  }
+  await tx.write(plan.writes, context.now);
+  return answer;
+}
+
+/**
+ * What a request of a run that is over gets.
+ * @returns the answer that its last batch got, for that same last batch; null if the run may begin anew
+ * @throws ApiError STALE_SYNC, INCOMPLETE_REFRESH
+ */
+function answerOfClosedRun(run: RefreshRun, sync: Sync): string | null {
+  const details = { sync_timestamp: formatDateTime(run.timestamp), refresh_id: run.refreshId || null };
+  if (run.state === "expired") {
+    if (!sync.lastBatch) return null;
+    // Its earlier parts were forgotten: applied alone, it would clear what they had.
+    throw new ApiError("INCOMPLETE_REFRESH", {
+      ...details,
+      reason: "The run expired; its parts were forgotten.",
+    });
+  }
+  if (run.state === "applied") {
+    if (sync.lastBatch && !sync.dryRun && hashOfPart(sync, []) === run.lastPart) return run.answer!;
+    throw new ApiError("STALE_SYNC", { ...details, reason: "The run was already applied." });
+  }
+  throw new ApiError("STALE_SYNC", { ...details, reason: "A newer full refresh ended the run." });
+}
+
+/** @param earlierRunId of a run of the same identity that expired; its row is used again */
+function newRun(sync: Sync, { connectorId, now, runId }: SyncContext, earlierRunId?: string): RefreshRun {
+  return {
+    runId: earlierRunId ?? runId,
+    connectorId,
+    timestamp: sync.timestamp,
+    refreshId: sync.refreshId ?? "",
+    state: "open",
+    operations: 0,
+    failed: 0,
+    batches: 0,
+    startedAt: now,
+    lastPartAt: now,
+    lastPart: null,
+    answer: null,
+  };
+}
+
+async function stage(
+  tx: LedgerTransaction,
+  plan: Plan,
+  { runId, timestamp }: RefreshRun,
+  before: NamespaceBefore,
+  repeated: boolean,
+): Promise<Staged> {
+  const { state } = before;
+  let run = before.runs.find((other) => other.runId === runId);
+  if (!run) {
+    const mayHaveNewer = state.newestAt > timestamp;
+    const newer = mayHaveNewer ? await tx.decidedAfter(state, timestamp) : { records: 0, digest: 0n };
+    run = beginRun(runId, timestamp, state, newer);
+  } else if (run.recount) {
+    Object.assign(run.tallies, await tx.recount(state, run.generation));
+    run.recount = false;
+  }
+  if (!repeated) {
+    const ids = before.operations.map(({ id }) => id);
+    const mayBeStale = run.tallies.stale > 0 && ids.length > 0;
+    const stale = mayBeStale ? await tx.staleIds(runId, state.namespace, ids) : [];
+    stageOperations(plan, before, run, new Set(stale));
+  }
+  return { before, run };
+}
+
+/** What a part leaves behind: its rows, invisible, and where its run stands. */
+function keepStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): void {
+  plan.writes.runs.push(run);
+  for (const { before, run: ready } of staged) {
+    plan.writes.namespaces.push(before.state);
+    plan.writes.runNamespaces.push(ready);
+  }
+  for (const { namespace, id } of sync.failed) {
+    plan.writes.runMarks.push({ runId: run.runId, namespace: namespace!, id: id!, kind: "failed" });
+  }
+}
+
+/** @throws ApiError INCOMPLETE_REFRESH if not all operations of the run arrived */
+function refuseIncomplete({ expectedOperations }: Sync, { operations, batches }: RefreshRun): void {
+  if (expectedOperations === null || expectedOperations === operations) return;
+  throw new ApiError("INCOMPLETE_REFRESH", {
+    expected_operations: expectedOperations,
+    received_operations: operations,
+    received_batches: batches,
+  });
+}
+
+/** The current rows of records that failed operations of the run name and that no valid one does. */
+async function protectedRows(
+  tx: LedgerTransaction,
+  sync: Sync,
+  before: NamespaceBefore,
+  run: RunNamespace,
+  openRunId: string | undefined,
+): Promise<RecordRow[]> {
+  const { namespace } = before.state;
+  const ids = new Set(openRunId === undefined ? [] : await tx.failedIds(openRunId, namespace));
+  for (const failed of sync.failed) if (failed.namespace === namespace) ids.add(failed.id!);
+  if (ids.size === 0) return [];
+  for (const row of await tx.rowsOf(namespace, [run.generation], [...ids])) ids.delete(row.id);
+  for (const { id } of before.operations) ids.delete(id);
+  return (await tx.currentRows(before.state, [...ids])).filter(isLive);
+}
+
+/** For a dry run: some of the records that the refresh would clear. */
+async function sampleCleared(
+  tx: LedgerTransaction,
+  plan: Plan,
+  before: NamespaceBefore,
+  run: RunNamespace,
+  kept: RecordRow[],
+): Promise<void> {
+  const named = [...before.operations, ...kept].map(({ id }) => id);
+  const room = LIMITS.sampleIds - plan.samples!.cleared.length;
+  if (room <= 0) return;
+  const ids = await tx.clearedSample(before.state, run.generation, run.timestamp, named, room);
+  plan.samples!.cleared.push(...ids);
+}
+
+/** What makes a part the same as another: its operations, by value and in order. */
+function hashOfPart(sync: Sync, before: NamespaceBefore[]): string {
+  const rows = new Map(before.map(({ state, rows }) => [state.namespace, rows]));
+  const hash = createHash("sha256");
+  for (const operation of sync.operations) {
+    const { action, namespace, id, fingerprint } = operation;
+    const row = rows.get(namespace)?.get(id);
+    const known = isLive(row) && fingerprint !== null && row.fingerprint === fingerprint;
+    const content = action === "delete" ? null : known ? row.hash : operation.content().hash;
+    hash.update(`${JSON.stringify([action, namespace, id, content])}\n`);
+  }
+  for (const { namespace, id } of sync.failed) hash.update(`${JSON.stringify(["failed", namespace, id])}\n`);
+  return hash.digest("hex");
+}

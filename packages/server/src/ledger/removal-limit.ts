@@ -1,0 +1,25 @@
+import { ApiError } from "@tidemark/protocol/errors";
+import type { RemovalLimit } from "./read-sync-request.ts";
+
+/** What a sync takes away from a namespace. */
+export interface Removal {
+  namespace: string;
+  /** Its live records before. */
+  records: number;
+  removed: number;
+  cleared: number;
+}
+
+/** @throws ApiError REMOVAL_LIMIT_EXCEEDED if a namespace would lose more than the limit allows */
+export function refuseRemovals(limit: RemovalLimit | null, removals: Removal[]): void {
+  if (limit === null) return;
+  const exceeding = removals.filter(({ records, removed, cleared }) => {
+    const lost = removed + cleared;
+    return "records" in limit ? lost > limit.records : lost * 100 > limit.percent * records;
+  });
+  if (exceeding.length === 0) return;
+  throw new ApiError("REMOVAL_LIMIT_EXCEEDED", {
+    removal_limit: "records" in limit ? limit.records : `${limit.percent}%`,
+    namespaces: exceeding,
+  });
+}

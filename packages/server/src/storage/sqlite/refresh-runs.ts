@@ -1,0 +1,206 @@
+import type { LedgerWrites, RefreshRun, RunNamespace, Tallies } from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import type { Connection } from "./connection.ts";
+
+type Columns = Record<string, string & number>;
+
+/** The staged refreshes of one store, within a transaction. */
+export class SqliteRefreshRuns {
+  #connection: Connection;
+  #storeId: string;
+
+  constructor(connection: Connection, storeId: string) {
+    this.#connection = connection;
+    this.#storeId = storeId;
+  }
+
+  async find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined> {
+    const row = this.#sql(
+      `SELECT run_id, state, operations, failed, batches, started_at, last_part_at, last_part, answer
+       FROM refresh_runs
+       WHERE store_id = ?1 AND connector_id = ?2 AND sync_timestamp = ?3 AND refresh_id = ?4`,
+    ).get(this.#storeId, connectorId, timestamp, refreshId) as Columns | undefined;
+    if (!row) return undefined;
+    return {
+      runId: row.run_id!,
+      connectorId,
+      timestamp,
+      refreshId,
+      state: row.state as unknown as RefreshRun["state"],
+      operations: row.operations!,
+      failed: row.failed!,
+      batches: row.batches!,
+      startedAt: row.started_at!,
+      lastPartAt: row.last_part_at!,
+      lastPart: row.last_part ?? null,
+      answer: row.answer ?? null,
+    };
+  }
+
+  async names(runId: string): Promise<string[]> {
+    const rows = this.#sql(
+      "SELECT namespace FROM refresh_run_namespaces WHERE store_id = ?1 AND run_id = ?2",
+    );
+    return rows.all(this.#storeId, runId).map(({ namespace }) => namespace as string);
+  }
+
+  async open(names: string[]): Promise<RunNamespace[]> {
+    const select = this.#sql(
+      `SELECT run_id, namespace, CAST(sync_timestamp AS TEXT) AS timestamp, generation, upserts, digest,
+         newer_records, newer_digest, created, updated, unchanged, removed, absent, stale, superseded, recount
+       FROM refresh_run_namespaces
+       WHERE store_id = ?1 AND namespace = ?2`,
+    );
+    return names.flatMap((name) => (select.all(this.#storeId, name) as Columns[]).map(toRunNamespace));
+  }
+
+  async hasPart(runId: string, part: string): Promise<boolean> {
+    const select = this.#sql(
+      "SELECT 1 FROM refresh_run_parts WHERE store_id = ?1 AND run_id = ?2 AND part = ?3",
+    );
+    return select.get(this.#storeId, runId, part) !== undefined;
+  }
+
+  async failedIds(runId: string, namespace: string): Promise<string[]> {
+    const select = this.#sql(
+      `SELECT id FROM refresh_run_marks
+       WHERE store_id = ?1 AND run_id = ?2 AND namespace = ?3 AND kind = 'failed'`,
+    );
+    return select.all(this.#storeId, runId, namespace).map(({ id }) => id as string);
+  }
+
+  async staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]> {
+    const select = this.#sql(
+      `SELECT m.id FROM json_each(?4) j CROSS JOIN refresh_run_marks m
+         ON m.store_id = ?1 AND m.run_id = ?2 AND m.namespace = ?3 AND m.id = j.value AND m.kind = 'stale'`,
+    );
+    const found = select.all(this.#storeId, runId, namespace, JSON.stringify(ids));
+    return found.map(({ id }) => id as string);
+  }
+
+  async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
+    const staged = `
+      SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
+      FROM records s LEFT JOIN (
+        SELECT r.id, r.version, r.hash
+        FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+        WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
+      ) c ON c.id = s.id
+      WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
+    const of = [this.#storeId, namespace, generation] as const;
+    this.#shareContents(staged, of);
+    const counts = this.#sql(
+      `SELECT
+         count(*) FILTER (WHERE version IS NOT NULL AND current_version IS NULL) AS created,
+         count(*) FILTER (WHERE hash <> current_hash) AS updated,
+         count(*) FILTER (WHERE hash = current_hash) AS unchanged,
+         count(*) FILTER (WHERE version IS NULL AND current_version IS NOT NULL) AS removed,
+         count(*) FILTER (WHERE version IS NULL AND current_version IS NULL) AS absent
+       FROM (${staged})`,
+    ).get(...of);
+    return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
+  }
+
+  /** Where a staged row says what the current one says, both have one content. */
+  #shareContents(staged: string, of: readonly [string, string, number]): void {
+    const equal = this.#sql(
+      `SELECT id, version, current_version FROM (${staged}) WHERE hash = current_hash AND version <> current_version`,
+    ).all(...of) as { id: string; version: number; current_version: number }[];
+    const share = this.#sql(
+      "UPDATE records SET version = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
+    );
+    const drop = this.#sql(
+      `DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
+         (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
+    );
+    const [store, namespace] = of;
+    for (const { id, version, current_version } of equal) {
+      share.run(...of, id, current_version);
+      drop.run(store, namespace, id, version);
+    }
+  }
+
+  write({ runs, runNamespaces, parts, runMarks, closeRuns }: LedgerWrites): void {
+    const store = this.#storeId;
+    const putRun = this.#sql(
+      "INSERT OR REPLACE INTO refresh_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    );
+    for (const run of runs) {
+      const { runId, connectorId, timestamp, refreshId, state, lastPart, answer } = run;
+      const { operations, failed, batches, startedAt, lastPartAt } = run;
+      const identity = [store, runId, connectorId, timestamp, refreshId];
+      putRun.run(...identity, operations, failed, batches, startedAt, state, lastPartAt, lastPart, answer);
+    }
+    const putNamespace = this.#sql(
+      `INSERT OR REPLACE INTO refresh_run_namespaces
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)`,
+    );
+    for (const {
+      runId,
+      namespace,
+      timestamp,
+      generation,
+      upserts,
+      newer,
+      tallies,
+      recount,
+    } of runNamespaces) {
+      const { created, updated, unchanged, removed, absent, stale, superseded } = tallies;
+      putNamespace.run(
+        ...[store, namespace, runId, timestamp, generation],
+        ...[upserts.records, upserts.digest.toString(16), newer.records, newer.digest.toString(16)],
+        ...[created, updated, unchanged, removed, absent, stale, superseded, recount ? 1 : 0],
+      );
+    }
+    const addPart = this.#sql("INSERT INTO refresh_run_parts VALUES (?1, ?2, ?3)");
+    for (const { runId, part } of parts) addPart.run(store, runId, part);
+    const mark = this.#sql("INSERT OR IGNORE INTO refresh_run_marks VALUES (?1, ?2, ?3, ?4, ?5)");
+    for (const { runId, namespace, id, kind } of runMarks) mark.run(store, runId, namespace, id, kind);
+    for (const { runId, state } of closeRuns) this.close(runId, state);
+  }
+
+  /** Ends a run: what it staged is swept, and only the row that tells its fate stays. */
+  close(runId: string, state: RefreshRun["state"]): void {
+    this.#sql("UPDATE refresh_runs SET state = ?3 WHERE store_id = ?1 AND run_id = ?2").run(
+      this.#storeId,
+      runId,
+      state,
+    );
+    this.#removeParts(runId);
+  }
+
+  #removeParts(runId: string): void {
+    this.#sql(
+      `UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace IN
+         (SELECT namespace FROM refresh_run_namespaces WHERE store_id = ?1 AND run_id = ?2)`,
+    ).run(this.#storeId, runId);
+    for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
+      this.#sql(`DELETE FROM ${table} WHERE store_id = ?1 AND run_id = ?2`).run(this.#storeId, runId);
+    }
+  }
+
+  #sql(text: string) {
+    return this.#connection.statement(text);
+  }
+}
+
+function toRunNamespace(row: Columns): RunNamespace {
+  return {
+    runId: row.run_id!,
+    namespace: row.namespace!,
+    timestamp: BigInt(row.timestamp!),
+    generation: row.generation!,
+    upserts: { records: row.upserts!, digest: BigInt(`0x${row.digest}`) },
+    newer: { records: row.newer_records!, digest: BigInt(`0x${row.newer_digest}`) },
+    tallies: {
+      created: row.created!,
+      updated: row.updated!,
+      unchanged: row.unchanged!,
+      removed: row.removed!,
+      absent: row.absent!,
+      stale: row.stale!,
+      superseded: row.superseded!,
+    },
+    recount: row.recount === 1,
+  };
+}
