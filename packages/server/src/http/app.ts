@@ -59,9 +59,13 @@ export async function buildApp(
 
   server.addHook("onRequest", async (request, reply) => {
     if (draining && !isProbe(request.url)) {
-      reply.header("connection", "close");
       throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "the server is stopping" });
     }
+  });
+
+  server.addHook("onSend", async (_request, reply) => {
+    // A connection that stayed open behind its last answer would hold the shutdown up.
+    if (draining) reply.header("connection", "close");
   });
 
   await server.register(swagger, {
