@@ -57,7 +57,7 @@ export async function buildApp(
   const server = createServer(config, log);
   metrics.observe(server);
 
-  server.addHook("onRequest", async (request, reply) => {
+  server.addHook("onRequest", async (request) => {
     if (draining && !isProbe(request.url)) {
       throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "the server is stopping" });
     }

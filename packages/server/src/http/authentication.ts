@@ -1,5 +1,4 @@
 import { ApiError } from "@tidemark/protocol/errors";
-import type { Role } from "@tidemark/protocol/management";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Identity } from "../access/api-keys.ts";
 import { hashKey, readKey } from "../access/key-format.ts";
@@ -77,13 +76,6 @@ export class Authentication {
     clearInterval(this.#flushTimer);
     await this.flush();
   }
-}
-
-/** Route hook: lets keys of these roles pass. @throws ApiError INSUFFICIENT_PERMISSIONS */
-export function allowRoles(...roles: Role[]) {
-  return async (request: FastifyRequest): Promise<void> => {
-    if (!roles.includes(request.identity.role)) throw new ApiError("INSUFFICIENT_PERMISSIONS");
-  };
 }
 
 declare module "fastify" {
