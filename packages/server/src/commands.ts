@@ -15,6 +15,7 @@ import {
   type BrowseResult,
   browseFunctions,
 } from "./browse/commands.ts";
+import { isBrowseWrite } from "./browse/writes.ts";
 import type { Config } from "./config.ts";
 import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
 import { readSyncRequest } from "./ledger/read-sync-request.ts";
@@ -106,7 +107,7 @@ export function openCommands(
 
     browse(name, ...args) {
       const run = browseFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
-      const transaction = name === "giveUpRefresh" ? storage.write : storage.read;
+      const transaction = isBrowseWrite(name) ? storage.write : storage.read;
       return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
     },
 

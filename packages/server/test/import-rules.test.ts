@@ -25,7 +25,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 
   threads: [
-    ...["protocol", "commands.ts", "access/reads.ts", "type wire/read-body.ts", "type config.ts"],
+    ...[
+      "protocol",
+      "commands.ts",
+      "access/reads.ts",
+      "browse/writes.ts",
+      "type wire/read-body.ts",
+      "type config.ts",
+    ],
     ...["storage/open.ts", "storage/sqlite/checkpoints.ts", "storage/sqlite/path.ts"],
     ...["node:events", "node:worker_threads"],
   ],

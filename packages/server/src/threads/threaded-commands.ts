@@ -1,4 +1,5 @@
 import { isAccessRead } from "../access/reads.ts";
+import { isBrowseWrite } from "../browse/writes.ts";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 import type { RequestBody } from "../wire/read-body.ts";
@@ -46,7 +47,7 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
       return thread.call("access", [name, ...args]) as ReturnType<Commands["access"]> as never;
     },
     browse: (name, ...args) => {
-      const thread = name === "giveUpRefresh" ? writer : reader;
+      const thread = isBrowseWrite(name) ? writer : reader;
       return thread.call("browse", [name, ...args]) as ReturnType<Commands["browse"]> as never;
     },
     countRequest: (...args) => call(reader, "countRequest", args),
