@@ -6,7 +6,11 @@ import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/
 import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql } from "../storage/port.ts";
 
-/** The namespaces of a store, by name. @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR */
+/**
+ * The namespaces of a store, by name. One that only unfinished refreshes have named does not exist yet: no sync was
+ * applied to it, so it has seen no timestamp.
+ * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR
+ */
 export async function listNamespaces(
   sql: Sql,
   organizationId: string,
@@ -16,7 +20,8 @@ export async function listNamespaces(
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
     `SELECT namespace AS id, records, digest, last_sync_at, CAST(refreshed_at AS TEXT) AS refreshed_at
-     FROM namespaces WHERE store_id = $1 AND namespace > $2 ORDER BY namespace LIMIT $3`,
+     FROM namespaces
+     WHERE store_id = $1 AND namespace > $2 AND (newest_at > 0 OR records > 0) ORDER BY namespace LIMIT $3`,
     [storeId, pageStart(request), pageSize(request) + 1],
   );
   const dirty = await sql.all(

@@ -47,7 +47,8 @@ export async function listRefreshes(
 }
 
 /**
- * Gives an unfinished run up: what it staged is swept, and its parts may be sent anew.
+ * Gives an unfinished run up: what it staged is swept, and its parts may be sent anew. Its row stays, as that of a run
+ * that expired: a last batch that is still under way would be applied alone, and clear what the parts had.
  * @param connectorId of the caller, who may give up only its own; null: any
  * @throws ApiError VECTOR_STORE_NOT_FOUND, RESOURCE_NOT_FOUND
  */
@@ -70,8 +71,12 @@ export async function giveUpRefresh(
        (SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = $2)`,
     [storeId, runId],
   );
-  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks", "refresh_runs"]) {
+  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
     await sql.all(`DELETE FROM ${table} WHERE store_id = $1 AND run_id = $2`, [storeId, runId]);
   }
+  await sql.all("UPDATE refresh_runs SET state = 'expired' WHERE store_id = $1 AND run_id = $2", [
+    storeId,
+    runId,
+  ]);
   return { id: runId, object: "refresh", deleted: true };
 }

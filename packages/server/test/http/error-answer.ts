@@ -17,9 +17,16 @@ const CONTRACT: Record<string, [status: number, type: string]> = {
   NOT_ACCEPTABLE: [406, "validation_error"],
   REQUEST_TIMEOUT: [408, "validation_error"],
   STALE_SYNC: [409, "conflict_error"],
+  REMOVAL_LIMIT_EXCEEDED: [409, "conflict_error"],
+  INCOMPLETE_REFRESH: [409, "conflict_error"],
+  IDEMPOTENCY_KEY_IN_USE: [409, "conflict_error"],
+  INDEX_NOT_READY: [409, "conflict_error"],
+  LISTING_OUTDATED: [409, "conflict_error"],
+  ALREADY_EXISTS: [409, "conflict_error"],
   PAYLOAD_TOO_LARGE: [413, "validation_error"],
   UNSUPPORTED_MEDIA_TYPE: [415, "validation_error"],
   VALIDATION_ERROR: [422, "validation_error"],
+  IDEMPOTENCY_KEY_REUSED: [422, "validation_error"],
   RATE_LIMIT_EXCEEDED: [429, "rate_limit_error"],
   HEADERS_TOO_LARGE: [431, "validation_error"],
   INTERNAL_ERROR: [500, "server_error"],
@@ -36,7 +43,7 @@ const MEMBERS = ["code", "details", "message", "status", "system_message", "time
  */
 // biome-ignore lint/suspicious/noExplicitAny: details have many shapes
 export function assertError(answer: AnyAnswer, code: string): any {
-  const [status, type] = CONTRACT[code]!;
+  const [status, type] = CONTRACT[code] ?? assert.fail(`${code} is not in the contract's table`);
   const { body, headers } = answer;
   assert.equal(body?.error?.code, code, JSON.stringify(body));
   assert.equal(answer.status, status);

@@ -73,9 +73,11 @@ class SqliteStorage implements Storage {
     });
   }
 
-  async countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow> {
-    this.#rateWindows ??= new RateWindows(`${this.#path}-rate-limits`);
-    return this.#rateWindows.count(window, limit, windowMs, now);
+  countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow> {
+    return orUnavailable(async () => {
+      this.#rateWindows ??= new RateWindows(`${this.#path}-rate-limits`);
+      return this.#rateWindows.count(window, limit, windowMs, now);
+    });
   }
 
   sweep(now: number): Promise<HousekeepingStep> {
@@ -104,12 +106,17 @@ class SqliteStorage implements Storage {
       this.#connection.statement(text.replace(/\$(\d+)/g, "?$1")).all(...values) as SqlRow[],
   };
 
-  async #transaction<T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>): Promise<T> {
-    try {
-      return await this.#connection.transaction(kind, work);
-    } catch (error) {
-      throw unavailable(error) ?? error;
-    }
+  #transaction<T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>): Promise<T> {
+    return orUnavailable(() => this.#connection.transaction(kind, work));
+  }
+}
+
+/** Runs database work; turns the errors of a database that cannot be used right now into a 503. */
+async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw unavailable(error) ?? error;
   }
 }
 
@@ -122,10 +129,10 @@ const CANTOPEN = 14;
 
 /** The 503 for a database that cannot be used right now; undefined for any other error. */
 function unavailable(error: unknown): ApiError | undefined {
-  const errcode = (error as { errcode?: number }).errcode;
-  if (errcode === undefined) return undefined;
-  const primary = errcode & 0xff;
-  if (![BUSY, READONLY, IOERR, FULL, CANTOPEN].includes(primary)) return undefined;
+  const { errcode, code } = error as { errcode?: number; code?: string };
+  const closed = code === "ERR_INVALID_STATE";
+  const primary = (errcode ?? 0) & 0xff;
+  if (!closed && ![BUSY, READONLY, IOERR, FULL, CANTOPEN].includes(primary)) return undefined;
   // After a failed fsync nobody knows what reached the disk.
   const outcome = primary === IOERR ? "unknown" : "not_applied";
   const failure = new ApiError("SERVICE_UNAVAILABLE", { outcome });
