@@ -3,7 +3,7 @@ import { LIMITS } from "@tidemark/protocol/limits";
 import { type OperationError, SyncRequest } from "@tidemark/protocol/sync";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Type } from "typebox";
-import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
+import { checkDateTime, ERRORS_PER_VALUE, shapeCheck } from "../wire/check-shape.ts";
 import type { ParsedJson } from "../wire/read-json.ts";
 import type { Operation } from "./operation.ts";
 import { readOperations } from "./read-operations.ts";
@@ -64,7 +64,9 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
   else errors.push(...envelopeCheck.errors(value));
   const { operations, failed, fieldErrors } = readOperations(parsed, isOfOperation);
   const request = value as Envelope;
-  const leaveOut = wellFormed && request.on_error === "continue";
+  // Behind the last error that is collected, nobody has looked: what seems valid there may not be.
+  const allJudged = inexact.length < ERRORS_PER_VALUE;
+  const leaveOut = wellFormed && request.on_error === "continue" && allJudged;
   if (!leaveOut) errors.push(...fieldErrors);
   else if (request.sync_mode === "full_refresh") errors.push(...unreadableKeys(failed));
   if (errors.length > 0) throw validationError(errors);

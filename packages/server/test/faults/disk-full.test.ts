@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
@@ -8,7 +8,10 @@ import { startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
-const FILE_LIMIT_KIB = 6 * 1024;
+const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
+/** Longer than a write-ahead log gets before it is copied, so that each of the files meets the limit in its turn. */
+const FILE_LIMIT_KIB = 4600;
+const LOAD_MS = 4000;
 
 function canLimitFiles(): boolean {
   try {
@@ -18,36 +21,44 @@ function canLimitFiles(): boolean {
     return false;
   }
 }
+const skip = canLimitFiles() ? false : "needs prlimit";
+
+/** Starts a server none of whose files may grow beyond a limit, as on a disk that is full. */
+function startLimited(t: TestContext, databaseUrl: string, limitKib: number) {
+  const limited = `ulimit -S -f ${limitKib} && exec "$@"`;
+  const command: [string, ...string[]] = ["bash", "-c", limited, "bash", process.execPath, TIDEMARK, "serve"];
+  return startServerProcess(t, { TIDEMARK_DATABASE_URL: databaseUrl }, command);
+}
+
+function assertUnavailable(answer: { status: number; body: unknown } | undefined): void {
+  assert.equal(answer?.status, 503, JSON.stringify(answer?.body));
+  const { error } = answer.body as { error: { code: string; details: { outcome: string } } };
+  assert.equal(error.code, "SERVICE_UNAVAILABLE");
+  assert.match(error.details.outcome, /^(not_applied|unknown)$/);
+}
 
 test("a full disk is a 503 and never a false acknowledgement, and with room again the server serves again", {
-  skip: canLimitFiles() ? false : "needs prlimit",
+  skip,
 }, async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
-  const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
-  const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
-  // No file of the process may grow beyond the limit, as on a disk that is full.
-  const limited = `ulimit -S -f ${FILE_LIMIT_KIB} && exec "$@"`;
-  const server = await startServerProcess(t, settings, [
-    "bash",
-    ...["-c", limited, "bash", process.execPath, TIDEMARK, "serve"],
-  ]);
-  // One after the other, so that what got no definite answer is known before the next is sent.
+  const target = await createTarget(databaseUrl);
+  const server = await startLimited(t, databaseUrl, FILE_LIMIT_KIB);
+  // One sync after the other, so that what got no definite answer is known before the next is sent.
   const pusher = new Pusher(target, "full", { deletes: false });
   const checkStored = async () => pusher.check(await readStored(databaseUrl, target.storeId), server.url);
   let refused = 0;
-  // Long enough that the background work finds the disk full too.
-  const end = performance.now() + 4000;
+  const end = performance.now() + LOAD_MS;
   while (performance.now() < end) {
     const answer = await pusher.pushOnce(server.url);
     if (answer?.status === 200) continue;
     refused++;
-    assert.equal(answer?.status, 503, JSON.stringify(answer?.body));
-    const { error } = answer.body as { error: { code: string; details: { outcome: string } } };
-    assert.equal(error.code, "SERVICE_UNAVAILABLE");
-    assert.match(error.details.outcome, /^(not_applied|unknown)$/);
+    assertUnavailable(answer);
     await checkStored();
   }
-  assert.ok(refused > 0);
+  assert.ok(
+    pusher.acknowledged > 0 && refused > 0,
+    `${pusher.acknowledged} acknowledged, ${refused} refused`,
+  );
   assert.equal((await fetch(`${server.url}/livez`)).status, 200);
 
   execFileSync("prlimit", ["--pid", String(server.process.pid), "--fsize=unlimited:"]);
@@ -63,4 +74,26 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
   const storage = await openStorage(databaseUrl);
   t.after(() => storage.close());
   assert.deepEqual(await engines[0]!.findCorruption(storage), []);
+
+  await t.test("and no thread dies of it again and again", () => {
+    const deaths = server.log.filter((line) => line.includes("thread died"));
+    assert.ok(deaths.length <= 1, `${deaths.length} deaths, such as ${deaths[0]}`);
+  });
+});
+
+test("a full disk is a 503 too when the write-ahead log has grown long", {
+  skip: skip || (LONG ? false : "only in the long form"),
+}, async (t) => {
+  const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
+  const target = await createTarget(databaseUrl);
+  const server = await startLimited(t, databaseUrl, 73_000);
+  const pusher = new Pusher(target, "full", { deletes: false, fillerBytes: 20_000 });
+  let refused = 0;
+  for (let sync = 0; sync < 400 && refused < 10; sync++) {
+    const answer = await pusher.pushOnce(server.url);
+    if (answer?.status === 200) continue;
+    refused++;
+    assertUnavailable(answer);
+  }
+  assert.equal(refused, 10);
 });

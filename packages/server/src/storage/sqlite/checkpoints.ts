@@ -6,6 +6,8 @@ const COPY_PAGES = 512;
 const RESTART_PAGES = 8192;
 const LOOK_EVERY_MS = 50;
 const COPY_AT_LEAST_EVERY_MS = 2000;
+/** Pause after a copy that failed, as on a full disk. Nothing is lost: the log keeps what was not copied. */
+const AFTER_FAILURE_MS = 5000;
 
 /**
  * Copies the write-ahead log into the database in the background, so that no sync pays for it. Neither readers nor
@@ -15,11 +17,19 @@ const COPY_AT_LEAST_EVERY_MS = 2000;
 export function startCheckpoints(path: string): () => void {
   const connection = new Connection(path, { durable: true });
   let copiedAt = Date.now();
+  let failedAt = 0;
   const timer = setInterval(() => {
-    const pages = uncopiedPages(connection);
-    if (pages === 0 || (pages < COPY_PAGES && Date.now() - copiedAt < COPY_AT_LEAST_EVERY_MS)) return;
-    connection.database.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    copiedAt = Date.now();
+    const now = Date.now();
+    if (now - failedAt < AFTER_FAILURE_MS) return;
+    try {
+      const pages = uncopiedPages(connection);
+      if (pages === 0 || (pages < COPY_PAGES && now - copiedAt < COPY_AT_LEAST_EVERY_MS)) return;
+      connection.database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      copiedAt = now;
+    } catch {
+      // A writer meets the same fault, and answers it.
+      failedAt = now;
+    }
   }, LOOK_EVERY_MS);
   return () => {
     clearInterval(timer);

@@ -55,8 +55,12 @@ class SqliteStorage implements Storage {
   }
 
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
-    if (this.#backgroundCheckpoints) restartLongLog(this.#connection);
-    return this.#transaction("IMMEDIATE", () => work(new SqliteLedgerTransaction(this.#connection, storeId)));
+    return orUnavailable(() => {
+      if (this.#backgroundCheckpoints) restartLongLog(this.#connection);
+      return this.#connection.transaction("IMMEDIATE", () =>
+        work(new SqliteLedgerTransaction(this.#connection, storeId)),
+      );
+    });
   }
 
   liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
@@ -112,7 +116,7 @@ class SqliteStorage implements Storage {
 }
 
 /** Runs database work; turns the errors of a database that cannot be used right now into a 503. */
-async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
+async function orUnavailable<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
