@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { namespaceDigest } from "@tidemark/protocol/digest";
 import type { SyncChanges } from "@tidemark/protocol/sync";
 import { type Package, readPackages } from "./packages.ts";
 import { type DemoServer, startServer } from "./server.ts";
@@ -56,7 +57,7 @@ async function main(): Promise<void> {
 
   const ids = packages.map(({ id }) => id);
   const checkExists = async () => {
-    const { body } = await post("check-exists", { ...tenant, namespace: NAMESPACE, ids });
+    const body = await post("check-exists", { ...tenant, namespace: NAMESPACE, ids });
     expect(body.total_checked === ids.length, "check-exists answers for every id.");
     return { existing: new Set<string>(body.existing_ids), text: describeSplit(body) };
   };
@@ -68,12 +69,12 @@ async function main(): Promise<void> {
 
   started = performance.now();
   const firstRun = new Date().toISOString();
-  const first = await sync("incremental", firstRun, packages.map(upsert));
+  const first = await sync(firstRun, packages.map(upsert));
   report("first sync", describe(first), started);
   expectChanges(first, { created: packages.length });
 
   started = performance.now();
-  const again = await sync("incremental", firstRun, packages.map(upsert));
+  const again = await sync(firstRun, packages.map(upsert));
   report("the same again", `${describe(again)}: nothing was rewritten`, started);
   expectChanges(again, { unchanged: packages.length });
 
@@ -85,16 +86,35 @@ async function main(): Promise<void> {
   }));
   const gone = ids.slice(-3);
   const deletes = [...gone, "no-such-package"].map(remove);
-  const changed = await sync("incremental", new Date().toISOString(), [...edited.map(upsert), ...deletes]);
+  const changed = await sync(new Date().toISOString(), [...edited.map(upsert), ...deletes]);
   report("changes, deletes", describe(changed), started);
   expectChanges(changed, { updated: edited.length, removed: gone.length, absent: 1 });
 
-  // The source as it is now, whole: what it does not name is cleared, what came back is made anew.
-  started = performance.now();
+  // The source as it is now, whole and in parts: what it does not name is cleared, what came back is made anew.
   const rest = packages.slice(5);
-  const refresh = await sync("full_refresh", new Date().toISOString(), rest.map(upsert));
-  report("full refresh", describe(refresh), started);
-  expectChanges(refresh, {
+  const half = Math.ceil(rest.length / 2);
+  const parts = [rest.slice(0, half), rest.slice(half)].flatMap((part) => inBatches(part.map(upsert)));
+  const run = { ...tenant, sync_mode: "full_refresh", sync_timestamp: new Date().toISOString() };
+  for (const [index, operations] of parts.entries()) {
+    started = performance.now();
+    const { status, refresh } = await post("sync", { ...run, last_batch: false, operations });
+    report(`refresh, part ${index + 1}`, `${status}: ${refresh.operations} operations so far`, started);
+    expect(status === "staged" && refresh.batches === index + 1, "A part is held ready.");
+  }
+
+  started = performance.now();
+  const during = await checkExists();
+  report("check-exists", `${during.text}: as before`, started);
+  expect(
+    during.existing.size === packages.length - gone.length,
+    "Nobody sees a refresh that is not complete.",
+  );
+
+  started = performance.now();
+  const last = { ...run, operations: [], expected_operations: rest.length, removal_limit: edited.length };
+  const { changes: refreshed, digests } = await post("sync", last);
+  report("last batch", describe(refreshed), started);
+  expectChanges(refreshed, {
     unchanged: rest.length - gone.length,
     created: gone.length,
     cleared: edited.length,
@@ -108,15 +128,18 @@ async function main(): Promise<void> {
     "The store has exactly what the last refresh named.",
   );
 
-  /** Sends operations in batches; a refresh must fit into one. Adds up what became of the records. */
-  async function sync(mode: string, timestamp: string, operations: Operation[]): Promise<SyncChanges> {
-    const batches = inBatches(operations);
-    expect(mode === "incremental" || batches.length === 1, "A refresh is one request.");
+  started = performance.now();
+  const digest = await namespaceDigest(rest);
+  report("proof", `source and store have the digest ${digest.slice(0, 16)}…`, started);
+  expect(digests[NAMESPACE] === digest, "The store is level with the source.");
+
+  /** Sends operations in batches, and adds up what became of the records. */
+  async function sync(timestamp: string, operations: Operation[]): Promise<SyncChanges> {
     const total: Partial<SyncChanges> = {};
-    for (const batch of batches) {
-      const { body } = await post("sync", {
+    for (const batch of inBatches(operations)) {
+      const body = await post("sync", {
         ...tenant,
-        sync_mode: mode,
+        sync_mode: "incremental",
         sync_timestamp: timestamp,
         operations: batch,
       });
@@ -153,7 +176,7 @@ function inBatches(operations: Operation[]): Operation[][] {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are checked where they are used
-async function post(endpoint: string, body: object): Promise<{ body: any }> {
+async function post(endpoint: string, body: object): Promise<any> {
   const { url, apiKey } = server!;
   const response = await fetch(`${url}/v1/pipeline/${endpoint}`, {
     method: "POST",
@@ -162,7 +185,7 @@ async function post(endpoint: string, body: object): Promise<{ body: any }> {
   });
   const answer = await response.json();
   expect(response.status === 200, `${endpoint} answered ${response.status}: ${JSON.stringify(answer)}`);
-  return { body: answer };
+  return answer;
 }
 
 function report(step: string, what: string, started: number): void {

@@ -137,7 +137,8 @@ export const ERRORS = define({
     type: "conflict_error",
     message: "The parts of this refresh that arrived do not add up to expected_operations.",
     systemMessage: "Incomplete refresh",
-    meaning: "Nothing was changed; `details` has how many operations arrived. Send the missing parts.",
+    meaning:
+      "Nothing was changed; `details` has how many operations arrived: send the missing parts. Or the refresh expired before its last batch came: send it all again, with a new `sync_timestamp`.",
   },
   IDEMPOTENCY_KEY_IN_USE: {
     status: 409,

@@ -14,6 +14,8 @@ export const LIMITS = {
   sampleIds: 20,
   /** Characters of an `Idempotency-Key`. */
   idempotencyKeyCharacters: 255,
+  /** How long the answer under an `Idempotency-Key` is replayed. */
+  answerKeptMs: 24 * 3600 * 1000,
   /** Unicode code points of each path or URL of `file`. */
   fileUrlCodePoints: 8192,
   /** Levels of arrays and objects in a request body. */

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { ApiError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
 import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
 import type { Identity } from "./access/api-keys.ts";
 import {
@@ -31,6 +32,8 @@ export interface PipelineAnswer {
 }
 
 export interface SyncAnswer extends PipelineAnswer {
+  /** False for a dry run, and for an answer that was given before. */
+  executed: boolean;
   /** True if this Idempotency-Key, or this last batch, was answered so before. */
   replayed: boolean;
   results: SyncResults;
@@ -65,9 +68,6 @@ export interface Commands {
   /** Does a small step of background work; true if another one is worthwhile at once. */
   keepHouse(): Promise<boolean>;
 }
-
-/** Hours that an answer under an Idempotency-Key is replayed. */
-const ANSWER_HOURS = 24;
 
 /** The commands over one open storage. @param now the clock, ms since 1970 */
 export function openCommands(
@@ -122,7 +122,7 @@ export function openCommands(
       const forgotten = await storage.forget({
         tombstones: now() - config.tombstoneDays * 24 * hourMs,
         openRuns: now() - config.refreshRunHours * hourMs,
-        answers: now() - ANSWER_HOURS * hourMs,
+        answers: now() - LIMITS.answerKeptMs,
         history: now() - config.historyDays * 24 * hourMs,
       });
       return forgotten.more;

@@ -1,6 +1,7 @@
 import type { RecordObject } from "@tidemark/protocol/browse";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { isoTime, pageSize } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
@@ -88,7 +89,7 @@ function toRecord(namespace: string, row: SqlRow): RecordObject {
     object: "record",
     namespace,
     id: String(row.id),
-    ...JSON.parse(String(row.content)),
+    ...(parseJson(String(row.content)) as Pick<RecordObject, "data">),
     synced_at: isoTime(row.written_at!),
     indexing: { status: row.dirty ? "pending" : "indexed" },
   };

@@ -1,6 +1,7 @@
 import type { SyncObject } from "@tidemark/protocol/browse";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { isoTime, page, pageSize } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
@@ -88,7 +89,7 @@ function toSync(row: SqlRow): SyncObject {
     processing_time_ms: Number(row.duration_ms),
     trace_id: String(row.trace_id),
     results: JSON.parse(String(row.results)),
-    by_namespace: JSON.parse(String(row.by_namespace)),
+    by_namespace: parseJson(String(row.by_namespace)) as SyncObject["by_namespace"],
     changes: JSON.parse(String(row.changes)),
     indexing: { pending: Number(row.pending) },
   };

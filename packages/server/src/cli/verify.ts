@@ -16,9 +16,10 @@ export function verifyCommand(): Command {
           const namespaces = await commands.browse("verifyStore", store.id);
           results.push({ vector_store_id: store.id, namespaces });
           if (json) continue;
-          for (const { namespace, records, digest, level, counted_records } of namespaces) {
-            const verdict = level ? "level" : `NOT LEVEL: ${counted_records} records are stored`;
-            console.log(`${store.id}  ${namespace}  ${records} records  ${digest.slice(0, 16)}…  ${verdict}`);
+          for (const { namespace, records, digest, level, counted_records, counted_digest } of namespaces) {
+            const counted = describe(counted_records, counted_digest);
+            const verdict = level ? "level" : `NOT LEVEL, stored are ${counted}`;
+            console.log(`${store.id}  ${namespace}  ${describe(records, digest)}  ${verdict}`);
           }
         }
         if (json) console.log(JSON.stringify(results, null, 2));
@@ -27,3 +28,5 @@ export function verifyCommand(): Command {
       }),
     );
 }
+
+const describe = (records: number, digest: string) => `${records} records  ${digest.slice(0, 16)}…`;

@@ -58,7 +58,7 @@ export function pipelineRoutes(context: HttpContext) {
           idempotencyKey: readIdempotencyKey(request),
         });
         if (answer.replayed) reply.header("idempotency-replayed", "true");
-        else metrics.noteSync(answer);
+        if (answer.executed) metrics.noteSync(answer);
         return reply.type("application/json; charset=utf-8").send(answer.json);
       },
     });

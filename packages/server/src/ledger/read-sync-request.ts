@@ -53,7 +53,7 @@ type Envelope = Omit<SyncRequest, "operations"> & { operations: unknown[] };
  * @throws ApiError BATCH_SIZE_EXCEEDED, VALIDATION_ERROR
  */
 export function readSyncRequest(parsed: ParsedJson): Sync {
-  const { value, inexact } = parsed;
+  const { value, inexact, complete } = parsed;
   const received = (value as { operations?: unknown } | null)?.operations;
   if (Array.isArray(received) && received.length > LIMITS.batchOperations) {
     throw new ApiError("BATCH_SIZE_EXCEEDED", { limit: LIMITS.batchOperations, received: received.length });
@@ -66,7 +66,7 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
   const request = value as Envelope;
   // Behind the last error that is collected, nobody has looked: what seems valid there may not be.
   const allJudged = inexact.length < ERRORS_PER_VALUE;
-  const leaveOut = wellFormed && request.on_error === "continue" && allJudged;
+  const leaveOut = wellFormed && complete && request.on_error === "continue" && allJudged;
   if (!leaveOut) errors.push(...fieldErrors);
   else if (request.sync_mode === "full_refresh") errors.push(...unreadableKeys(failed));
   if (errors.length > 0) throw validationError(errors);
@@ -108,7 +108,7 @@ function envelopeErrors(request: Envelope): FieldError[] {
       refuse(field, "NOT_ALLOWED", "Is for sync_mode full_refresh only.");
     }
   }
-  if (request.last_batch === false) {
+  if (request.sync_mode === "full_refresh" && request.last_batch === false) {
     for (const field of ["expected_operations", "removal_limit"] as const) {
       if (request[field] !== undefined) refuse(field, "NOT_ALLOWED", "Goes with the last batch of a run.");
     }

@@ -105,9 +105,9 @@ function answerOfClosedRun(run: RefreshRun, sync: Sync): string | null {
   }
   if (run.state === "applied") {
     if (sync.lastBatch && !sync.dryRun && hashOfPart(sync, []) === run.lastPart) return run.answer!;
-    throw new ApiError("STALE_SYNC", { ...details, reason: "The run was already applied." });
+    throw new ApiError("STALE_SYNC", details, "This refresh was already applied.");
   }
-  throw new ApiError("STALE_SYNC", { ...details, reason: "A newer full refresh ended the run." });
+  throw new ApiError("STALE_SYNC", details, "A newer full refresh ended this one.");
 }
 
 /** @param earlierRunId of a run of the same identity that expired; its row is used again */

@@ -29,6 +29,8 @@ export interface AppliedSync {
   json: string;
   /** True if the answer is the one that was given before. */
   replayed: boolean;
+  /** False for a dry run, and for an answer that was given before. */
+  executed: boolean;
   results: SyncResults;
   changes: SyncChanges;
 }
@@ -62,7 +64,7 @@ async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext):
   if (!(await tx.storeExists())) throw new ApiError("INSUFFICIENT_PERMISSIONS");
   const idempotency = sync.dryRun ? null : context.idempotency;
   if (idempotency) {
-    const kept = await tx.findAnswer(context.connectorId, idempotency.key);
+    const kept = await tx.findAnswer(context.connectorId, idempotency.key, context.now - LIMITS.answerKeptMs);
     if (kept && kept.body !== idempotency.body) throw new ApiError("IDEMPOTENCY_KEY_REUSED");
     if (kept) return replay(kept.answer);
   }
@@ -75,6 +77,7 @@ async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext):
   const result: AppliedSync = {
     json,
     replayed: false,
+    executed: !sync.dryRun,
     results: response.results,
     changes: response.changes,
   };
@@ -87,7 +90,7 @@ async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext):
 
 function replay(json: string): AppliedSync {
   const { results, changes } = JSON.parse(json) as { results: SyncResults; changes: SyncChanges };
-  return { json, replayed: true, results, changes };
+  return { json, replayed: true, executed: false, results, changes };
 }
 
 async function applyIncremental(tx: LedgerTransaction, sync: Sync, context: SyncContext): Promise<Answer> {

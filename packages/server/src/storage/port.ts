@@ -189,8 +189,12 @@ export interface LedgerTransaction {
   staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
   /** What the rows of a run would do now, counted anew. */
   recount(namespace: NamespaceState, generation: number): Promise<Omit<Tallies, "stale" | "superseded">>;
-  /** What was answered under an Idempotency-Key, and to which body. */
-  findAnswer(connectorId: string, key: string): Promise<{ body: string; answer: string } | undefined>;
+  /** What was answered under an Idempotency-Key since a moment (ms since 1970), and to which body. */
+  findAnswer(
+    connectorId: string,
+    key: string,
+    since: number,
+  ): Promise<{ body: string; answer: string } | undefined>;
   keepAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
   keepSync(sync: SyncRow): Promise<void>;
   write(writes: LedgerWrites, now: number): Promise<void>;

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
+import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 import { ERRORS_PER_VALUE } from "./check-shape.ts";
 import { fieldPath } from "./field-path.ts";
 import { scanJson } from "./scan-json.ts";
@@ -9,6 +10,8 @@ export interface ParsedJson {
   value: unknown;
   /** Where the value has something that could not be kept exactly: such fields must be refused. */
   inexact: FieldError[];
+  /** False if there is more of it than was collected: then no part of the value can be taken for exact. */
+  complete: boolean;
   /** The bytes of each object in the array that the wanted member is, as they were sent; empty if that is unsure. */
   elements: Uint8Array[];
 }
@@ -20,7 +23,7 @@ export interface ParsedJson {
  */
 export function readJson(bytes: Buffer, member?: string): ParsedJson {
   if (!isUtf8(bytes)) throw new ApiError("INVALID_JSON", { reason: "The body is not valid UTF-8." });
-  const { depthExceeded, suspicious, spans } = scanJson(bytes, member);
+  const { depthExceeded, suspicious, escapedKeys, spans } = scanJson(bytes, member);
   if (depthExceeded) {
     throw new ApiError("INVALID_JSON", {
       reason: `The body is nested deeper than ${LIMITS.jsonDepth} levels.`,
@@ -29,7 +32,10 @@ export function readJson(bytes: Buffer, member?: string): ParsedJson {
   }
   const text = bytes.toString("utf8");
   try {
-    const parsed = suspicious ? parseClosely(text) : { value: JSON.parse(text), inexact: [] };
+    const parsed =
+      suspicious || escapedKeys
+        ? parseClosely(text)
+        : { value: JSON.parse(text), inexact: [], complete: true };
     const elements: Uint8Array[] = [];
     for (let i = 0; i < spans.length; i += 2) elements.push(bytes.subarray(spans[i], spans[i + 1]));
     return { ...parsed, elements };
@@ -55,14 +61,9 @@ class InexactNumber {
 }
 
 function parseClosely(text: string): Omit<ParsedJson, "elements"> {
-  let numbers = 0;
-  const value: unknown = JSON.parse(text, (_key, value, context?: { source?: string }) => {
-    const source = context?.source;
-    if (typeof value !== "number" || source === undefined || numbers === ERRORS_PER_VALUE) return value;
-    if (isExact(source)) return value;
-    numbers++;
-    return new InexactNumber(source);
-  });
+  const value = parseJsonNumbers(text, (source) =>
+    isExact(source) ? Number(source) : new InexactNumber(source),
+  );
   const inexact: FieldError[] = [];
   const visit = (value: unknown, path: (string | number)[]) => {
     if (inexact.length >= ERRORS_PER_VALUE) return;
@@ -99,7 +100,7 @@ function parseClosely(text: string): Omit<ParsedJson, "elements"> {
     });
   };
   visit(value, []);
-  return { value, inexact };
+  return { value, inexact, complete: inexact.length < ERRORS_PER_VALUE };
 }
 
 /** True if a JSON number means the same after it was read as a double and written again. */

@@ -20,6 +20,8 @@ export interface JsonScan {
   depthExceeded: boolean;
   /** Has a number that a double may not hold, or an escape for NUL or for half of a surrogate pair. */
   suspicious: boolean;
+  /** Has keys that are written with escapes: `JSON.parse` may misread them, see protocol/parse-json.ts. */
+  escapedKeys: boolean;
   /** Start and end of each object in the array that the wanted top-level member is; empty if that is unsure. */
   spans: number[];
 }
@@ -34,7 +36,8 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
   let suspicious = false;
   let depth = 0;
   let spans: number[] = [];
-  let escapedKey = false;
+  let escapedKeys = false;
+  let escapedTopKeys = false;
   let inMember = false;
   let keyStart = 0;
   let keyEnd = 0;
@@ -43,9 +46,10 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
     const byte = bytes[i]!;
     if (byte === QUOTE) {
       const start = i + 1;
+      let escaped = false;
       for (i++; i < end && bytes[i] !== QUOTE; i++) {
         if (bytes[i] !== BACKSLASH) continue;
-        if (depth === 1) escapedKey = true;
+        escaped = true;
         i++;
         if (bytes[i] !== LOWER_U) continue;
         const unit = hex4(bytes, i + 1);
@@ -57,12 +61,16 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
         }
         i += 4;
       }
+      if (escaped && isKey(bytes, i + 1)) {
+        escapedKeys = true;
+        if (depth === 1) escapedTopKeys = true;
+      }
       if (depth === 1) {
         keyStart = start;
         keyEnd = i;
       }
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
-      if (++depth > LIMITS.jsonDepth) return { depthExceeded: true, suspicious, spans: [] };
+      if (++depth > LIMITS.jsonDepth) return { depthExceeded: true, suspicious, escapedKeys, spans: [] };
       if (depth === 2) {
         inMember = byte === OPEN_ARRAY && sameText(bytes, keyStart, keyEnd, member);
         // Of a repeated key the last one counts.
@@ -84,7 +92,13 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
     }
   }
   // A key that is written with escapes may be the member's name too.
-  return { depthExceeded: false, suspicious, spans: escapedKey ? [] : spans };
+  return { depthExceeded: false, suspicious, escapedKeys, spans: escapedTopKeys ? [] : spans };
+}
+
+/** Whether the string that ended before a position is a key. */
+function isKey(bytes: Uint8Array, at: number): boolean {
+  while (bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09) at++;
+  return bytes[at] === 0x3a;
 }
 
 function sameText(bytes: Uint8Array, start: number, end: number, text: string): boolean {

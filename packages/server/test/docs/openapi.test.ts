@@ -29,3 +29,18 @@ test("the hand-written reference names every endpoint and method of the document
     }
   }
 });
+
+test("the hand-written reference names every field of what is sent and answered", () => {
+  const text = readFileSync(new URL("docs/reference/api.md", ROOT), "utf8");
+  const code = text.match(/^```.*?^```$|`[^`\n]*`|`[^`]*`/gms)!.join(" ");
+  const named = new Set(code.match(/\w+/g));
+  let fields = 0;
+  for (const [name, schema] of Object.entries(document.components.schemas)) {
+    if (name === "ErrorResponse") continue;
+    for (const field of Object.keys((schema as { properties: object }).properties)) {
+      fields++;
+      assert.ok(named.has(field), `${name}.${field}`);
+    }
+  }
+  assert.ok(fields > 50, `${fields} fields`);
+});

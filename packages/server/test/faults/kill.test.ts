@@ -24,7 +24,7 @@ for (const engine of engines) {
     const startAndCheck = async () => {
       const server = await startServerProcess(t, settings);
       const ready = await fetch(`${server.url}/readyz`);
-      assert.equal(ready.status, 200);
+      assert.equal(ready.status, 200, server.log.slice(-5).join("\n"));
       const stored = await readStored(databaseUrl, target.storeId);
       for (const pusher of pushers) await pusher.check(stored, server.url);
       return server;

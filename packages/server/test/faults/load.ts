@@ -15,7 +15,6 @@ interface Batch {
   operations: { action: "upsert" | "delete"; namespace: string; id: string; data?: object }[];
 }
 
-const FILLER = "some text that makes a record about as long as records are. ".repeat(8);
 const keyOf = (namespace: string, id: string) => `${namespace} ${id}`;
 
 /**
@@ -30,16 +29,18 @@ export class Pusher {
   #key: string;
   #namespaces: string[];
   #deletes: boolean;
+  #filler: string;
   #batches = 0;
   #startedAt = BigInt(Date.now()) * 1_000_000n;
   #records: Records = new Map();
   #unsure: Records | undefined;
 
   /** @param options.deletes false: it only ever adds records */
-  constructor(store: Tenant, name: string, { deletes = true } = {}) {
+  constructor(store: Tenant, name: string, { deletes = true, fillerBytes = 500 } = {}) {
     this.#target = { organization_id: store.organizationId, vector_store_id: store.storeId };
     this.#key = store.key;
     this.#deletes = deletes;
+    this.#filler = "x".repeat(fillerBytes);
     this.#namespaces = [`${name}-one`, `${name}-two`, `${name}-refreshed`];
   }
 
@@ -109,7 +110,7 @@ export class Pusher {
   /** New records and changed ones in two namespaces, deletes of old ones, and refreshes. */
   #batch(number: number): Batch {
     const [one, two, refreshed] = this.#namespaces as [string, string, string];
-    const data = { number, FILLER };
+    const data = { number, filler: this.#filler };
     const size = 50 + Math.floor(Math.random() * 150);
     const ids = Array.from({ length: size }, (_, index) => `${number}-${index}`);
     if (this.#deletes && number % 5 === 4) {

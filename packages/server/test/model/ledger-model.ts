@@ -21,6 +21,8 @@ export interface ModelSync {
   timestamp: number;
   operations: ModelOperation[];
   namespaces: string[];
+  /** Who sends it: a staged run is one connector's. */
+  connector: string;
   /** Full refresh. */
   refreshId?: string | undefined;
   lastBatch?: boolean;
@@ -98,9 +100,9 @@ export class LedgerModel {
   }
 
   #refreshRequest(sync: ModelSync, now: number): ModelAnswer | Refusal {
-    const { timestamp, operations, lastBatch = true, refreshId } = sync;
-    const identity = JSON.stringify([timestamp, refreshId]);
-    const part = JSON.stringify(operations);
+    const { connector, timestamp, operations, lastBatch = true, refreshId } = sync;
+    const identity = JSON.stringify([connector, timestamp, refreshId]);
+    const part = identityOf(operations);
     const known = this.#runs.get(identity);
     if (known?.state === "ended") return "STALE_SYNC";
     if (known?.state === "applied") {
@@ -301,6 +303,15 @@ export class LedgerModel {
     this.#namespaces.set(name, created);
     return created;
   }
+}
+
+/** What makes a part the same as another: what its operations ask for, in their order, and which of them failed. */
+function identityOf(operations: ModelOperation[]): string {
+  const asked = ({ action, namespace, id, content }: ModelOperation) =>
+    action === "upsert" ? [action, namespace, id, content] : [action, namespace, id];
+  const isValid = ({ action }: ModelOperation) => action !== "invalid";
+  const failed = operations.filter((operation) => !isValid(operation));
+  return JSON.stringify([operations.filter(isValid).map(asked), failed.map(asked)]);
 }
 
 function count(operations: ModelOperation[]): Counts {

@@ -4,7 +4,14 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import fc from "fast-check";
 import { engines } from "../engines.ts";
-import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
+import {
+  forgetAll,
+  openTestLedger,
+  storeOf,
+  sweepAll,
+  type TestLedger,
+  type TestStore,
+} from "../test-ledger.ts";
 import { LedgerModel, type ModelAnswer } from "./ledger-model.ts";
 import { readRecords } from "./ledger-rows.ts";
 
@@ -39,15 +46,22 @@ const CONTENTS = [
   [`,"updated_at":"2025-01-01T00:00:00+00:00"`],
 ];
 
+/** The first few come often, so that syncs meet in them. */
+const often = <T>(values: T[], few: number) =>
+  fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...values.slice(0, few)) },
+    { weight: 1, arbitrary: fc.constantFrom(...values) },
+  );
 const operation = fc.record({
   action: fc.constantFrom("upsert", "upsert", "upsert", "upsert", "delete", "delete", "invalid"),
-  namespace: fc.constantFrom(...NAMESPACES),
-  id: fc.constantFrom(...IDS),
-  content: fc.nat(CONTENTS.length - 1),
+  namespace: often(NAMESPACES, 1),
+  id: often(IDS, 2),
+  content: often([...CONTENTS.keys()], 2),
   spelling: fc.nat(2),
 });
 const sync = fc.record({
   kind: fc.constant("sync"),
+  connector: fc.constantFrom("one", "one", "one", "other"),
   mode: fc.constantFrom("incremental", "full_refresh"),
   time: fc.nat(TIMES.length - 1),
   operations: fc.array(operation, { maxLength: 7, size: "max" }),
@@ -77,6 +91,7 @@ type Step =
   | { kind: "wait"; days: number };
 interface SyncStep {
   kind: "sync";
+  connector: "one" | "other";
   mode: "incremental" | "full_refresh";
   time: number;
   operations: Operation[];
@@ -107,6 +122,7 @@ for (const engine of engines) {
 async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void> {
   const { storage, clock } = ledger;
   const store = await ledger.createStore();
+  const connectors = { one: store, other: storeOf(ledger.commands, { ...store, connectorId: "conn_other" }) };
   const model = new LedgerModel();
   const versions = new Map<number, number>();
   const sent: SyncStep[] = [];
@@ -125,7 +141,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
       step.kind === "again" ? sent.at(-1 - step.back) : step.kind === "sync" ? step : undefined;
     if (syncStep) {
       sent.push(syncStep);
-      await compareAnswers(store, model, syncStep, clock.now);
+      await compareAnswers(connectors[syncStep.connector], model, syncStep, clock.now);
     }
     await compareState(ledger, store, model, versions);
   }
@@ -155,7 +171,7 @@ async function compareAnswers(
   step: SyncStep,
   now: number,
 ): Promise<void> {
-  const { mode, time: timestamp, refresh, removalLimit } = step;
+  const { connector, mode, time: timestamp, refresh, removalLimit } = step;
   const isRefresh = mode === "full_refresh";
   const isPart = isRefresh && !refresh.lastBatch;
   const operations = step.operations.map(({ content, spelling: _, ...operation }) => ({
@@ -165,6 +181,7 @@ async function compareAnswers(
   const planned = step.dryRun && !isPart ? await send(store, step, true) : undefined;
   const predicted = model.sync(
     {
+      connector,
       mode,
       timestamp,
       operations,

@@ -176,11 +176,16 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return this.#runs.recount(namespace.namespace, generation);
   }
 
-  async findAnswer(connectorId: string, key: string): Promise<{ body: string; answer: string } | undefined> {
+  async findAnswer(
+    connectorId: string,
+    key: string,
+    since: number,
+  ): Promise<{ body: string; answer: string } | undefined> {
     const select = this.#connection.statement(
-      "SELECT body, answer FROM idempotency_keys WHERE store_id = ?1 AND connector_id = ?2 AND key = ?3",
+      `SELECT body, answer FROM idempotency_keys
+       WHERE store_id = ?1 AND connector_id = ?2 AND key = ?3 AND created_at >= ?4`,
     );
-    return select.get(this.#storeId, connectorId, key) as { body: string; answer: string } | undefined;
+    return select.get(this.#storeId, connectorId, key, since) as { body: string; answer: string } | undefined;
   }
 
   async keepAnswer(
@@ -191,7 +196,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     now: number,
   ): Promise<void> {
     this.#connection
-      .statement("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .statement("INSERT OR REPLACE INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
       .run(this.#storeId, connectorId, key, body, answer, now);
   }
 

@@ -114,9 +114,12 @@ export class SqliteRefreshRuns {
          (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
     );
     const [store, namespace] = of;
+    const markDirty = this.#sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
     for (const { id, version, current_version } of equal) {
       share.run(...of, id, current_version);
-      drop.run(store, namespace, id, version);
+      if (drop.run(store, namespace, id, version).changes) {
+        markDirty.run(store, version, namespace, id, Date.now());
+      }
     }
   }
 

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import type { RecordObject } from "@tidemark/protocol/browse";
+import type { Commands } from "../../src/commands.ts";
+import type { Config } from "../../src/config.ts";
+import type { Storage } from "../../src/storage/port.ts";
+import { type Answer, syncBody, type Tenant } from "../test-server.ts";
+import { type Management, startManagement } from "./management.ts";
+import { SYNC } from "./pipeline.ts";
+
+/** A pipeline that refreshes its store and reads it back. */
+export interface Refresher extends Management {
+  /** Sends a full refresh of the tenant, at 10:31 unless the fields say otherwise. */
+  refresh(fields: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
+  /** Stages a part of that refresh, and asserts that it was. */
+  stage(operations: object[], fields?: Record<string, unknown>): Promise<Answer>;
+  /** The same as `sync` of another connector, with the answer's text as it came. */
+  syncText(
+    fields: Record<string, unknown>,
+    headers?: Record<string, string>,
+    by?: Tenant,
+  ): Promise<TextAnswer>;
+  /** Sends a sync whose operations are JSON text that JavaScript would not write. */
+  syncRaw(fields: Record<string, unknown>, operations: string): Promise<Answer>;
+  /** Reads below the tenant's store, with the connector's key or another. */
+  get(path: string, key?: string): Promise<Answer>;
+  /** What a namespace says: the data of each record, by id. */
+  contents(namespace?: string): Promise<Record<string, unknown>>;
+  /** Every row of the store: what a refused request must not change. */
+  rows(): Promise<unknown>;
+  /** Makes another connector of the same store. */
+  addConnector(): Promise<Tenant>;
+  /** Does all the background work that there is. */
+  keepHouse(): Promise<void>;
+}
+
+export interface TextAnswer {
+  status: number;
+  replayed: string | null;
+  text: string;
+  body: Answer["body"];
+}
+
+/** `sync_timestamp` of a minute after ten. */
+export const at = (minute: number) => `2025-11-11T10:${String(minute).padStart(2, "0")}:00Z`;
+
+export const remove = (id: string, namespace = "tasks") => ({ action: "delete", id, namespace });
+
+/** Upserts of `r<from>` up to, but without, `r<to>`. */
+export const upserts = (from: number, to: number, data: object = {}, namespace = "tasks") =>
+  Array.from({ length: to - from }, (_, i) => ({ action: "upsert", id: `r${from + i}`, namespace, data }));
+
+/** An operation that cannot be applied, though its key can be read. */
+export const invalid = (id: string, namespace = "tasks") => ({
+  action: "upsert",
+  id,
+  namespace,
+  created_at: "2024-02-30T00:00:00Z",
+});
+
+/** All counts of `changes`, those that are not given being zero. */
+export const changes = (counts: Record<string, number>) => ({
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  removed: 0,
+  absent: 0,
+  stale: 0,
+  superseded: 0,
+  cleared: 0,
+  ...counts,
+});
+
+export async function startRefresher(t: TestContext, overrides: Partial<Config> = {}): Promise<Refresher> {
+  const management = await startManagement(t, overrides);
+  const { server, tenant } = management;
+  const store = `/vector-stores/${tenant.storeId}`;
+  const refresh: Refresher["refresh"] = (fields, headers) =>
+    management.sync({ sync_mode: "full_refresh", sync_timestamp: at(31), ...fields }, headers);
+  const get: Refresher["get"] = (path, key = tenant.key) =>
+    management.call("GET", `${store}${path}`, undefined, key);
+  return {
+    ...management,
+    refresh,
+    async stage(operations, fields = {}) {
+      const answer = await refresh({ last_batch: false, operations, ...fields });
+      assert.equal(answer.body.status, "staged", JSON.stringify(answer.body));
+      return answer;
+    },
+    async syncText(fields, headers = {}, by = tenant) {
+      const response = await fetch(server.url + SYNC, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-api-key": by.key, ...headers },
+        body: JSON.stringify(syncBody(by, fields)),
+      });
+      const text = await response.text();
+      const replayed = response.headers.get("idempotency-replayed");
+      return { status: response.status, replayed, text, body: JSON.parse(text) };
+    },
+    syncRaw(fields, operations) {
+      const { operations: _, ...head } = syncBody(tenant, fields);
+      return management.send(`${JSON.stringify(head).slice(0, -1)},"operations":${operations}}`);
+    },
+    get,
+    async contents(namespace = "tasks") {
+      const records: RecordObject[] = [];
+      let next = `/records?${new URLSearchParams({ namespace, limit: "100" })}`;
+      for (;;) {
+        const { body } = await get(next);
+        records.push(...body.data);
+        if (body.next_cursor === null) break;
+        next = `/records?${new URLSearchParams({ namespace, limit: "100", cursor: body.next_cursor })}`;
+      }
+      return Object.fromEntries(records.map(({ id, data }) => [id, data]));
+    },
+    rows: () => readLedger(server.storage, tenant.storeId),
+    async addConnector() {
+      const connector = await server.commands.access(
+        "createConnector",
+        tenant.organizationId,
+        { name: "Another connector", storeId: tenant.storeId },
+        server.clock.now,
+      );
+      return { ...tenant, connectorId: connector.id, key: connector.api_key };
+    },
+    keepHouse: () => keepHouse(server.commands),
+  };
+}
+
+/** Does background work until nothing is left of any kind: a step that ends one kind may begin another. */
+export async function keepHouse(commands: Commands): Promise<void> {
+  for (let idle = 0; idle < 8; ) idle = (await commands.keepHouse()) ? 0 : idle + 1;
+}
+
+/** What the tables have of a store, with the columns that tell whether something changed. */
+const COLUMNS: Record<string, string> = {
+  store_revisions: "revision",
+  namespaces: `namespace, generation, next_generation, records, digest, last_sync_at,
+    CAST(refreshed_at AS TEXT) AS refreshed, CAST(newest_at AS TEXT) AS newest`,
+  records: "namespace, id, generation, version, hash, written_at, CAST(decided_at AS TEXT) AS decided",
+  contents: "version, content",
+  dirty_contents: "version, namespace, id",
+  refresh_runs: "run_id, connector_id, refresh_id, state, operations, failed, batches, last_part_at",
+  refresh_run_namespaces: "run_id, namespace, generation, upserts, digest, newer_records, recount",
+  refresh_run_parts: "run_id, part",
+  refresh_run_marks: "run_id, namespace, id, kind",
+  idempotency_keys: "connector_id, key, body",
+  syncs: "sync_id, status",
+};
+
+/** Every row of a store, by table. */
+export function readLedger(storage: Storage, storeId: string): Promise<Record<string, string[]>> {
+  return storage.read(async (sql) => {
+    const tables: Record<string, string[]> = {};
+    for (const [table, columns] of Object.entries(COLUMNS)) {
+      const rows = await sql.all(`SELECT ${columns} FROM ${table} WHERE store_id = $1`, [storeId]);
+      tables[table] = rows.map((row) => JSON.stringify(row)).sort();
+    }
+    return tables;
+  });
+}

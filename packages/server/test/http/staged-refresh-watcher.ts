@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { namespaceDigest } from "@tidemark/protocol/digest";
+import type { Tenant } from "../test-server.ts";
+
+/** A namespace as its source once was: what every reader must see whole, or not at all. */
+export interface Version {
+  name: string;
+  /** The data of each record, by id. */
+  data: Map<string, object>;
+  /** Sorted as the server lists them. */
+  ids: string[];
+  digest: string;
+}
+
+export async function versionOf(name: string, records: [id: string, data: object][]): Promise<Version> {
+  const data = new Map(records);
+  return {
+    name,
+    data,
+    ids: [...data.keys()].sort(),
+    digest: await namespaceDigest(records.map(([id, data]) => ({ id, data }))),
+  };
+}
+
+/** Thrown by a read that the server's death cut short. */
+class Broken extends Error {}
+
+/** Thrown by a listing that a refresh came between. */
+class Outdated extends Error {}
+
+/**
+ * Clients that read one namespace all the time, each in its own way, and fail as soon as one sees a mixture of two
+ * versions, a version that it must not see yet, or an earlier one than before.
+ */
+export class Watcher {
+  /** How many reads saw each version. */
+  readonly seen = new Map<string, number>();
+  #url: string;
+  #tenant: Tenant;
+  #namespace: string;
+  #known: Version[];
+  /** What may be seen, from one moment to the next. */
+  #allowed: Version[][];
+  #stopped = false;
+  #mayBreak = false;
+  #loops: Promise<void>[];
+
+  /** @param versions that may be seen from now on */
+  constructor(url: string, tenant: Tenant, namespace: string, versions: Version[]) {
+    this.#url = url;
+    this.#tenant = tenant;
+    this.#namespace = namespace;
+    this.#known = [...versions];
+    this.#allowed = [versions];
+    const reads = [this.#checkExists, this.#readRecords, this.#listRecords, this.#listNamespaces];
+    this.#loops = reads.map((read) => this.#loop(read));
+    // What one of them throws is told by stop().
+    for (const loop of this.#loops) loop.catch(() => {});
+  }
+
+  /** From now on these may be seen, the older first. */
+  expect(...versions: Version[]): void {
+    for (const version of versions) if (!this.#known.includes(version)) this.#known.push(version);
+    this.#allowed.push(versions);
+  }
+
+  /** The server is about to die: a connection that breaks is the end of its client, and no failure. */
+  expectDeath(): void {
+    this.#mayBreak = true;
+  }
+
+  /** Waits until every client has read at least once more, and ends. @throws what a client saw wrong */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#loops);
+  }
+
+  async #loop(read: () => Promise<Version[]>): Promise<void> {
+    let newest = 0;
+    let last = false;
+    while (!last) {
+      last = this.#stopped;
+      const from = this.#allowed.length - 1;
+      let matching: Version[];
+      const allowedSince = () => new Set(this.#allowed.slice(from).flat());
+      try {
+        matching = await read();
+      } catch (error) {
+        if (error instanceof Broken && this.#mayBreak) return;
+        if (!(error instanceof Outdated)) throw error;
+        assert.ok(allowedSince().size > 1, "a listing is outdated only where a refresh may have come");
+        continue;
+      }
+      const allowed = allowedSince();
+      const possible = matching.map((version) => this.#known.indexOf(version)).sort((a, b) => a - b);
+      const now = possible.find((index) => index >= newest && allowed.has(this.#known[index]!));
+      const names = matching.map(({ name }) => name).join(" or ");
+      assert.ok(now !== undefined, `${read.name} saw ${names || "no whole version"} where it must not`);
+      newest = now;
+      const { name } = this.#known[now]!;
+      this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
+    }
+  }
+
+  /** A sample that no two versions answer alike. */
+  #checkExists = async (): Promise<Version[]> => {
+    const ids = this.#known.flatMap(({ ids }) => Array.from({ length: 100 }, () => anyOf(ids)));
+    const body = await this.#fetch("/v1/pipeline/check-exists", {
+      organization_id: this.#tenant.organizationId,
+      vector_store_id: this.#tenant.storeId,
+      namespace: this.#namespace,
+      ids,
+    });
+    return this.#known.filter(({ data }) =>
+      isDeepStrictEqual(
+        body.existing_ids,
+        ids.filter((id) => data.has(id)),
+      ),
+    );
+  };
+
+  /** One record that has not been there always. */
+  #readRecords = async (): Promise<Version[]> => {
+    const id = anyOf(anyOf(this.#known).ids);
+    const body = await this.#get("/record", { namespace: this.#namespace, id });
+    return this.#known.filter(({ data }) => isDeepStrictEqual(body.data, data.get(id)));
+  };
+
+  /** Three pages: of one version, unless the listing says that it is outdated. */
+  #listRecords = async (): Promise<Version[]> => {
+    let matching = this.#known;
+    let cursor: string | undefined;
+    for (let page = 0; page < 3; page++) {
+      const body = await this.#get("/records", {
+        namespace: this.#namespace,
+        limit: "100",
+        ...(cursor ? { cursor } : {}),
+      });
+      if (page > 0 && body.error?.code === "LISTING_OUTDATED") throw new Outdated();
+      const listed = (body.data as { id: string; data: object }[]).map(({ id, data }) => [id, data]);
+      matching = matching.filter(({ ids, data }) => {
+        const expected = ids.slice(page * 100, (page + 1) * 100).map((id) => [id, data.get(id)]);
+        return isDeepStrictEqual(listed, expected);
+      });
+      cursor = body.next_cursor;
+    }
+    return matching;
+  };
+
+  #listNamespaces = async (): Promise<Version[]> => {
+    const body = await this.#get("/namespaces", {});
+    const own = body.data.find(({ namespace }: { namespace: string }) => namespace === this.#namespace);
+    return this.#known.filter(({ data, digest }) => own.records === data.size && own.digest === digest);
+  };
+
+  #get(path: string, query: Record<string, string>) {
+    const { organizationId, storeId } = this.#tenant;
+    const store = `/v1/organizations/${organizationId}/vector-stores/${storeId}`;
+    return this.#fetch(`${store}${path}?${new URLSearchParams(query)}`);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  async #fetch(path: string, body?: object): Promise<any> {
+    let answer: { error?: { code: string } };
+    try {
+      const response = await fetch(this.#url + path, {
+        method: body ? "POST" : "GET",
+        headers: { "x-api-key": this.#tenant.key, "content-type": "application/json" },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      answer = (await response.json()) as typeof answer;
+    } catch (error) {
+      throw new Broken("The connection broke.", { cause: error });
+    }
+    const { error } = answer;
+    assert.ok(!error || ["RESOURCE_NOT_FOUND", "LISTING_OUTDATED"].includes(error.code), error?.code);
+    return answer;
+  }
+}
+
+const anyOf = <T>(list: T[]): T => list[Math.floor(Math.random() * list.length)]!;
