@@ -3,7 +3,7 @@ import { LIMITS } from "@tidemark/protocol/limits";
 import { type OperationError, SyncRequest } from "@tidemark/protocol/sync";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Type } from "typebox";
-import { checkDateTime, ERRORS_PER_VALUE, shapeCheck } from "../wire/check-shape.ts";
+import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
 import type { ParsedJson } from "../wire/read-json.ts";
 import type { Operation } from "./operation.ts";
 import { readOperations } from "./read-operations.ts";
@@ -36,8 +36,8 @@ export interface FailedOperation {
   id: string | null;
 }
 
-/** How much of a namespace a sync may remove: so many records, or such a share of them. */
-export type RemovalLimit = { records: number } | { percent: number };
+/** How much of a namespace a sync may remove: so many records, or such a share of them, in whole numbers. */
+export type RemovalLimit = { records: number } | { percentMillionths: number };
 
 const envelopeCheck = shapeCheck(
   Type.Object(
@@ -65,8 +65,7 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
   const { operations, failed, fieldErrors } = readOperations(parsed, isOfOperation);
   const request = value as Envelope;
   // Behind the last error that is collected, nobody has looked: what seems valid there may not be.
-  const allJudged = inexact.length < ERRORS_PER_VALUE;
-  const leaveOut = wellFormed && complete && request.on_error === "continue" && allJudged;
+  const leaveOut = wellFormed && complete && request.on_error === "continue";
   if (!leaveOut) errors.push(...fieldErrors);
   else if (request.sync_mode === "full_refresh") errors.push(...unreadableKeys(failed));
   if (errors.length > 0) throw validationError(errors);
@@ -130,5 +129,7 @@ function unreadableKeys(failed: FailedOperation[]): FieldError[] {
 
 function readRemovalLimit(limit: SyncRequest["removal_limit"]): RemovalLimit | null {
   if (limit === undefined) return null;
-  return typeof limit === "number" ? { records: limit } : { percent: Number.parseFloat(limit) };
+  return typeof limit === "number"
+    ? { records: limit }
+    : { percentMillionths: Math.round(Number.parseFloat(limit) * 1_000_000) };
 }

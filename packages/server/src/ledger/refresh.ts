@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
+import { SAMPLED } from "@tidemark/protocol/sync";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import type { LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
 import { type Answer, answerTo } from "./answer.ts";
 import { type NamespaceBefore, readBefore } from "./before.ts";
 import { isLive } from "./order.ts";
-import { newPlan, type Plan } from "./plan.ts";
+import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
@@ -73,7 +74,7 @@ export async function applyRefresh(
   for (const { before: namespace, run: ready } of staged) {
     const kept = await protectedRows(tx, sync, namespace, ready, open?.runId);
     removals.push(planFlip(plan, namespace, ready, kept));
-    if (plan.samples) await sampleCleared(tx, plan, namespace, ready, kept);
+    if (plan.samples) await sampleRun(tx, plan, namespace, ready, kept);
   }
   refuseRemovals(sync.removalLimit, removals);
   const answer = answerTo(sync, plan, context, affected, refresh);
@@ -81,7 +82,7 @@ export async function applyRefresh(
   plan.writes.parts = [];
   plan.writes.runMarks = [];
   if (open) {
-    plan.writes.runs.push({ ...run, lastPart: part, answer: answer.json });
+    plan.writes.runs.push({ ...run, lastPart: lastBatchIdentity(sync, part!), answer: answer.json });
     plan.writes.closeRuns.push({ runId: run.runId, state: "applied" });
   }
   await tx.write(plan.writes, context.now);
@@ -94,20 +95,22 @@ export async function applyRefresh(
  * @throws ApiError STALE_SYNC, INCOMPLETE_REFRESH
  */
 function answerOfClosedRun(run: RefreshRun, sync: Sync): string | null {
-  const details = { sync_timestamp: formatDateTime(run.timestamp), refresh_id: run.refreshId || null };
+  const refuse = (code: "STALE_SYNC" | "INCOMPLETE_REFRESH", reason: string) => {
+    const details = { sync_timestamp: formatDateTime(run.timestamp), refresh_id: run.refreshId || null };
+    return new ApiError(code, details, reason);
+  };
   if (run.state === "expired") {
     if (!sync.lastBatch) return null;
     // Its earlier parts were forgotten: applied alone, it would clear what they had.
-    throw new ApiError("INCOMPLETE_REFRESH", {
-      ...details,
-      reason: "The run expired; its parts were forgotten.",
-    });
+    throw refuse("INCOMPLETE_REFRESH", "This refresh expired, and its parts were forgotten.");
   }
   if (run.state === "applied") {
-    if (sync.lastBatch && !sync.dryRun && hashOfPart(sync, []) === run.lastPart) return run.answer!;
-    throw new ApiError("STALE_SYNC", details, "This refresh was already applied.");
+    const isSame =
+      sync.lastBatch && !sync.dryRun && lastBatchIdentity(sync, hashOfPart(sync, [])) === run.lastPart;
+    if (isSame) return run.answer!;
+    throw refuse("STALE_SYNC", "This refresh was already applied.");
   }
-  throw new ApiError("STALE_SYNC", details, "A newer full refresh ended this one.");
+  throw refuse("STALE_SYNC", "A newer full refresh ended this one.");
 }
 
 /** @param earlierRunId of a run of the same identity that expired; its row is used again */
@@ -193,19 +196,30 @@ async function protectedRows(
   return (await tx.currentRows(before.state, [...ids])).filter(isLive);
 }
 
-/** For a dry run: some of the records that the refresh would clear. */
-async function sampleCleared(
+/** For a dry run: some of the records that earlier parts change, and of those that the refresh would clear. */
+async function sampleRun(
   tx: LedgerTransaction,
   plan: Plan,
   before: NamespaceBefore,
   run: RunNamespace,
   kept: RecordRow[],
 ): Promise<void> {
-  const named = [...before.operations, ...kept].map(({ id }) => id);
-  const room = LIMITS.sampleIds - plan.samples!.cleared.length;
-  if (room <= 0) return;
-  const ids = await tx.clearedSample(before.state, run.generation, run.timestamp, named, room);
-  plan.samples!.cleared.push(...ids);
+  const inRequest = new Set(before.operations.map(({ id }) => id));
+  for (const kind of SAMPLED) {
+    const named = [...inRequest, ...kept.map(({ id }) => id)];
+    const ids =
+      kind === "cleared"
+        ? await tx.clearedSample(before.state, run, named, LIMITS.sampleIds)
+        : await tx.stagedSample(before.state, run, kind, [...inRequest], LIMITS.sampleIds);
+    for (const id of ids) sample(plan, kind, id);
+  }
+}
+
+/** What makes a last batch the same as another: its operations, and the namespaces that it refreshes besides. */
+function lastBatchIdentity({ namespaces }: Sync, part: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([part, namespaces]))
+    .digest("hex");
 }
 
 /** What makes a part the same as another: its operations, by value and in order. */

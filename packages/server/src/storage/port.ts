@@ -169,11 +169,18 @@ export interface LedgerTransaction {
   rowsOf(namespace: string, generations: number[], ids: string[]): Promise<RecordRow[]>;
   /** The live records of a namespace that were decided after a moment. */
   decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum>;
-  /** Some ids of live records that no row of a generation and none of the ids names, decided up to a moment. */
+  /** Some ids of live records that a run would clear: that neither its rows nor the ids name. */
   clearedSample(
     namespace: NamespaceState,
-    generation: number,
-    ns: bigint,
+    run: RunNamespace,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]>;
+  /** Some ids, none of those given, that earlier parts of a run name and whose records it would change so. */
+  stagedSample(
+    namespace: NamespaceState,
+    run: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
     ids: string[],
     limit: number,
   ): Promise<string[]>;

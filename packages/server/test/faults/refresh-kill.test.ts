@@ -110,6 +110,12 @@ for (const engine of engines) {
       partMs = performance.now() - began;
       await restart(watcher);
       assert.deepEqual(await runs(), [[PART, 1]]);
+      // A client that is not sure sends it again: it counts once.
+      assert.deepEqual((await mustSend(part(0))).refresh, {
+        refresh_id: "run",
+        operations: PART,
+        batches: 1,
+      });
 
       // In a part: it is staged whole or not at all, and may be sent again.
       watcher = watch(before);

@@ -101,16 +101,37 @@ describe("a dry run", () => {
   test("of a last batch plans the whole run", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 100) });
-    await refresher.stage([...upserts(0, 40, { v: 1 }), ...upserts(100, 140)]);
+    await refresher.sync({ sync_timestamp: at(32), operations: upserts(200, 225) });
+    await refresher.stage([...upserts(0, 30, { v: 1 }), ...upserts(30, 40), ...upserts(100, 140)]);
+    const removes = [...upserts(70, 75), ...upserts(300, 302)].map(({ id }) => remove(id));
+    await refresher.stage([...upserts(200, 225), ...removes, ...upserts(39, 40, { v: 1 }), invalid("r99")], {
+      on_error: "continue",
+    });
     const { samples, changes: counts } = await planAndApply(refresher, {
       ...refresh,
-      operations: upserts(40, 60),
-      expected_operations: 100,
+      operations: [...upserts(40, 60), ...upserts(0, 1), ...upserts(200, 201), remove("r100")],
+      expected_operations: 137,
     });
-    assert.deepEqual(counts, changes({ created: 40, updated: 40, unchanged: 20, cleared: 40 }));
-    subset(samples.cleared!, idsOf(60, 100));
-    subset(samples.updated!, idsOf(0, 40));
-    subset(samples.created!, idsOf(100, 140));
+    assert.deepEqual(
+      counts,
+      changes({
+        created: 39,
+        updated: 30,
+        unchanged: 30,
+        removed: 5,
+        absent: 3,
+        stale: 25,
+        superseded: 4,
+        cleared: 34,
+      }),
+    );
+    subset(samples.created!, idsOf(101, 140));
+    subset(samples.updated!, new Set([...idsOf(1, 30), "r39"]));
+    subset(samples.unchanged!, new Set([...idsOf(30, 39), ...idsOf(40, 60), "r0"]));
+    subset(samples.removed!, idsOf(70, 75));
+    subset(samples.absent!, new Set(["r100", "r300", "r301"]));
+    subset(samples.stale!, idsOf(200, 225));
+    subset(samples.cleared!, new Set([...idsOf(60, 70), ...idsOf(75, 99)]));
   });
 
   test("of a refresh of nothing warns, as the refresh does", async (t) => {

@@ -79,12 +79,10 @@ describe("the last batch of a run that was applied", () => {
       { operations: upserts(3, 5), dry_run: true },
     ];
     for (const request of late) {
-      const { reason, ...details } = assertError(
-        await refresher.refresh({ ...fields, ...request }),
-        "STALE_SYNC",
-      );
-      assert.deepEqual(details, { sync_timestamp: at(31), refresh_id: "a" });
-      assert.match(reason, /applied/);
+      const answer = await refresher.refresh({ ...fields, ...request });
+      const { sync_timestamp, refresh_id } = assertError(answer, "STALE_SYNC");
+      assert.deepEqual([sync_timestamp, refresh_id], [at(31), "a"]);
+      assert.match(answer.body.error.message, /already applied/);
     }
     assert.deepEqual(await refresher.rows(), before);
     // Another refresh_id is another run, though the timestamp is the same.
@@ -186,9 +184,9 @@ describe("a newer refresh", () => {
     ];
     for (const request of ended) {
       const answer = await refresher.refresh({ refresh_id: "ended", ...request });
-      const { reason, ...details } = assertError(answer, "STALE_SYNC");
-      assert.deepEqual(details, { sync_timestamp: at(31), refresh_id: "ended" });
-      assert.match(reason, /newer/);
+      const { sync_timestamp, refresh_id } = assertError(answer, "STALE_SYNC");
+      assert.deepEqual([sync_timestamp, refresh_id], [at(31), "ended"]);
+      assert.match(answer.body.error.message, /newer/);
     }
     assert.deepEqual(await refresher.rows(), before);
     assert.deepEqual(await refresher.contents("second"), {});
@@ -226,9 +224,9 @@ describe("a run without its last batch", () => {
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2"]);
 
     // Applied without its parts, its last batch would clear what they had.
-    const alone = assertError(await refresher.refresh({ operations: upserts(5, 6) }), "INCOMPLETE_REFRESH");
-    assert.match(alone.reason, /expired/);
-    assert.equal(alone.sync_timestamp, at(31));
+    const alone = await refresher.refresh({ operations: upserts(5, 6) });
+    assert.equal(assertError(alone, "INCOMPLETE_REFRESH").sync_timestamp, at(31));
+    assert.match(alone.body.error.message, /expired/);
     assertError(await refresher.refresh({ operations: [], dry_run: true }), "INCOMPLETE_REFRESH");
     // Its parts may be sent anew; none of the old ones counts.
     const anew = await refresher.stage([remove("r0")]);

@@ -45,6 +45,8 @@ export class Watcher {
   #stopped = false;
   #mayBreak = false;
   #loops: Promise<void>[];
+  /** Of each client, resolved when its present read is done. */
+  #rounds: PromiseWithResolvers<void>[];
 
   /** @param versions that may be seen from now on */
   constructor(url: string, tenant: Tenant, namespace: string, versions: Version[]) {
@@ -54,7 +56,8 @@ export class Watcher {
     this.#known = [...versions];
     this.#allowed = [versions];
     const reads = [this.#checkExists, this.#readRecords, this.#listRecords, this.#listNamespaces];
-    this.#loops = reads.map((read) => this.#loop(read));
+    this.#rounds = reads.map(() => Promise.withResolvers());
+    this.#loops = reads.map((read, client) => this.#loop(read, client));
     // What one of them throws is told by stop().
     for (const loop of this.#loops) loop.catch(() => {});
   }
@@ -70,16 +73,23 @@ export class Watcher {
     this.#mayBreak = true;
   }
 
+  /** Waits until every client has begun and ended another read. @throws what a client saw wrong */
+  async look(): Promise<void> {
+    for (let round = 0; round < 2; round++) {
+      const rounds = this.#rounds.map(({ promise }) => promise);
+      await Promise.race([Promise.all(rounds), Promise.all(this.#loops)]);
+    }
+  }
+
   /** Waits until every client has read at least once more, and ends. @throws what a client saw wrong */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loops);
   }
 
-  async #loop(read: () => Promise<Version[]>): Promise<void> {
+  async #loop(read: () => Promise<Version[]>, client: number): Promise<void> {
     let newest = 0;
-    let last = false;
-    while (!last) {
+    for (let last = false; !last; this.#endRound(client)) {
       last = this.#stopped;
       const from = this.#allowed.length - 1;
       let matching: Version[];
@@ -101,6 +111,11 @@ export class Watcher {
       const { name } = this.#known[now]!;
       this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
     }
+  }
+
+  #endRound(client: number): void {
+    this.#rounds[client]!.resolve();
+    this.#rounds[client] = Promise.withResolvers();
   }
 
   /** A sample that no two versions answer alike. */

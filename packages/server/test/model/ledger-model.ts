@@ -47,6 +47,8 @@ interface Run {
   operations: ModelOperation[];
   namespaces: Set<string>;
   lastPartAt: number;
+  /** Of an applied run: its last batch, and the answer to it. */
+  last?: string;
   answer?: ModelAnswer;
 }
 
@@ -103,10 +105,12 @@ export class LedgerModel {
     const { connector, timestamp, operations, lastBatch = true, refreshId } = sync;
     const identity = JSON.stringify([connector, timestamp, refreshId]);
     const part = identityOf(operations);
+    const own = new Set([...sync.namespaces, ...operations.map(({ namespace }) => namespace)]);
+    const last = JSON.stringify([part, [...own].sort()]);
     const known = this.#runs.get(identity);
     if (known?.state === "ended") return "STALE_SYNC";
     if (known?.state === "applied") {
-      return lastBatch && part === known.parts.at(-1) ? known.answer! : "STALE_SYNC";
+      return lastBatch && last === known.last ? known.answer! : "STALE_SYNC";
     }
     if (known?.state === "expired" && lastBatch) return "INCOMPLETE_REFRESH";
     const open = known?.state === "open" ? known : undefined;
@@ -152,7 +156,7 @@ export class LedgerModel {
     answer.status = operations.some(({ action }) => action === "invalid") ? "partial" : "success";
     answer.by_namespace = countEach(affected, operations);
     answer.refresh = staged ? progress : undefined;
-    if (staged) this.#runs.set(identity, { ...run, state: "applied", answer });
+    if (staged) this.#runs.set(identity, { ...run, state: "applied", last, answer });
     for (const other of this.#runs.values()) {
       const shares = [...other.namespaces].some((name) => run.namespaces.has(name));
       if (other.state === "open" && other.timestamp < timestamp && shares) other.state = "ended";

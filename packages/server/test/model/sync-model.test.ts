@@ -74,21 +74,21 @@ const sync = fc.record({
   removalLimit: fc.constantFrom(undefined, undefined, undefined, 1),
   dryRun: fc.boolean(),
 });
-/** Sends an earlier step again, as a caller does whose answer was lost. */
-const again = fc.record({ kind: fc.constant("again"), back: fc.nat(3) });
+/** Takes up an earlier sync: as it was, as a caller does whose answer was lost, or with more of the same run. */
+const again = fc.record({
+  kind: fc.constant("again"),
+  back: fc.nat(3),
+  change: fc.constantFrom("nothing", "another part", "last batch"),
+  operations: fc.array(operation, { maxLength: 4, size: "max" }),
+});
 const step = fc.oneof(
   { weight: 10, arbitrary: sync },
-  { weight: 2, arbitrary: again },
+  { weight: 5, arbitrary: again },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("purge") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait"), days: fc.constantFrom(1, 29, 31) }) },
 );
-type Step =
-  | SyncStep
-  | { kind: "again"; back: number }
-  | { kind: "sweep" }
-  | { kind: "purge" }
-  | { kind: "wait"; days: number };
+type Step = SyncStep | AgainStep | { kind: "sweep" } | { kind: "purge" } | { kind: "wait"; days: number };
 interface SyncStep {
   kind: "sync";
   connector: "one" | "other";
@@ -99,6 +99,12 @@ interface SyncStep {
   refresh: { refreshId: string | undefined; lastBatch: boolean; expectedOperations: number | undefined };
   removalLimit: number | undefined;
   dryRun: boolean;
+}
+interface AgainStep {
+  kind: "again";
+  back: number;
+  change: "nothing" | "another part" | "last batch";
+  operations: Operation[];
 }
 interface Operation {
   action: "upsert" | "delete" | "invalid";
@@ -137,8 +143,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
       model.expireRuns(openRuns);
       await forgetAll(storage, step.kind === "purge" ? { tombstones, openRuns } : { openRuns });
     }
-    const syncStep =
-      step.kind === "again" ? sent.at(-1 - step.back) : step.kind === "sync" ? step : undefined;
+    const syncStep = step.kind === "again" ? takeUp(sent, step) : step.kind === "sync" ? step : undefined;
     if (syncStep) {
       sent.push(syncStep);
       await compareAnswers(connectors[syncStep.connector], model, syncStep, clock.now);
@@ -162,6 +167,17 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
   // The next run finds the tables as this one did.
   await ledger.commands.access("deleteVectorStore", store.organizationId, store.storeId, clock.now);
   await sweepAll(storage, clock.now);
+}
+
+function takeUp(sent: SyncStep[], { back, change, operations }: AgainStep): SyncStep | undefined {
+  const earlier = sent.at(-1 - back);
+  if (earlier === undefined || change === "nothing") return earlier;
+  const lastBatch = change === "last batch";
+  return {
+    ...earlier,
+    operations,
+    refresh: { ...earlier.refresh, lastBatch, expectedOperations: undefined },
+  };
 }
 
 /** Sends a sync, after a dry run of it perhaps, and compares what was answered with what the model says. */

@@ -1,4 +1,13 @@
-import type { LedgerTransaction, LedgerWrites, NamespaceState, RecordRow, Sum, SyncRow } from "../port.ts";
+import type {
+  LedgerTransaction,
+  LedgerWrites,
+  NamespaceState,
+  RecordRow,
+  RunNamespace,
+  Sum,
+  SyncRow,
+  Tallies,
+} from "../port.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
@@ -126,9 +135,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
   }
 
   async clearedSample(
-    namespace: NamespaceState,
-    generation: number,
-    ns: bigint,
+    { namespace }: NamespaceState,
+    run: RunNamespace,
     ids: string[],
     limit: number,
   ): Promise<string[]> {
@@ -144,8 +152,18 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     );
     const named = JSON.stringify(ids);
     return select
-      .all(this.#storeId, namespace.namespace, ns, named, generation, limit)
+      .all(this.#storeId, namespace, run.timestamp, named, run.generation, limit)
       .map(({ id }) => id as string);
+  }
+
+  stagedSample(
+    { namespace }: NamespaceState,
+    run: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
+    ids: string[],
+    limit: number,
+  ) {
+    return this.#runs.sample(namespace, run, kind, ids, limit);
   }
 
   findRun(connectorId: string, timestamp: bigint, refreshId: string) {

@@ -4,6 +4,25 @@ import type { Connection } from "./connection.ts";
 
 type Columns = Record<string, string & number>;
 
+/** The rows of a generation (?3) in a namespace (?2), each beside the current row of its record. */
+const STAGED = `
+  SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
+  FROM records s LEFT JOIN (
+    SELECT r.id, r.version, r.hash
+    FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+    WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
+  ) c ON c.id = s.id
+  WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
+
+/** What such a row would do, as ledger/order.ts decides it for one. */
+const OUTCOMES = {
+  created: "version IS NOT NULL AND current_version IS NULL",
+  updated: "hash <> current_hash",
+  unchanged: "hash = current_hash",
+  removed: "version IS NULL AND current_version IS NOT NULL",
+  absent: "version IS NULL AND current_version IS NULL",
+};
+
 /** The staged refreshes of one store, within a transaction. */
 export class SqliteRefreshRuns {
   #connection: Connection;
@@ -79,32 +98,41 @@ export class SqliteRefreshRuns {
   }
 
   async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
-    const staged = `
-      SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
-      FROM records s LEFT JOIN (
-        SELECT r.id, r.version, r.hash
-        FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
-        WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
-      ) c ON c.id = s.id
-      WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
     const of = [this.#storeId, namespace, generation] as const;
-    this.#shareContents(staged, of);
+    this.#shareContents(of);
     const counts = this.#sql(
-      `SELECT
-         count(*) FILTER (WHERE version IS NOT NULL AND current_version IS NULL) AS created,
-         count(*) FILTER (WHERE hash <> current_hash) AS updated,
-         count(*) FILTER (WHERE hash = current_hash) AS unchanged,
-         count(*) FILTER (WHERE version IS NULL AND current_version IS NOT NULL) AS removed,
-         count(*) FILTER (WHERE version IS NULL AND current_version IS NULL) AS absent
-       FROM (${staged})`,
+      `SELECT ${Object.entries(OUTCOMES).map(([name, is]) => `count(*) FILTER (WHERE ${is}) AS ${name}`)}
+       FROM (${STAGED})`,
     ).get(...of);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
 
+  /** Some ids whose staged rows, or marks, would change their records so. */
+  async sample(
+    namespace: string,
+    { runId, generation }: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]> {
+    const others = "id NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5";
+    const named = JSON.stringify(ids);
+    const rows =
+      kind === "stale"
+        ? this.#sql(
+            `SELECT id FROM refresh_run_marks
+             WHERE store_id = ?1 AND namespace = ?2 AND run_id = ?3 AND kind = 'stale' AND ${others}`,
+          ).all(this.#storeId, namespace, runId, named, limit)
+        : this.#sql(`SELECT id FROM (${STAGED}) WHERE (${OUTCOMES[kind]}) AND ${others}`).all(
+            ...[this.#storeId, namespace, generation, named, limit],
+          );
+    return rows.map(({ id }) => id as string);
+  }
+
   /** Where a staged row says what the current one says, both have one content. */
-  #shareContents(staged: string, of: readonly [string, string, number]): void {
+  #shareContents(of: readonly [string, string, number]): void {
     const equal = this.#sql(
-      `SELECT id, version, current_version FROM (${staged}) WHERE hash = current_hash AND version <> current_version`,
+      `SELECT id, version, current_version FROM (${STAGED}) WHERE hash = current_hash AND version <> current_version`,
     ).all(...of) as { id: string; version: number; current_version: number }[];
     const share = this.#sql(
       "UPDATE records SET version = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
