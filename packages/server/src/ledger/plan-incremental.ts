@@ -46,7 +46,8 @@ function planOperation(
   if (change === "unchanged") {
     if (timestamp === decidedBy(row, state)) return row;
     const after = { ...row!, decidedAt: timestamp, fingerprint };
-    plan.writes.rows.push(after);
+    if (fingerprint === row!.fingerprint) touch(plan, after, timestamp);
+    else plan.writes.rows.push(after);
     return after;
   }
   if (isLive(row)) subtract(state, row.hash);
@@ -56,6 +57,12 @@ function planOperation(
   plan.writes.rows.push(after);
   if (row && row.generation !== after.generation) plan.writes.dropRows.push(row);
   return after;
+}
+
+function touch(plan: Plan, { namespace, id, generation }: RecordRow, decidedAt: bigint): void {
+  const last = plan.writes.touch.at(-1);
+  if (last?.namespace === namespace && last.generation === generation) last.ids.push(id);
+  else plan.writes.touch.push({ namespace, ids: [id], generation, decidedAt });
 }
 
 /**

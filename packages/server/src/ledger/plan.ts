@@ -26,6 +26,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
     writes: {
       namespaces: [],
       rows: [],
+      touch: [],
       dropRows: [],
       contents: [],
       dropContents: [],

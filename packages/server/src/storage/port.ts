@@ -52,6 +52,14 @@ export interface Content {
   content: string;
 }
 
+/** Rows of one namespace that a newer sync decided the same. */
+export interface Touch {
+  namespace: string;
+  ids: string[];
+  generation: number;
+  decidedAt: bigint;
+}
+
 /** A content that came or went, to be looked at by the index. */
 export interface DirtyMark {
   version: number;
@@ -141,6 +149,8 @@ export interface LedgerWrites {
   namespaces: NamespaceState[];
   /** Inserted, or put in the place of the row with the same namespace, id and generation. */
   rows: RecordRow[];
+  /** Rows of which only the time changes: narrower than putting them anew. */
+  touch: Touch[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];

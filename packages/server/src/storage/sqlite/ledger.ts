@@ -268,6 +268,14 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       );
     }
 
+    const touch = sql(
+      `UPDATE records SET decided_at = ?1
+       WHERE store_id = ?2 AND namespace = ?3 AND generation = ?4 AND id IN (SELECT value FROM json_each(?5))`,
+    );
+    for (const { namespace, ids, generation, decidedAt } of writes.touch) {
+      touch.run(decidedAt, store, namespace, generation, JSON.stringify(ids));
+    }
+
     const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
     for (const version of writes.dropContents) dropContent.run(store, version);
 
