@@ -68,16 +68,25 @@ export function stageOperations(
       if (isLive(earlier)) subtract(run.upserts, earlier.hash);
     }
     let ready: RecordRow;
-    if (change === "unchanged") ready = { ...row!, generation: run.generation, decidedAt: null, fingerprint };
-    else {
+    if (change === "unchanged") {
+      ready = { ...row!, generation: run.generation, decidedAt: null, fingerprint };
+    } else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
       ready = recordRow(plan, operation, run.generation, null, written ?? null);
     }
     if (isLive(ready)) add(run.upserts, ready.hash);
-    plan.writes.rows.push(ready);
+    const isRepeated = change === "unchanged" && !earlier && fingerprint === row!.fingerprint;
+    if (isRepeated) carry(plan, row!, run.generation);
+    else plan.writes.rows.push(ready);
     const others = staged.filter((other) => other !== earlier);
     if (earlier) dropUnused(plan, namespace, id, [earlier], [row, ready, ...others]);
   }
+}
+
+function carry(plan: Plan, { namespace, id, generation: from }: RecordRow, to: number): void {
+  const last = plan.writes.carry.at(-1);
+  if (last?.namespace === namespace && last.from === from) last.ids.push(id);
+  else plan.writes.carry.push({ namespace, ids: [id], from, to });
 }
 
 /**

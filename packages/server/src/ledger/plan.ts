@@ -27,6 +27,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
       namespaces: [],
       rows: [],
       touch: [],
+      carry: [],
       dropRows: [],
       contents: [],
       dropContents: [],

@@ -60,6 +60,14 @@ export interface Touch {
   decidedAt: bigint;
 }
 
+/** Rows of one namespace that a refresh takes over as they are. */
+export interface Carry {
+  namespace: string;
+  ids: string[];
+  from: number;
+  to: number;
+}
+
 /** A content that came or went, to be looked at by the index. */
 export interface DirtyMark {
   version: number;
@@ -151,6 +159,8 @@ export interface LedgerWrites {
   rows: RecordRow[];
   /** Rows of which only the time changes: narrower than putting them anew. */
   touch: Touch[];
+  /** Rows that a refresh repeats under its generation: narrower than putting them one by one. */
+  carry: Carry[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];

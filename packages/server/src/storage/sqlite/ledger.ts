@@ -268,6 +268,15 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       );
     }
 
+    const carry = sql(
+      `INSERT INTO records
+       SELECT store_id, namespace, id, ?1, NULL, version, hash, fingerprint, written_at FROM records
+       WHERE store_id = ?2 AND namespace = ?3 AND generation = ?4 AND id IN (SELECT value FROM json_each(?5))`,
+    );
+    for (const { namespace, ids, from, to } of writes.carry) {
+      carry.run(to, store, namespace, from, JSON.stringify(ids));
+    }
+
     const touch = sql(
       `UPDATE records SET decided_at = ?1
        WHERE store_id = ?2 AND namespace = ?3 AND generation = ?4 AND id IN (SELECT value FROM json_each(?5))`,
