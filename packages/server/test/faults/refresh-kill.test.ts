@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
 import type { NamespaceObject, RefreshObject } from "@tidemark/protocol/browse";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import { openCommands } from "../../src/commands.ts";
@@ -37,9 +35,6 @@ const partOf = ({ ids, data }: Version, part: number) =>
   ids
     .slice(part * PART, (part + 1) * PART)
     .map((id) => ({ action: "upsert", id, namespace: "tasks", data: data.get(id) }));
-
-/** A moment to kill the server at: any, or as soon as the commit can be seen. */
-type Moment = "any" | "commit";
 
 /** A server that is killed and started again, and what is sent to it; others read all the time. */
 class MortalServer {
@@ -87,23 +82,12 @@ class MortalServer {
     return JSON.parse(text ?? assert.fail("the connection broke"));
   }
 
-  /** Sends a sync and kills the server meanwhile. @returns the answer's text, if one came all the same */
-  async killDuring(moment: Moment, fields: object): Promise<string | undefined> {
-    if (moment === "any") {
-      const sending = this.#send(fields);
-      await pause(this.#partMs * 1.2 * Math.random());
-      await this.kill();
-      return sending;
-    }
-    const { pid } = this.#server.process;
-    const workerData = { databaseUrl: this.#databaseUrl, storeId: this.#tenant.storeId, pid };
-    const killer = new Worker(new URL("refresh-kill-worker.ts", import.meta.url), { workerData });
-    await once(killer, "message");
-    this.#watcher?.expectDeath();
-    const answer = await this.#send(fields);
-    await once(killer, "exit");
+  /** Sends a sync and kills the server at any moment of it. @returns the answer's text, if one came all the same */
+  async killDuring(fields: object): Promise<string | undefined> {
+    const sending = this.#send(fields);
+    await pause(this.#partMs * 1.2 * Math.random());
     await this.kill();
-    return answer;
+    return sending;
   }
 
   async refreshes(): Promise<[operations: number, batches: number][]> {
@@ -179,7 +163,7 @@ for (const engine of engines) {
       });
 
       // In a part: it is staged whole or not at all, and may be sent again.
-      const staged = await server.killDuring(round % 2 ? "any" : "commit", part(1));
+      const staged = await server.killDuring(part(1));
       const [[operations]] = (await server.refreshes()) as [[number, number]];
       assert.ok(operations === 2 * PART || (operations === PART && !staged), `${operations} operations`);
       seen.part[staged ? "answered" : operations === PART ? "lost" : "staged"]++;
@@ -189,7 +173,7 @@ for (const engine of engines) {
 
       // In the last batch: it is applied whole or not at all, and may be sent again.
       watcher.expect(before, after);
-      const applied = await server.killDuring(round % 2 ? "commit" : "any", last);
+      const applied = await server.killDuring(last);
       const now = await server.present(before, after);
       if (applied) assert.equal(now, after);
       seen.last[applied ? "answered" : now === after ? "applied" : "lost"]++;
