@@ -107,8 +107,9 @@ export function openCommands(
 
     browse(name, ...args) {
       const run = browseFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
-      const transaction = isBrowseWrite(name) ? storage.write : storage.read;
-      return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
+      const work = (sql: Sql) => run(sql, ...args) as Promise<never>;
+      // The second argument of each that writes is its store: syncs of it wait.
+      return isBrowseWrite(name) ? storage.write(work, args[1] as string) : storage.read(work);
     },
 
     countRequest: (window, limit, windowMs) => storage.countRequest(window, limit, windowMs, now()),

@@ -20,24 +20,21 @@ export async function readBefore(
   operations: Operation[],
 ): Promise<NamespaceBefore[]> {
   const states = await tx.lockNamespaces(names);
-  const runs = Map.groupBy(await tx.openRuns(names), ({ namespace }) => namespace);
   const byNamespace = Map.groupBy(operations, ({ namespace }) => namespace);
-  const before: NamespaceBefore[] = [];
-  for (const state of states) {
-    const mine = byNamespace.get(state.namespace) ?? [];
-    const ids = [...new Set(mine.map(({ id }) => id))];
-    const rows = ids.length > 0 ? await tx.currentRows(state, ids) : [];
-    const openRuns = runs.get(state.namespace) ?? [];
-    const generations = openRuns.map(({ generation }) => generation);
-    const staged =
-      ids.length > 0 && generations.length > 0 ? await tx.rowsOf(state.namespace, generations, ids) : [];
-    before.push({
-      state,
-      operations: mine,
-      rows: new Map(rows.map((row) => [row.id, row])),
-      runs: openRuns,
-      staged: Map.groupBy(staged, ({ id }) => id),
-    });
-  }
-  return before;
+  const named = [...byNamespace].map(([namespace, mine]) => ({
+    namespace,
+    ids: [...new Set(mine.map(({ id }) => id))],
+  }));
+  const rows = Map.groupBy(await tx.currentRows(named), ({ namespace }) => namespace);
+  const openRuns = await tx.openRuns(names);
+  const runs = Map.groupBy(openRuns, ({ namespace }) => namespace);
+  const stagedRows = openRuns.length > 0 ? await tx.stagedRows(named) : [];
+  const staged = Map.groupBy(stagedRows, ({ namespace }) => namespace);
+  return states.map((state) => ({
+    state,
+    operations: byNamespace.get(state.namespace) ?? [],
+    rows: new Map(rows.get(state.namespace)?.map((row) => [row.id, row])),
+    runs: runs.get(state.namespace) ?? [],
+    staged: Map.groupBy(staged.get(state.namespace) ?? [], ({ id }) => id),
+  }));
 }

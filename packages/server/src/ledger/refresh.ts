@@ -70,9 +70,10 @@ export async function applyRefresh(
     return answerTo(sync, plan, context, affected, refresh);
   }
   refuseIncomplete(sync, run);
+  const protectedOnes = await protectedRows(tx, sync, staged, open?.runId);
   const removals = [];
   for (const { before: namespace, run: ready } of staged) {
-    const kept = await protectedRows(tx, sync, namespace, ready, open?.runId);
+    const kept = protectedOnes.get(ready.namespace) ?? [];
     removals.push(planFlip(plan, namespace, ready, kept));
     if (plan.samples) await sampleRun(tx, plan, namespace, ready, kept);
   }
@@ -179,21 +180,29 @@ function refuseIncomplete({ expectedOperations }: Sync, { operations, batches }:
   });
 }
 
-/** The current rows of records that failed operations of the run name and that no valid one does. */
+/** The current rows, by namespace, of records that failed operations of the run name and that no valid one does. */
 async function protectedRows(
   tx: LedgerTransaction,
   sync: Sync,
-  before: NamespaceBefore,
-  run: RunNamespace,
+  staged: Staged[],
   openRunId: string | undefined,
-): Promise<RecordRow[]> {
-  const { namespace } = before.state;
-  const ids = new Set(openRunId === undefined ? [] : await tx.failedIds(openRunId, namespace));
-  for (const failed of sync.failed) if (failed.namespace === namespace) ids.add(failed.id!);
-  if (ids.size === 0) return [];
-  for (const row of await tx.rowsOf(namespace, [run.generation], [...ids])) ids.delete(row.id);
-  for (const { id } of before.operations) ids.delete(id);
-  return (await tx.currentRows(before.state, [...ids])).filter(isLive);
+): Promise<Map<string, RecordRow[]>> {
+  const failed = [...(openRunId === undefined ? [] : await tx.failedRecords(openRunId)), ...sync.failed];
+  if (failed.length === 0) return new Map();
+  const byNamespace = Map.groupBy(failed, ({ namespace }) => namespace);
+  const named = staged.map(({ before: { state, operations } }) => {
+    const ids = new Set(byNamespace.get(state.namespace)?.map(({ id }) => id!));
+    for (const { id } of operations) ids.delete(id);
+    return { namespace: state.namespace, ids: [...ids] };
+  });
+  const key = ({ namespace, id }: RecordRow) => JSON.stringify([namespace, id]);
+  const generations = new Map(staged.map(({ run }) => [run.namespace, run.generation]));
+  const ready = (await tx.stagedRows(named)).filter(
+    ({ namespace, generation }) => generation === generations.get(namespace),
+  );
+  const valid = new Set(ready.map(key));
+  const rows = (await tx.currentRows(named)).filter((row) => isLive(row) && !valid.has(key(row)));
+  return Map.groupBy(rows, ({ namespace }) => namespace);
 }
 
 /** For a dry run: some of the records that earlier parts change, and of those that the refresh would clear. */
@@ -206,6 +215,7 @@ async function sampleRun(
 ): Promise<void> {
   const inRequest = new Set(before.operations.map(({ id }) => id));
   for (const kind of SAMPLED) {
+    if (plan.samples![kind].length >= LIMITS.sampleIds) continue;
     const named = [...inRequest, ...kept.map(({ id }) => id)];
     const ids =
       kind === "cleared"

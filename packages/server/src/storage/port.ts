@@ -11,6 +11,12 @@ export interface Sql {
   all(text: string, values?: SqlValue[]): Promise<SqlRow[]>;
 }
 
+/** Ids of one namespace. */
+export interface NamespaceIds {
+  namespace: string;
+  ids: string[];
+}
+
 /** Where a namespace stands. Times are sync timestamps in nanoseconds since 1970. */
 export interface NamespaceState {
   namespace: string;
@@ -184,9 +190,9 @@ export interface LedgerTransaction {
   /** Locks the namespaces against other syncs and reads them; a namespace that is new comes back empty. */
   lockNamespaces(names: string[]): Promise<NamespaceState[]>;
   /** The current row of each id that has one, tombstones included. */
-  currentRows(namespace: NamespaceState, ids: string[]): Promise<RecordRow[]>;
-  /** The rows that the ids have under some generations. */
-  rowsOf(namespace: string, generations: number[], ids: string[]): Promise<RecordRow[]>;
+  currentRows(of: NamespaceIds[]): Promise<RecordRow[]>;
+  /** The rows that open runs hold ready for the ids. */
+  stagedRows(of: NamespaceIds[]): Promise<RecordRow[]>;
   /** The live records of a namespace that were decided after a moment. */
   decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum>;
   /** Some ids of live records that a run would clear: that neither its rows nor the ids name. */
@@ -210,8 +216,8 @@ export interface LedgerTransaction {
   /** What every open run holds ready for some namespaces. */
   openRuns(names: string[]): Promise<RunNamespace[]>;
   hasPart(runId: string, part: string): Promise<boolean>;
-  /** The ids of a namespace that a run failed on. */
-  failedIds(runId: string, namespace: string): Promise<string[]>;
+  /** The records that a run failed on. */
+  failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]>;
   /** Which of the ids a run names in vain, because a newer sync decided them. */
   staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
   /** What the rows of a run would do now, counted anew. */
@@ -254,8 +260,13 @@ export interface RateWindow {
 }
 
 export interface Storage {
-  /** One read-write transaction over organizations, stores, connectors and keys. */
-  write<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** What an operator should know of the database, such as a setting that makes it lose data; empty if all is well. */
+  readonly warnings: string[];
+  /**
+   * One read-write transaction over organizations, stores, connectors and keys, one after the other.
+   * @param storeId a store whose syncs wait until it is over
+   */
+  write<T>(work: (sql: Sql) => Promise<T>, storeId?: string): Promise<T>;
   /** Reads from one snapshot. */
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
   /** One durable transaction over a store's ledger: when it resolves, it is on disk. */

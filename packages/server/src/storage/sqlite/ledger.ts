@@ -1,6 +1,7 @@
 import type {
   LedgerTransaction,
   LedgerWrites,
+  NamespaceIds,
   NamespaceState,
   RecordRow,
   RunNamespace,
@@ -71,51 +72,49 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     });
   }
 
-  async currentRows(namespace: NamespaceState, ids: string[]): Promise<RecordRow[]> {
-    const { generation, refreshedAt } = namespace;
+  async currentRows(of: NamespaceIds[]): Promise<RecordRow[]> {
     return this.#readRows(
-      namespace.namespace,
-      ids,
-      `CROSS JOIN (SELECT ?4 AS generation, ?5 AS refreshed_at) n WHERE ${IS_CURRENT}`,
-      [generation, refreshedAt],
+      of,
+      `JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace WHERE ${IS_CURRENT}`,
     );
   }
 
-  async rowsOf(namespace: string, generations: number[], ids: string[]): Promise<RecordRow[]> {
-    const where = "WHERE r.generation IN (SELECT g.value FROM json_each(?4) g)";
-    return this.#readRows(namespace, ids, where, [JSON.stringify(generations)]);
+  async stagedRows(of: NamespaceIds[]): Promise<RecordRow[]> {
+    return this.#readRows(
+      of,
+      `JOIN refresh_run_namespaces o
+         ON o.store_id = r.store_id AND o.namespace = r.namespace AND o.generation = r.generation`,
+    );
   }
 
-  /** One row of text for the whole batch: reading thousands of rows through the binding costs several times more. */
-  #readRows(
-    namespace: string,
-    ids: string[],
-    where: string,
-    values: (string | number | bigint)[],
-  ): RecordRow[] {
+  /**
+   * The rows of some ids that a join keeps. Each namespace's come as one text: reading thousands of rows through the
+   * binding costs several times more.
+   */
+  #readRows(of: NamespaceIds[], join: string): RecordRow[] {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
          j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
          r.written_at)) AS found
        FROM json_each(?1) j CROSS JOIN records r
-         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value ${where}`,
+         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value ${join}`,
     );
-    const { found } = select.get(JSON.stringify(ids), this.#storeId, namespace, ...values) as {
-      found: string;
-    };
     type Found = [number, number, string | null, number | null, string | null, string | null, number];
-    return (JSON.parse(found) as Found[]).map(
-      ([index, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
-        namespace,
-        id: ids[index]!,
-        generation,
-        decidedAt: decidedAt === null ? null : BigInt(decidedAt),
-        version,
-        hash,
-        fingerprint,
-        writtenAt,
-      }),
-    );
+    return of.flatMap(({ namespace, ids }) => {
+      const { found } = select.get(JSON.stringify(ids), this.#storeId, namespace) as { found: string };
+      return (JSON.parse(found) as Found[]).map(
+        ([index, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
+          namespace,
+          id: ids[index]!,
+          generation,
+          decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+          version,
+          hash,
+          fingerprint,
+          writtenAt,
+        }),
+      );
+    });
   }
 
   async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum> {
@@ -182,8 +181,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return this.#runs.hasPart(runId, part);
   }
 
-  failedIds(runId: string, namespace: string) {
-    return this.#runs.failedIds(runId, namespace);
+  failedRecords(runId: string) {
+    return this.#runs.failedRecords(runId);
   }
 
   staleIds(runId: string, namespace: string, ids: string[]) {

@@ -1,4 +1,4 @@
-import type { LedgerWrites, RefreshRun, RunNamespace, Tallies } from "../port.ts";
+import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 
@@ -80,12 +80,11 @@ export class SqliteRefreshRuns {
     return select.get(this.#storeId, runId, part) !== undefined;
   }
 
-  async failedIds(runId: string, namespace: string): Promise<string[]> {
+  async failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]> {
     const select = this.#sql(
-      `SELECT id FROM refresh_run_marks
-       WHERE store_id = ?1 AND run_id = ?2 AND namespace = ?3 AND kind = 'failed'`,
+      "SELECT namespace, id FROM refresh_run_marks WHERE store_id = ?1 AND run_id = ?2 AND kind = 'failed'",
     );
-    return select.all(this.#storeId, runId, namespace).map(({ id }) => id as string);
+    return select.all(this.#storeId, runId) as Pick<RecordRow, "namespace" | "id">[];
   }
 
   async staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]> {

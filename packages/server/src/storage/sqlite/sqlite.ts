@@ -34,6 +34,7 @@ export async function openSqlite(
 }
 
 class SqliteStorage implements Storage {
+  readonly warnings: string[] = [];
   #connection: Connection;
   #rateWindows: RateWindows | undefined;
   #path: string;
