@@ -69,7 +69,19 @@ export const SETTINGS = {
   databaseUrl: text(
     "TIDEMARK_DATABASE_URL",
     "file:./tidemark-data/tidemark.db",
-    "Where the ledger is kept: `file:` and a path for the embedded engine.",
+    "Where the ledger is kept: `file:` and a path for the embedded engine, `postgres://…` for PostgreSQL.",
+  ),
+  databaseConnections: integer(
+    "TIDEMARK_DATABASE_CONNECTIONS",
+    10,
+    [2, 1000],
+    "PostgreSQL: connections that one server process has at most, half of them for syncs.",
+  ),
+  databaseTimeoutMs: integer(
+    "TIDEMARK_DATABASE_TIMEOUT_MS",
+    10_000,
+    [1000, 600_000],
+    "PostgreSQL: milliseconds that one statement may take, and that a sync waits for others of its store.",
   ),
   rateLimitPerMinute: integer(
     "TIDEMARK_RATE_LIMIT_PER_MINUTE",

@@ -24,7 +24,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   let app: App | undefined;
   try {
     app = await buildApp(config, commands, log);
-    await threads.ready;
+    for (const warning of await threads.ready) log.warn(warning);
     await app.server.listen({ host: config.host, port: config.port });
     await app.metricsServer?.listen({ host: config.host, port: config.metricsPort });
   } catch (error) {

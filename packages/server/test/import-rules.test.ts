@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
 
   wire: ["protocol", "typebox", "node:buffer", "node:zlib"],
-  storage: ["protocol", "node:fs", "node:path", "node:url", "node:sqlite"],
+  storage: ["protocol", "pg", "node:fs", "node:path", "node:url", "node:sqlite", "node:timers/promises"],
   access: ["protocol", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
   ledger: ["protocol", "wire", "type storage/port.ts", "typebox", "node:crypto"],
   browse: ["protocol", "access", "type storage/port.ts", "storage/visibility.ts", "node:crypto"],

@@ -47,7 +47,7 @@ export async function listVectorStores(
 ): Promise<List<VectorStore>> {
   const rows = await sql.all(
     `SELECT ${COLUMNS} FROM vector_stores s
-     WHERE s.organization_id = $1 AND s.id > $2 AND s.deleted_at IS NULL AND ($3 IS NULL OR s.id = $3)
+     WHERE s.organization_id = $1 AND s.id > $2 AND s.deleted_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR s.id = $3)
      ORDER BY s.id LIMIT $4`,
     [organizationId, pageStart(request), onlyId, pageSize(request) + 1],
   );

@@ -23,7 +23,7 @@ export async function listRefreshes(
     `SELECT run_id AS id, connector_id, CAST(sync_timestamp AS TEXT) AS sync_timestamp, refresh_id, operations,
        batches, started_at, last_part_at
      FROM refresh_runs
-     WHERE store_id = $1 AND state = 'open' AND run_id > $2 AND ($3 IS NULL OR connector_id = $3)
+     WHERE store_id = $1 AND state = 'open' AND run_id > $2 AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)
      ORDER BY run_id LIMIT $4`,
     [storeId, pageStart(request), connectorId, pageSize(request) + 1],
   );
@@ -62,7 +62,7 @@ export async function giveUpRefresh(
   await getVectorStore(sql, organizationId, storeId);
   const [run] = await sql.all(
     `SELECT 1 FROM refresh_runs
-     WHERE store_id = $1 AND run_id = $2 AND state = 'open' AND ($3 IS NULL OR connector_id = $3)`,
+     WHERE store_id = $1 AND run_id = $2 AND state = 'open' AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)`,
     [storeId, runId, connectorId],
   );
   if (!run) throw new ApiError("RESOURCE_NOT_FOUND", { id: runId });

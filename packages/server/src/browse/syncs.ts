@@ -34,8 +34,8 @@ export async function listSyncs(
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
     `SELECT ${COLUMNS}, revision AS id FROM syncs y
-     WHERE store_id = $1 AND revision < $2 AND ($3 IS NULL OR connector_id = $3)
-       AND ($4 IS NULL OR connector_id = $4) AND ($5 IS NULL OR mode = $5)
+     WHERE store_id = $1 AND revision < $2 AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR connector_id = $4) AND (CAST($5 AS TEXT) IS NULL OR mode = $5)
      ORDER BY revision DESC LIMIT $6`,
     [
       storeId,
@@ -60,7 +60,7 @@ export async function getSync(
   await getVectorStore(sql, organizationId, storeId);
   const [row] = await sql.all(
     `SELECT ${COLUMNS} FROM syncs y
-     WHERE store_id = $1 AND sync_id = $2 AND ($3 IS NULL OR connector_id = $3)`,
+     WHERE store_id = $1 AND sync_id = $2 AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)`,
     [storeId, syncId, connectorId],
   );
   if (!row) throw new ApiError("RESOURCE_NOT_FOUND", { id: syncId });

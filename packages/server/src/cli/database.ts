@@ -17,7 +17,7 @@ export async function withDatabase(work: (commands: Commands) => Promise<void>):
       import("../storage/open.ts"),
       import("../commands.ts"),
     ]);
-    const storage = await openStorage(config.databaseUrl);
+    const storage = await openStorage(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
     try {
       await work(openCommands(storage, config));
     } finally {

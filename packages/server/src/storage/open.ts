@@ -1,14 +1,36 @@
 import type { Storage } from "./port.ts";
-import { openSqlite } from "./sqlite/sqlite.ts";
+
+/** How a storage is opened; each engine takes what concerns it. */
+export interface StorageOptions {
+  /** SQLite: another thread copies the write-ahead log into the database. */
+  backgroundCheckpoints?: boolean;
+  /** PostgreSQL: connections at most, and how long one statement may take. */
+  connections?: number;
+  timeoutMs?: number;
+}
+
+/** The schemes of the database URLs that name the embedded engine, and the server engine. */
+export const isSqlite = (databaseUrl: string): boolean => databaseUrl.startsWith("file:");
+const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseUrl);
 
 /**
  * Opens the engine that a database URL names, and brings its schema up to date.
- * @throws Error for a URL of no engine
+ * @throws Error for a URL of no engine, a database that cannot be reached, or one of a later version
  */
 export async function openStorage(
   databaseUrl: string,
-  options: { backgroundCheckpoints?: boolean } = {},
+  { backgroundCheckpoints = false, connections = 5, timeoutMs = 10_000 }: StorageOptions = {},
 ): Promise<Storage> {
-  if (databaseUrl.startsWith("file:")) return openSqlite(databaseUrl, options);
-  throw new Error("TIDEMARK_DATABASE_URL must begin with file: (such as file:./tidemark-data/tidemark.db).");
+  // Loaded as needed: a start waits for one engine only.
+  if (isSqlite(databaseUrl)) {
+    const { openSqlite } = await import("./sqlite/sqlite.ts");
+    return openSqlite(databaseUrl, { backgroundCheckpoints });
+  }
+  if (isPostgres(databaseUrl)) {
+    const { openPostgres } = await import("./postgres/postgres.ts");
+    return openPostgres(databaseUrl, { connections, timeoutMs });
+  }
+  throw new Error(
+    "TIDEMARK_DATABASE_URL must begin with file: (such as file:./tidemark-data/tidemark.db) or postgres://.",
+  );
 }

@@ -11,4 +11,4 @@ port.on("message", () => {
   stop();
   port.close();
 });
-port.postMessage("ready");
+port.postMessage([]);

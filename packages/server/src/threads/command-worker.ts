@@ -6,7 +6,11 @@ import { type Call, type Reply, toPlain, type WorkerSetup } from "./messages.ts"
 /** The entry of a thread that runs commands: opens the storage, answers calls, and ends when told to close. */
 const port = parentPort!;
 const { config } = workerData as WorkerSetup;
-const storage = await openStorage(config.databaseUrl, { backgroundCheckpoints: true });
+const storage = await openStorage(config.databaseUrl, {
+  backgroundCheckpoints: true,
+  connections: Math.floor(config.databaseConnections / 2),
+  timeoutMs: config.databaseTimeoutMs,
+});
 const commands = openCommands(storage, config);
 
 port.on("message", async (message: Call | "close") => {
@@ -25,4 +29,4 @@ port.on("message", async (message: Call | "close") => {
   }
   port.postMessage(reply);
 });
-port.postMessage("ready");
+port.postMessage(storage.warnings);

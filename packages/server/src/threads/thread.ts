@@ -26,8 +26,8 @@ export class Thread {
   /** Set while no worker can be started. */
   #respawn: NodeJS.Timeout | undefined;
 
-  /** Resolves when the thread has opened the database; rejects if it cannot. */
-  readonly ready: Promise<void>;
+  /** Resolves with the database's warnings when the thread has opened it; rejects if it cannot. */
+  readonly ready: Promise<string[]>;
 
   /** @param onDeath told when the thread died and is being replaced */
   constructor(setup: WorkerSetup, onDeath: (error: Error) => void) {
@@ -36,7 +36,7 @@ export class Thread {
     this.ready = this.#spawn();
   }
 
-  async #spawn(): Promise<void> {
+  async #spawn(): Promise<string[]> {
     const { duty } = this.#setup;
     const name = duty === "checkpoint" ? "./checkpoint-worker" : "./command-worker";
     const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
@@ -48,12 +48,13 @@ export class Thread {
     // The first message says that the database is open; an error before it is the caller's to handle.
     const ended = new AbortController();
     worker.once("exit", (code) => ended.abort(new Error(`A ${duty} thread ended with ${code}.`)));
-    await once(worker, "message", { signal: ended.signal });
+    const [warnings] = await once(worker, "message", { signal: ended.signal });
     worker.on("message", (reply: Reply) => this.#settle(reply));
     worker.on("error", (error) => this.#replace(error));
     worker.on("exit", (code) => {
       if (code !== 0) this.#replace(new Error(`A ${duty} thread ended with ${code}.`));
     });
+    return warnings;
   }
 
   call(command: keyof Commands, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {

@@ -2,20 +2,21 @@ import { isAccessRead } from "../access/reads.ts";
 import { isBrowseWrite } from "../browse/writes.ts";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
+import { isSqlite } from "../storage/open.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import { Thread } from "./thread.ts";
 
 /** The commands, run elsewhere. Calls may be made at once; they are served when the threads are ready. */
 export interface ThreadedCommands {
   commands: Commands;
-  /** Resolves when commands are served; rejects if the database cannot be opened. */
-  ready: Promise<void>;
+  /** Resolves with the database's warnings when commands are served; rejects if it cannot be opened. */
+  ready: Promise<string[]>;
   close(): Promise<void>;
 }
 
 /**
  * The commands, each run in a worker thread, so that the event loop that serves HTTP is always free: one thread
- * writes, one reads, one copies the write-ahead log.
+ * writes, one reads, and SQLite's write-ahead log is copied by a third.
  *
  * @param onDeath told when a thread died and is being replaced
  */
@@ -26,10 +27,11 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
   let reader = writer;
   const others = writer.ready.then(async () => {
     const readingThread = new Thread({ config, duty: "read" }, onDeath);
-    const checkpointer = new Thread({ config, duty: "checkpoint" }, onDeath);
-    await Promise.all([readingThread.ready, checkpointer.ready]);
+    const threads = [readingThread];
+    if (isSqlite(config.databaseUrl)) threads.push(new Thread({ config, duty: "checkpoint" }, onDeath));
+    await Promise.all(threads.map(({ ready }) => ready));
     reader = readingThread;
-    return [readingThread, checkpointer];
+    return threads;
   });
   others.catch(onDeath);
 

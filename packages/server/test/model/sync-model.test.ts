@@ -120,7 +120,7 @@ for (const engine of engines) {
     const steps = fc.array(step, { minLength: 1, maxLength: STEPS, size: "max" }) as fc.Arbitrary<Step[]>;
     await fc.assert(
       fc.asyncProperty(steps, (steps) => compareWithModel(ledger, steps)),
-      { numRuns: RUNS },
+      { numRuns: RUNS * engine.share },
     );
   });
 }

@@ -1,4 +1,5 @@
 import type { Forgetting, HousekeepingStep } from "../port.ts";
+import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
@@ -59,19 +60,7 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
      WHERE s.deleted_at IS NOT NULL LIMIT 1`,
   ).get()?.id as string | undefined;
   if (store === undefined) return NOTHING;
-  const tables = [
-    ["records", "namespace, id, generation"],
-    ["contents", "version"],
-    ["dirty_contents", "version"],
-    ["refresh_run_parts", "run_id, part"],
-    ["refresh_run_marks", "run_id, namespace, id, kind"],
-    ["refresh_run_namespaces", "namespace, run_id"],
-    ["refresh_runs", "run_id"],
-    ["idempotency_keys", "connector_id, key"],
-    ["syncs", "revision"],
-    ["namespaces", "namespace"],
-  ];
-  for (const [table, key] of tables) {
+  for (const [table, key] of STORE_TABLES) {
     const { changes } = sql(
       `DELETE FROM ${table} WHERE store_id = ?1 AND (${key}) IN
          (SELECT ${key} FROM ${table} WHERE store_id = ?1 LIMIT ${STEP_ROWS})`,

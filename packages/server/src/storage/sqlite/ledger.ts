@@ -1,3 +1,4 @@
+import { NEW_NAMESPACE } from "../new-namespace.ts";
 import type {
   LedgerTransaction,
   LedgerWrites,
@@ -12,16 +13,6 @@ import type {
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
-
-const NEW_NAMESPACE = {
-  generation: 0,
-  nextGeneration: 1,
-  refreshedAt: 0n,
-  newestAt: 0n,
-  purgedAt: 0n,
-  records: 0,
-  digest: 0n,
-};
 
 /** A sync's transaction on SQLite. The write lock is taken when it begins, so every read in it is already safe. */
 export class SqliteLedgerTransaction implements LedgerTransaction {

@@ -1,3 +1,4 @@
+import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
 import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
@@ -13,15 +14,6 @@ const STAGED = `
     WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
   ) c ON c.id = s.id
   WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
-
-/** What such a row would do, as ledger/order.ts decides it for one. */
-const OUTCOMES = {
-  created: "version IS NOT NULL AND current_version IS NULL",
-  updated: "hash <> current_hash",
-  unchanged: "hash = current_hash",
-  removed: "version IS NULL AND current_version IS NOT NULL",
-  absent: "version IS NULL AND current_version IS NULL",
-};
 
 /** The staged refreshes of one store, within a transaction. */
 export class SqliteRefreshRuns {
@@ -99,10 +91,7 @@ export class SqliteRefreshRuns {
   async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
     const of = [this.#storeId, namespace, generation] as const;
     this.#shareContents(of);
-    const counts = this.#sql(
-      `SELECT ${Object.entries(OUTCOMES).map(([name, is]) => `count(*) FILTER (WHERE ${is}) AS ${name}`)}
-       FROM (${STAGED})`,
-    ).get(...of);
+    const counts = this.#sql(`SELECT ${COUNTED_OUTCOMES} FROM (${STAGED})`).get(...of);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
 

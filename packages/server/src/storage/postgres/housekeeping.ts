@@ -1,0 +1,186 @@
+import type { Forgetting, HousekeepingStep } from "../port.ts";
+import { STORE_TABLES } from "../store-tables.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import { numberArray, textArray } from "./arrays.ts";
+import type { Connections, Transaction } from "./connections.ts";
+import { takeTurn } from "./ledger.ts";
+import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
+
+/** Rows that one step looks at: small, so that a sync never waits long behind it. */
+const STEP_ROWS = 2000;
+/** Places that a look for work finds at once; one of them is taken, so that several processes seldom meet. */
+const CANDIDATES = 16;
+
+const NOTHING: HousekeepingStep = { rows: 0, more: false };
+
+/**
+ * A step of work on some store that needs it. The look goes over all stores and locks nothing; the work is on one
+ * store, in its turn, and looks again.
+ * @param look finds rows whose first column is a store
+ */
+async function stepOn(
+  connections: Connections,
+  look: { text: string; values?: unknown[] },
+  work: (tx: Transaction, storeId: string, found: unknown[]) => Promise<HousekeepingStep>,
+): Promise<HousekeepingStep> {
+  const places = await connections.transaction("read", (tx) =>
+    tx.rows<[string, ...unknown[]]>(`${look.text} LIMIT ${CANDIDATES}`, look.values),
+  );
+  const place = places[Math.floor(Math.random() * places.length)];
+  if (!place) return NOTHING;
+  const [storeId, ...found] = place;
+  const step = await connections.transaction("write", async (tx) => {
+    await takeTurn(tx, storeId);
+    return work(tx, storeId, found);
+  });
+  return { rows: step.rows, more: step.more || places.length > 1 };
+}
+
+/**
+ * Removes rows that no reader sees and no open run holds ready, with the contents that no other row shares; one small
+ * step a call.
+ */
+export async function sweepNamespace(connections: Connections, now: number): Promise<HousekeepingStep> {
+  const look = { text: "SELECT store_id, namespace FROM namespaces WHERE sweep_from IS NOT NULL" };
+  return stepOn(connections, look, async (tx, storeId, [namespace]) => {
+    type Found = [id: string, generation: number, version: number | null, kept: number];
+    const rows = await tx.rows<Found>(
+      `SELECT r.id, r.generation, r.version,
+         (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
+         OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id
+           AND o.namespace = r.namespace AND o.generation = r.generation)
+       FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+       WHERE r.store_id = $1 AND r.namespace = $2
+         AND r.id >= (SELECT sweep_from FROM namespaces WHERE store_id = $1 AND namespace = $2)
+       ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
+      [storeId, namespace],
+    );
+    const dead = rows.filter(([, , , kept]) => !kept);
+    if (dead.length > 0) {
+      await tx.rows(
+        `DELETE FROM records r USING unnest($3::text[], $4::bigint[]) d(id, generation)
+         WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = d.id AND r.generation = d.generation`,
+        [
+          storeId,
+          namespace,
+          textArray(dead.map(([id]) => id)),
+          numberArray(dead.map(([, generation]) => generation)),
+        ],
+      );
+    }
+    const contents = dead.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }]));
+    await dropUnused(tx, storeId, namespace as string, contents, now);
+    // The next step begins with the last id again: its rows may go on behind the limit.
+    const next = rows.length < STEP_ROWS ? null : rows.at(-1)![0];
+    await tx.rows("UPDATE namespaces SET sweep_from = $3 WHERE store_id = $1 AND namespace = $2", [
+      storeId,
+      namespace,
+      next,
+    ]);
+    return { rows: rows.length, more: true };
+  });
+}
+
+/** Removes what deleted stores left behind, one small step a call. */
+export function sweepDeletedStore(connections: Connections): Promise<HousekeepingStep> {
+  const look = {
+    text: `SELECT s.id FROM vector_stores s JOIN store_revisions v ON v.store_id = s.id
+      WHERE s.deleted_at IS NOT NULL`,
+  };
+  return stepOn(connections, look, async (tx, storeId) => {
+    for (const [table, key] of STORE_TABLES) {
+      const gone = await tx.rows(
+        `DELETE FROM ${table} WHERE store_id = $1 AND (${key}) IN
+           (SELECT ${key} FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS}) RETURNING 1`,
+        [storeId],
+      );
+      if (gone.length > 0) return { rows: gone.length, more: true };
+    }
+    await tx.rows("DELETE FROM store_revisions WHERE store_id = $1", [storeId]);
+    return { rows: 1, more: true };
+  });
+}
+
+/** Forgets some of what has grown old: the first kind that has anything. */
+export async function forget(connections: Connections, before: Forgetting): Promise<HousekeepingStep> {
+  const steps = [
+    () => purgeTombstones(connections, before.tombstones),
+    () => expireRuns(connections, before.openRuns),
+    () => deleteOld(connections, "idempotency_keys", "connector_id, key", "created_at", before.answers),
+    () => deleteOld(connections, "syncs", "revision", "received_at", before.history),
+    () =>
+      deleteOld(connections, "refresh_runs", "run_id", "state <> 'open' AND last_part_at", before.history),
+    () => forgetRequests(connections, before.answers),
+  ];
+  for (const step of steps) {
+    const { rows, more } = await step();
+    if (rows > 0) return { rows, more };
+  }
+  return NOTHING;
+}
+
+/** Their namespaces remember the newest of the tombstones. */
+function purgeTombstones(connections: Connections, before: number): Promise<HousekeepingStep> {
+  const old = "version IS NULL AND written_at < $1 AND decided_at IS NOT NULL";
+  const look = { text: `SELECT store_id FROM records WHERE ${old}`, values: [before] };
+  return stepOn(connections, look, async (tx, storeId) => {
+    const purged = await tx.rows(
+      `WITH purged AS (
+         DELETE FROM records WHERE store_id = $2 AND (namespace, id, generation) IN
+           (SELECT namespace, id, generation FROM records WHERE store_id = $2 AND ${old} LIMIT ${STEP_ROWS})
+         RETURNING namespace, decided_at),
+       newest AS (SELECT namespace, max(decided_at) AS decided_at FROM purged GROUP BY namespace),
+       remembered AS (
+         UPDATE namespaces n SET purged_at = greatest(n.purged_at, newest.decided_at)
+         FROM newest WHERE n.store_id = $2 AND n.namespace = newest.namespace)
+       SELECT 1 FROM purged`,
+      [before, storeId],
+    );
+    return { rows: purged.length, more: purged.length === STEP_ROWS };
+  });
+}
+
+/** Runs that never got their last batch: what they staged is swept. */
+function expireRuns(connections: Connections, before: number): Promise<HousekeepingStep> {
+  const old = "state = 'open' AND last_part_at < $1";
+  const look = { text: `SELECT store_id FROM refresh_runs WHERE ${old}`, values: [before] };
+  return stepOn(connections, look, async (tx, storeId) => {
+    const runs = await tx.rows<[string]>(
+      `SELECT run_id FROM refresh_runs WHERE store_id = $2 AND ${old} LIMIT ${STEP_ROWS}`,
+      [before, storeId],
+    );
+    const ids = runs.map(([runId]) => runId);
+    if (ids.length > 0) await new PostgresRefreshRuns(tx, storeId).close(ids, "expired");
+    return { rows: runs.length, more: runs.length === STEP_ROWS };
+  });
+}
+
+function deleteOld(
+  connections: Connections,
+  table: string,
+  key: string,
+  age: string,
+  before: number,
+): Promise<HousekeepingStep> {
+  const look = { text: `SELECT store_id FROM ${table} WHERE ${age} < $1`, values: [before] };
+  return stepOn(connections, look, async (tx, storeId) => {
+    const gone = await tx.rows(
+      `DELETE FROM ${table} WHERE store_id = $2 AND (${key}) IN
+         (SELECT ${key} FROM ${table} WHERE store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS}) RETURNING 1`,
+      [before, storeId],
+    );
+    return { rows: gone.length, more: gone.length === STEP_ROWS };
+  });
+}
+
+/** Windows of the rate limits that nobody has used since. */
+async function forgetRequests(connections: Connections, before: number): Promise<HousekeepingStep> {
+  const gone = await connections.transaction("write", (tx) =>
+    tx.rows(
+      `DELETE FROM rate_windows WHERE rate_window IN
+         (SELECT rate_window FROM rate_windows WHERE last_at < $1 LIMIT ${STEP_ROWS}) RETURNING 1`,
+      [before],
+    ),
+  );
+  return { rows: gone.length, more: gone.length === STEP_ROWS };
+}

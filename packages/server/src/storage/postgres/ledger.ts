@@ -1,0 +1,382 @@
+import { NEW_NAMESPACE } from "../new-namespace.ts";
+import type {
+  LedgerTransaction,
+  LedgerWrites,
+  NamespaceIds,
+  NamespaceState,
+  RecordRow,
+  RunNamespace,
+  Sum,
+  SyncRow,
+  Tallies,
+} from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import { numberArray, textArray } from "./arrays.ts";
+import type { Transaction } from "./connections.ts";
+import { PostgresRefreshRuns } from "./refresh-runs.ts";
+
+/** Rows read at once where there may be millions. */
+const PAGE_ROWS = 10_000;
+
+/**
+ * Takes a store's turn: until the transaction ends, every other sync of the store waits here, in whichever process,
+ * and what it reads afterwards is what this one left. So each store has one order of syncs and its revisions have no
+ * gaps; other stores are not concerned. The first statement of each transaction that changes a store's ledger.
+ * @returns the store's revision
+ */
+export async function takeTurn(tx: Transaction, storeId: string): Promise<number> {
+  const lock = "SELECT revision FROM store_revisions WHERE store_id = $1 FOR UPDATE";
+  const [found] = await tx.rows<[number]>(lock, [storeId]);
+  if (found) return found[0];
+  const [made] = await tx.rows<[number]>(
+    `INSERT INTO store_revisions AS s VALUES ($1, 0)
+     ON CONFLICT (store_id) DO UPDATE SET revision = s.revision RETURNING revision`,
+    [storeId],
+  );
+  return made![0];
+}
+
+/** A sync's transaction on PostgreSQL, in its store's turn. Each method is one statement, whatever its size. */
+export class PostgresLedgerTransaction implements LedgerTransaction {
+  #tx: Transaction;
+  #storeId: string;
+  #revision: number;
+  #runs: PostgresRefreshRuns;
+
+  /** @param revision as {@link takeTurn} found it */
+  constructor(tx: Transaction, storeId: string, revision: number) {
+    this.#tx = tx;
+    this.#storeId = storeId;
+    this.#revision = revision;
+    this.#runs = new PostgresRefreshRuns(tx, storeId);
+  }
+
+  async storeExists(): Promise<boolean> {
+    const found = await this.#rows("SELECT 1 FROM vector_stores WHERE id = $1 AND deleted_at IS NULL");
+    return found.length > 0;
+  }
+
+  async nextRevision(): Promise<number> {
+    await this.#rows("UPDATE store_revisions SET revision = $2 WHERE store_id = $1", ++this.#revision);
+    return this.#revision;
+  }
+
+  async lockNamespaces(names: string[]): Promise<NamespaceState[]> {
+    const rows = await this.#rows<[string, number, number, string, string, string, number, string]>(
+      `SELECT namespace, generation, next_generation, refreshed_at::text, newest_at::text, purged_at::text,
+         records, digest
+       FROM namespaces WHERE store_id = $1 AND namespace = ANY ($2::text[])`,
+      textArray(names),
+    );
+    const known = new Map(
+      rows.map(
+        ([namespace, generation, nextGeneration, refreshedAt, newestAt, purgedAt, records, digest]) => [
+          namespace,
+          {
+            namespace,
+            generation,
+            nextGeneration,
+            refreshedAt: BigInt(refreshedAt),
+            newestAt: BigInt(newestAt),
+            purgedAt: BigInt(purgedAt),
+            records,
+            digest: BigInt(`0x${digest}`),
+          },
+        ],
+      ),
+    );
+    return names.map((namespace) => known.get(namespace) ?? { namespace, ...NEW_NAMESPACE });
+  }
+
+  currentRows(of: NamespaceIds[]): Promise<RecordRow[]> {
+    return this.#recordRows(
+      of,
+      `JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace WHERE ${IS_CURRENT}`,
+    );
+  }
+
+  stagedRows(of: NamespaceIds[]): Promise<RecordRow[]> {
+    return this.#recordRows(
+      of,
+      `JOIN refresh_run_namespaces o
+         ON o.store_id = r.store_id AND o.namespace = r.namespace AND o.generation = r.generation`,
+    );
+  }
+
+  /** The rows of some ids that a join keeps. */
+  async #recordRows(of: NamespaceIds[], join: string): Promise<RecordRow[]> {
+    const keys = of.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
+    if (keys.length === 0) return [];
+    type Found = [
+      ...[number, number, string | null, number | null],
+      ...[string | null, string | null, number],
+    ];
+    const rows = await this.#rows<Found>(
+      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at
+       FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
+       JOIN records r ON r.store_id = $1 AND r.namespace = k.namespace AND r.id = k.id ${join}`,
+      textArray(keys.map(({ namespace }) => namespace)),
+      textArray(keys.map(({ id }) => id)),
+    );
+    return rows.map(([number, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
+      ...keys[number - 1]!,
+      generation,
+      decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+      version,
+      hash,
+      fingerprint,
+      writtenAt,
+    }));
+  }
+
+  async decidedAfter({ namespace }: NamespaceState, ns: bigint): Promise<Sum> {
+    let records = 0;
+    let digest = 0n;
+    let after = "";
+    for (;;) {
+      const rows = await this.#rows<[string, string]>(
+        `SELECT r.id, r.hash FROM records r
+         JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+         WHERE r.store_id = $1 AND r.namespace = $2 AND r.version IS NOT NULL
+           AND r.decided_at > $3 AND ${IS_CURRENT} AND r.id > $4
+         ORDER BY r.id LIMIT ${PAGE_ROWS}`,
+        ...[namespace, ns, after],
+      );
+      for (const [, hash] of rows) digest += BigInt(`0x${hash}`);
+      records += rows.length;
+      if (rows.length < PAGE_ROWS) return { records, digest: BigInt.asUintN(256, digest) };
+      after = rows.at(-1)![0];
+    }
+  }
+
+  async clearedSample(
+    { namespace }: NamespaceState,
+    run: RunNamespace,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]> {
+    const rows = await this.#rows<[string]>(
+      `SELECT r.id FROM records r
+       JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+       WHERE r.store_id = $1 AND r.namespace = $2 AND r.version IS NOT NULL AND ${IS_CURRENT}
+         AND coalesce(r.decided_at, 0) <= $3
+         AND NOT EXISTS (SELECT 1 FROM unnest($4::text[]) named WHERE named = r.id)
+         AND NOT EXISTS (SELECT 1 FROM records s WHERE s.store_id = r.store_id
+           AND s.namespace = r.namespace AND s.id = r.id AND s.generation = $5)
+       ORDER BY r.id LIMIT $6`,
+      ...[namespace, run.timestamp, textArray(ids), run.generation, limit],
+    );
+    return rows.map(([id]) => id);
+  }
+
+  stagedSample(
+    { namespace }: NamespaceState,
+    run: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
+    ids: string[],
+    limit: number,
+  ) {
+    return this.#runs.sample(namespace, run, kind, ids, limit);
+  }
+
+  findRun(connectorId: string, timestamp: bigint, refreshId: string) {
+    return this.#runs.find(connectorId, timestamp, refreshId);
+  }
+
+  namesOfRun(runId: string) {
+    return this.#runs.names(runId);
+  }
+
+  openRuns(names: string[]) {
+    return this.#runs.open(names);
+  }
+
+  hasPart(runId: string, part: string) {
+    return this.#runs.hasPart(runId, part);
+  }
+
+  failedRecords(runId: string) {
+    return this.#runs.failedRecords(runId);
+  }
+
+  staleIds(runId: string, namespace: string, ids: string[]) {
+    return this.#runs.staleIds(runId, namespace, ids);
+  }
+
+  recount(namespace: NamespaceState, generation: number) {
+    return this.#runs.recount(namespace.namespace, generation);
+  }
+
+  async findAnswer(
+    connectorId: string,
+    key: string,
+    since: number,
+  ): Promise<{ body: string; answer: string } | undefined> {
+    const [found] = await this.#rows<[string, string]>(
+      `SELECT body, answer FROM idempotency_keys
+       WHERE store_id = $1 AND connector_id = $2 AND key = $3 AND created_at >= $4`,
+      ...[connectorId, key, since],
+    );
+    return found && { body: found[0], answer: found[1] };
+  }
+
+  async keepAnswer(
+    connectorId: string,
+    key: string,
+    body: string,
+    answer: string,
+    now: number,
+  ): Promise<void> {
+    await this.#rows(
+      `INSERT INTO idempotency_keys VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (store_id, connector_id, key) DO UPDATE SET
+         body = excluded.body, answer = excluded.answer, created_at = excluded.created_at`,
+      ...[connectorId, key, body, answer, now],
+    );
+  }
+
+  async keepSync(sync: SyncRow): Promise<void> {
+    await this.#rows(
+      "INSERT INTO syncs VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+      ...[
+        sync.revision,
+        sync.syncId,
+        sync.connectorId,
+        sync.mode,
+        sync.status,
+        sync.timestamp,
+        sync.refreshId,
+      ],
+      ...[sync.receivedAt, sync.durationMs, sync.traceId, sync.results, sync.byNamespace, sync.changes],
+    );
+  }
+
+  async write(writes: LedgerWrites, now: number): Promise<void> {
+    // Sent one behind the other, without waiting for answers between them.
+    await Promise.all([
+      ...this.#writeRows(writes),
+      ...this.#writeContents(writes, now),
+      ...this.#writeNamespaces(writes, now),
+      ...this.#runs.write(writes),
+      this.#unless(
+        writes.sweep,
+        "UPDATE namespaces SET sweep_from = '' WHERE store_id = $1 AND namespace = ANY ($2::text[])",
+        textArray,
+      ),
+    ]);
+  }
+
+  #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
+    return [
+      this.#unless(
+        dropRows,
+        `DELETE FROM records r USING unnest($2::text[], $3::text[], $4::bigint[]) d(namespace, id, generation)
+         WHERE r.store_id = $1 AND r.namespace = d.namespace AND r.id = d.id AND r.generation = d.generation`,
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => textArray(of.map(({ id }) => id)),
+        (of) => numberArray(of.map(({ generation }) => generation)),
+      ),
+      this.#unless(
+        rows,
+        `INSERT INTO records
+         SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
+           $7::text[], $8::text[], $9::bigint[])
+         ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
+           decided_at = excluded.decided_at, version = excluded.version,
+           hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at`,
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => textArray(of.map(({ id }) => id)),
+        (of) => numberArray(of.map(({ generation }) => generation)),
+        (of) => numberArray(of.map(({ decidedAt }) => decidedAt)),
+        (of) => numberArray(of.map(({ version }) => version)),
+        (of) => textArray(of.map(({ hash }) => hash)),
+        (of) => textArray(of.map(({ fingerprint }) => fingerprint)),
+        (of) => numberArray(of.map(({ writtenAt }) => writtenAt)),
+      ),
+      this.#unless(
+        carry.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
+        `INSERT INTO records
+         SELECT r.store_id, r.namespace, r.id, c.later, NULL, r.version, r.hash, r.fingerprint, r.written_at
+         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) c(namespace, id, earlier, later)
+         JOIN records r
+           ON r.store_id = $1 AND r.namespace = c.namespace AND r.id = c.id AND r.generation = c.earlier`,
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => textArray(of.map(({ id }) => id)),
+        (of) => numberArray(of.map(({ from }) => from)),
+        (of) => numberArray(of.map(({ to }) => to)),
+      ),
+      this.#unless(
+        touch.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
+        `UPDATE records r SET decided_at = t.decided_at
+         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) t(namespace, id, generation, decided_at)
+         WHERE r.store_id = $1 AND r.namespace = t.namespace AND r.id = t.id AND r.generation = t.generation`,
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => textArray(of.map(({ id }) => id)),
+        (of) => numberArray(of.map(({ generation }) => generation)),
+        (of) => numberArray(of.map(({ decidedAt }) => decidedAt)),
+      ),
+    ];
+  }
+
+  #writeContents({ dropContents, contents, dirty }: LedgerWrites, now: number): Promise<unknown>[] {
+    return [
+      this.#unless(
+        dropContents,
+        "DELETE FROM contents WHERE store_id = $1 AND version = ANY ($2::bigint[])",
+        numberArray,
+      ),
+      // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
+      this.#unless(
+        contents,
+        `INSERT INTO contents
+         SELECT $1, * FROM ROWS FROM (unnest($2::bigint[]), string_to_table($3, E'\\n'))`,
+        (of) => numberArray(of.map(({ version }) => version)),
+        (of) => of.map(({ content }) => content).join("\n"),
+      ),
+      this.#unless(
+        dirty,
+        `INSERT INTO dirty_contents
+         SELECT $1, d.*, $5::bigint FROM unnest($2::bigint[], $3::text[], $4::text[]) d
+         ON CONFLICT (store_id, version) DO NOTHING`,
+        (of) => numberArray(of.map(({ version }) => version)),
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => textArray(of.map(({ id }) => id)),
+        () => now,
+      ),
+    ];
+  }
+
+  #writeNamespaces({ namespaces }: LedgerWrites, now: number): Promise<unknown>[] {
+    return [
+      this.#unless(
+        namespaces,
+        `INSERT INTO namespaces
+         SELECT $1, n.*, $10::bigint, NULL FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
+           $6::bigint[], $7::bigint[], $8::bigint[], $9::text[]) n
+         ON CONFLICT (store_id, namespace) DO UPDATE SET
+           generation = excluded.generation, next_generation = excluded.next_generation,
+           refreshed_at = excluded.refreshed_at, newest_at = excluded.newest_at,
+           records = excluded.records, digest = excluded.digest, last_sync_at = excluded.last_sync_at`,
+        (of) => textArray(of.map(({ namespace }) => namespace)),
+        (of) => numberArray(of.map(({ generation }) => generation)),
+        (of) => numberArray(of.map(({ nextGeneration }) => nextGeneration)),
+        (of) => numberArray(of.map(({ refreshedAt }) => refreshedAt)),
+        (of) => numberArray(of.map(({ newestAt }) => newestAt)),
+        (of) => numberArray(of.map(({ purgedAt }) => purgedAt)),
+        (of) => numberArray(of.map(({ records }) => records)),
+        (of) => textArray(of.map(({ digest }) => digest.toString(16))),
+        () => now,
+      ),
+    ];
+  }
+
+  /** Runs a statement over a list, unless the list is empty. */
+  async #unless<T>(list: T[], text: string, ...columns: ((list: T[]) => unknown)[]): Promise<void> {
+    if (list.length > 0) await this.#rows(text, ...columns.map((column) => column(list)));
+  }
+
+  /** Runs a statement whose $1 is the store. */
+  #rows<Row extends unknown[]>(text: string, ...values: unknown[]): Promise<Row[]> {
+    return this.#tx.rows<Row>(text, [this.#storeId, ...values]);
+  }
+}

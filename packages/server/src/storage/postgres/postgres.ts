@@ -1,0 +1,119 @@
+import type {
+  Forgetting,
+  HousekeepingStep,
+  LedgerTransaction,
+  RateWindow,
+  Sql,
+  SqlRow,
+  Storage,
+} from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import { textArray } from "./arrays.ts";
+import { type ConnectionSettings, Connections, type Transaction } from "./connections.ts";
+import { orUnavailable, startFailure } from "./failures.ts";
+import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
+import { PostgresLedgerTransaction, takeTurn } from "./ledger.ts";
+import { migrate } from "./migrate.ts";
+import { countRequest } from "./rate-windows.ts";
+import { Turns } from "./turns.ts";
+import { readPostgresUrl } from "./url.ts";
+import { writeLock } from "./write-lock.ts";
+
+/**
+ * Opens the server engine.
+ * @param databaseUrl `postgres://…`; its parameter `schema` names the schema of Tidemark's tables (`tidemark`)
+ */
+export async function openPostgres(
+  databaseUrl: string,
+  limits: Pick<ConnectionSettings, "connections" | "timeoutMs">,
+): Promise<Storage> {
+  const connections = new Connections({ ...readPostgresUrl(databaseUrl), ...limits });
+  try {
+    await migrate(connections);
+    const [row] = await connections.transaction("read", (tx) =>
+      tx.rows<[string, string]>("SELECT current_setting('fsync'), current_setting('full_page_writes')"),
+    );
+    const warnings = row!.includes("off")
+      ? ["PostgreSQL runs with fsync or full_page_writes off: a power loss can destroy acknowledged syncs."]
+      : [];
+    return new PostgresStorage(connections, warnings);
+  } catch (error) {
+    await connections.close();
+    throw startFailure(error);
+  }
+}
+
+class PostgresStorage implements Storage {
+  readonly warnings: string[];
+  #connections: Connections;
+  #turns: Turns;
+
+  constructor(connections: Connections, warnings: string[]) {
+    this.#connections = connections;
+    this.#turns = new Turns(connections.settings.timeoutMs);
+    this.warnings = warnings;
+  }
+
+  write<T>(work: (sql: Sql) => Promise<T>, storeId?: string): Promise<T> {
+    return this.#connections.transaction("write", async (tx) => {
+      await tx.rows(writeLock(this.#connections.settings.schema));
+      if (storeId !== undefined) await takeTurn(tx, storeId);
+      return work(sqlOf(tx));
+    });
+  }
+
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#connections.transaction("read", (tx) => work(sqlOf(tx)));
+  }
+
+  ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
+    return orUnavailable(() =>
+      this.#turns.take(storeId, () =>
+        this.#connections.transaction("write", async (tx) =>
+          work(new PostgresLedgerTransaction(tx, storeId, await takeTurn(tx, storeId))),
+        ),
+      ),
+    );
+  }
+
+  async liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
+    const rows = await this.#connections.transaction("read", (tx) =>
+      tx.rows<[number]>(
+        `SELECT k.number FROM unnest($3::text[]) WITH ORDINALITY k(id, number)
+         JOIN namespaces n ON n.store_id = $1 AND n.namespace = $2
+         JOIN records r ON r.store_id = $1 AND r.namespace = $2 AND r.id = k.id
+         WHERE r.version IS NOT NULL AND ${IS_CURRENT}`,
+        [storeId, namespace, textArray(ids)],
+      ),
+    );
+    return new Set(rows.map(([number]) => ids[number - 1]!));
+  }
+
+  countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow> {
+    return countRequest(this.#connections, window, limit, windowMs, now);
+  }
+
+  async sweep(now: number): Promise<HousekeepingStep> {
+    const step = await sweepNamespace(this.#connections, now);
+    return step.more ? step : sweepDeletedStore(this.#connections);
+  }
+
+  forget(before: Forgetting): Promise<HousekeepingStep> {
+    return forget(this.#connections, before);
+  }
+
+  async countRecords(): Promise<number> {
+    const [row] = await this.#connections.transaction("read", (tx) =>
+      tx.rows<[number]>("SELECT coalesce(sum(records), 0)::bigint FROM namespaces"),
+    );
+    return row![0];
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+}
+
+const sqlOf = (tx: Transaction): Sql => ({
+  all: (text, values) => tx.objects<SqlRow>(text, values),
+});

@@ -1,0 +1,292 @@
+import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
+import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import { numberArray, textArray } from "./arrays.ts";
+import type { Transaction } from "./connections.ts";
+
+/** The rows of a generation ($3) in a namespace ($2), each beside the current row of its record. */
+const STAGED = `
+  SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
+  FROM records s LEFT JOIN (
+    SELECT r.id, r.version, r.hash
+    FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+    WHERE r.store_id = $1 AND r.namespace = $2 AND ${IS_CURRENT}
+  ) c ON c.id = s.id
+  WHERE s.store_id = $1 AND s.namespace = $2 AND s.generation = $3`;
+
+/** What an open run leaves behind when it is over: all but its own row. */
+const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"];
+
+/** The staged refreshes of one store, within a transaction. */
+export class PostgresRefreshRuns {
+  #tx: Transaction;
+  #storeId: string;
+
+  constructor(tx: Transaction, storeId: string) {
+    this.#tx = tx;
+    this.#storeId = storeId;
+  }
+
+  async find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined> {
+    type Found = [
+      ...[string, RefreshRun["state"], number, number, number],
+      ...[number, number, string | null, string | null],
+    ];
+    const [row] = await this.#rows<Found>(
+      `SELECT run_id, state, operations, failed, batches, started_at, last_part_at, last_part, answer
+       FROM refresh_runs
+       WHERE store_id = $1 AND connector_id = $2 AND sync_timestamp = $3 AND refresh_id = $4`,
+      ...[connectorId, timestamp, refreshId],
+    );
+    if (!row) return undefined;
+    const [runId, state, operations, failed, batches, startedAt, lastPartAt, lastPart, answer] = row;
+    const identity = { runId, connectorId, timestamp, refreshId };
+    return { ...identity, state, operations, failed, batches, startedAt, lastPartAt, lastPart, answer };
+  }
+
+  async names(runId: string): Promise<string[]> {
+    const rows = await this.#rows<[string]>(
+      "SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = $2",
+      runId,
+    );
+    return rows.map(([namespace]) => namespace);
+  }
+
+  async open(names: string[]): Promise<RunNamespace[]> {
+    type Found = [
+      ...[string, string, string, number, number, string, number, string],
+      ...[number, number, number, number, number, number, number, number],
+    ];
+    const rows = await this.#rows<Found>(
+      `SELECT run_id, namespace, sync_timestamp::text, generation, upserts, digest, newer_records, newer_digest,
+         created, updated, unchanged, removed, absent, stale, superseded, recount
+       FROM refresh_run_namespaces
+       WHERE store_id = $1 AND namespace = ANY ($2::text[])`,
+      textArray(names),
+    );
+    return rows.map(
+      ([runId, namespace, timestamp, generation, upserts, digest, newer, newerDigest, ...of]) => {
+        const [created, updated, unchanged, removed, absent, stale, superseded, recount] = of;
+        return {
+          runId,
+          namespace,
+          timestamp: BigInt(timestamp),
+          generation,
+          upserts: { records: upserts, digest: BigInt(`0x${digest}`) },
+          newer: { records: newer, digest: BigInt(`0x${newerDigest}`) },
+          tallies: { created, updated, unchanged, removed, absent, stale, superseded },
+          recount: recount === 1,
+        };
+      },
+    );
+  }
+
+  async hasPart(runId: string, part: string): Promise<boolean> {
+    const found = await this.#rows(
+      "SELECT 1 FROM refresh_run_parts WHERE store_id = $1 AND run_id = $2 AND part = $3",
+      ...[runId, part],
+    );
+    return found.length > 0;
+  }
+
+  async failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]> {
+    const rows = await this.#rows<[string, string]>(
+      "SELECT namespace, id FROM refresh_run_marks WHERE store_id = $1 AND run_id = $2 AND kind = 'failed'",
+      runId,
+    );
+    return rows.map(([namespace, id]) => ({ namespace, id }));
+  }
+
+  async staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]> {
+    const rows = await this.#rows<[string]>(
+      `SELECT id FROM refresh_run_marks
+       WHERE store_id = $1 AND run_id = $2 AND namespace = $3 AND kind = 'stale' AND id = ANY ($4::text[])`,
+      ...[runId, namespace, textArray(ids)],
+    );
+    return rows.map(([id]) => id);
+  }
+
+  async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
+    await this.#shareContents(namespace, generation);
+    const [counts] = await this.#rows<[number, number, number, number, number]>(
+      `SELECT ${COUNTED_OUTCOMES} FROM (${STAGED}) s`,
+      ...[namespace, generation],
+    );
+    const [created, updated, unchanged, removed, absent] = counts!;
+    return { created, updated, unchanged, removed, absent };
+  }
+
+  /** Some ids whose staged rows, or marks, would change their records so. */
+  async sample(
+    namespace: string,
+    { runId, generation }: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]> {
+    const others =
+      "NOT EXISTS (SELECT 1 FROM unnest($4::text[]) named WHERE named = id) ORDER BY id LIMIT $5";
+    const text =
+      kind === "stale"
+        ? `SELECT id FROM refresh_run_marks
+           WHERE store_id = $1 AND namespace = $2 AND run_id = $3 AND kind = 'stale' AND ${others}`
+        : `SELECT id FROM (${STAGED}) s WHERE (${OUTCOMES[kind]}) AND ${others}`;
+    const of = kind === "stale" ? runId : generation;
+    const rows = await this.#rows<[string]>(text, ...[namespace, of, textArray(ids), limit]);
+    return rows.map(([id]) => id);
+  }
+
+  /** Where a staged row says what the current one says, both have one content. */
+  async #shareContents(namespace: string, generation: number): Promise<void> {
+    const equal = await this.#rows<[string, number, number]>(
+      `SELECT id, version, current_version FROM (${STAGED}) s
+       WHERE hash = current_hash AND version <> current_version`,
+      ...[namespace, generation],
+    );
+    if (equal.length === 0) return;
+    await this.#rows(
+      `UPDATE records r SET version = e.version
+       FROM unnest($4::text[], $5::bigint[]) e(id, version)
+       WHERE r.store_id = $1 AND r.namespace = $2 AND r.generation = $3 AND r.id = e.id`,
+      ...[namespace, generation],
+      ...[textArray(equal.map(([id]) => id)), numberArray(equal.map(([, , version]) => version))],
+    );
+    await dropUnused(
+      ...[this.#tx, this.#storeId, namespace],
+      equal.map(([id, version]) => ({ id, version })),
+      Date.now(),
+    );
+  }
+
+  /** The statements of a sync's writes to runs, sent one behind the other. */
+  write({ runs, runNamespaces, parts, runMarks, closeRuns }: LedgerWrites): Promise<unknown>[] {
+    const sent: Promise<unknown>[] = [];
+    for (const run of runs) {
+      sent.push(
+        this.#rows(
+          `INSERT INTO refresh_runs VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+           ON CONFLICT (store_id, run_id) DO UPDATE SET
+             operations = excluded.operations, failed = excluded.failed, batches = excluded.batches,
+             started_at = excluded.started_at, state = excluded.state, last_part_at = excluded.last_part_at,
+             last_part = excluded.last_part, answer = excluded.answer`,
+          ...[
+            run.runId,
+            run.connectorId,
+            run.timestamp,
+            run.refreshId,
+            run.operations,
+            run.failed,
+            run.batches,
+          ],
+          ...[run.startedAt, run.state, run.lastPartAt, run.lastPart, run.answer],
+        ),
+      );
+    }
+    if (runNamespaces.length > 0) sent.push(this.#writeNamespaces(runNamespaces));
+    if (parts.length > 0) {
+      sent.push(
+        this.#rows(
+          "INSERT INTO refresh_run_parts SELECT $1, * FROM unnest($2::text[], $3::text[])",
+          textArray(parts.map(({ runId }) => runId)),
+          textArray(parts.map(({ part }) => part)),
+        ),
+      );
+    }
+    if (runMarks.length > 0) {
+      sent.push(
+        this.#rows(
+          `INSERT INTO refresh_run_marks
+           SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])
+           ON CONFLICT DO NOTHING`,
+          textArray(runMarks.map(({ runId }) => runId)),
+          textArray(runMarks.map(({ namespace }) => namespace)),
+          textArray(runMarks.map(({ id }) => id)),
+          textArray(runMarks.map(({ kind }) => kind)),
+        ),
+      );
+    }
+    const closed = Map.groupBy(closeRuns, ({ state }) => state);
+    for (const [state, of] of closed)
+      sent.push(this.close([...new Set(of.map(({ runId }) => runId))], state));
+    return sent;
+  }
+
+  #writeNamespaces(of: RunNamespace[]): Promise<unknown> {
+    const tally = (name: keyof Tallies) => numberArray(of.map(({ tallies }) => tallies[name]));
+    return this.#rows(
+      `INSERT INTO refresh_run_namespaces
+       SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+         $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+         $15::bigint[], $16::bigint[], $17::bigint[])
+       ON CONFLICT (store_id, namespace, run_id) DO UPDATE SET
+         generation = excluded.generation, upserts = excluded.upserts, digest = excluded.digest,
+         newer_records = excluded.newer_records, newer_digest = excluded.newer_digest,
+         created = excluded.created, updated = excluded.updated, unchanged = excluded.unchanged,
+         removed = excluded.removed, absent = excluded.absent, stale = excluded.stale,
+         superseded = excluded.superseded, recount = excluded.recount`,
+      textArray(of.map(({ namespace }) => namespace)),
+      textArray(of.map(({ runId }) => runId)),
+      numberArray(of.map(({ timestamp }) => timestamp)),
+      numberArray(of.map(({ generation }) => generation)),
+      numberArray(of.map(({ upserts }) => upserts.records)),
+      textArray(of.map(({ upserts }) => upserts.digest.toString(16))),
+      numberArray(of.map(({ newer }) => newer.records)),
+      textArray(of.map(({ newer }) => newer.digest.toString(16))),
+      ...[tally("created"), tally("updated"), tally("unchanged"), tally("removed")],
+      ...[tally("absent"), tally("stale"), tally("superseded")],
+      numberArray(of.map(({ recount }) => (recount ? 1 : 0))),
+    );
+  }
+
+  /** Ends runs: what they staged is swept, and only the rows that tell their fate stay. */
+  async close(runIds: string[], state: RefreshRun["state"]): Promise<void> {
+    const ids = textArray(runIds);
+    await Promise.all([
+      this.#rows(
+        "UPDATE refresh_runs SET state = $3 WHERE store_id = $1 AND run_id = ANY ($2::text[])",
+        ...[ids, state],
+      ),
+      this.#rows(
+        `UPDATE namespaces SET sweep_from = '' WHERE store_id = $1 AND namespace IN
+           (SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = ANY ($2::text[]))`,
+        ids,
+      ),
+      ...RUN_TABLES.map((table) =>
+        this.#rows(`DELETE FROM ${table} WHERE store_id = $1 AND run_id = ANY ($2::text[])`, ids),
+      ),
+    ]);
+  }
+
+  /** Runs a statement whose $1 is the store. */
+  #rows<Row extends unknown[]>(text: string, ...values: unknown[]): Promise<Row[]> {
+    return this.#tx.rows<Row>(text, [this.#storeId, ...values]);
+  }
+}
+
+/** Removes contents that no row of their record has any more, and tells the index. */
+export async function dropUnused(
+  tx: Transaction,
+  storeId: string,
+  namespace: string,
+  contents: { id: string; version: number }[],
+  now: number,
+): Promise<void> {
+  if (contents.length === 0) return;
+  await tx.rows(
+    `WITH dropped AS (
+       DELETE FROM contents c USING unnest($3::text[], $4::bigint[]) u(id, version)
+       WHERE c.store_id = $1 AND c.version = u.version AND NOT EXISTS
+         (SELECT 1 FROM records r
+          WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = u.id AND r.version = u.version)
+       RETURNING u.id, u.version)
+     INSERT INTO dirty_contents SELECT $1, version, $2, id, $5::bigint FROM dropped
+     ON CONFLICT (store_id, version) DO NOTHING`,
+    [
+      storeId,
+      namespace,
+      textArray(contents.map(({ id }) => id)),
+      numberArray(contents.map(({ version }) => version)),
+      now,
+    ],
+  );
+}

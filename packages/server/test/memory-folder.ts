@@ -1,0 +1,12 @@
+import { accessSync, constants } from "node:fs";
+import { tmpdir } from "node:os";
+
+/** A folder whose files are in memory; the usual one where there is none. */
+export function memoryFolder(): string {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return "/dev/shm";
+  } catch {
+    return tmpdir();
+  }
+}
