@@ -9,6 +9,7 @@ import { availableParallelism } from "node:os";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { startPostgres } from "../packages/server/test/postgres-server.ts";
 
 const args = process.argv.slice(2);
 if (args.includes("--long")) process.env.TIDEMARK_TEST_LONG = "1";
@@ -34,6 +35,10 @@ if (named.length === 0) {
   }
 }
 
+// One PostgreSQL for all of them, unless another is given.
+const postgres = process.env.TEST_POSTGRES_URL ? undefined : await startPostgres();
+if (postgres) process.env.TEST_POSTGRES_URL = postgres.url;
+
 const events = run({ files, concurrency: availableParallelism(), timeout: 30 * 60_000 });
 events.on("test:pass", ({ details, skip, todo }) => {
   if (details.type !== "suite" && skip === undefined && todo === undefined) passed++;
@@ -44,6 +49,7 @@ events.on("test:fail", ({ details }) => {
 const report = events.compose(new spec());
 report.pipe(process.stdout, { end: false });
 await finished(report);
+await postgres?.remove();
 
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -24,7 +24,6 @@ const STARTED_WITHIN_MS = 30_000;
 export interface PostgresServer {
   url: string;
   port: number;
-  folder: string;
   /** Stops it without warning, as a crash of its machine would, but for what the disk had not yet. */
   crash(): Promise<void>;
   start(): Promise<void>;
@@ -44,25 +43,26 @@ export async function postgresUrl(): Promise<string> {
 
 /**
  * Starts one; it ends with this process at the latest.
- * @param options.folder where its files go: in memory if there is room, unless a test needs a certain disk
+ * @param options.disk a folder for its data; without it they are in memory, if there is room
  * @param options.settings more settings, such as `{ fsync: "on" }`
  */
 export async function startPostgres({
-  folder: parent = memoryFolder(),
+  disk,
   settings = {},
 }: {
-  folder?: string;
+  disk?: string;
   settings?: Record<string, string>;
 } = {}): Promise<PostgresServer> {
   const asRoot = process.getuid?.() === 0;
-  const folder = mkdtempSync(join(parent, "tidemark-postgres-"));
+  const folder = mkdtempSync(join(memoryFolder(), "tidemark-postgres-"));
   const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
   if (asRoot) {
     chownSync(folder, NOBODY, NOBODY);
     chmodSync(folder, 0o755);
+    if (disk) chownSync(disk, NOBODY, NOBODY);
   }
   const programs = copyPrograms(folder);
-  const data = join(folder, "data");
+  const data = join(disk ?? folder, "data");
   const port = await freePort();
   const initdb = spawnSync(
     join(programs, "bin/initdb"),
@@ -90,6 +90,8 @@ export async function startPostgres({
     max_connections: "300",
     fsync: "off",
     shared_buffers: "64MB",
+    // In its folder: a crash leaves nothing elsewhere.
+    dynamic_shared_memory_type: "mmap",
     ...settings,
   };
   const flags = Object.entries(given).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
@@ -105,6 +107,7 @@ export async function startPostgres({
     if (!running || running.exitCode !== null) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     running.once("exit", () => resolve());
+    running.ref();
     running.kill("SIGQUIT");
     await promise;
     running = undefined;
@@ -118,7 +121,6 @@ export async function startPostgres({
   return {
     url,
     port,
-    folder,
     start,
     // What pg_ctl calls a stop in mode immediate.
     crash: stop,

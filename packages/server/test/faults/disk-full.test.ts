@@ -6,7 +6,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
-import { createTarget, Pusher, readStored } from "./load.ts";
+import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
 const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
 /** Longer than a write-ahead log gets before it is copied, so that each of the files meets the limit in its turn. */
@@ -28,13 +28,6 @@ function startLimited(t: TestContext, databaseUrl: string, limitKib: number) {
   const limited = `ulimit -S -f ${limitKib} && exec "$@"`;
   const command: [string, ...string[]] = ["bash", "-c", limited, "bash", process.execPath, TIDEMARK, "serve"];
   return startServerProcess(t, { TIDEMARK_DATABASE_URL: databaseUrl }, command);
-}
-
-function assertUnavailable(answer: { status: number; body: unknown } | undefined): void {
-  assert.equal(answer?.status, 503, JSON.stringify(answer?.body));
-  const { error } = answer.body as { error: { code: string; details: { outcome: string } } };
-  assert.equal(error.code, "SERVICE_UNAVAILABLE");
-  assert.match(error.details.outcome, /^(not_applied|unknown)$/);
 }
 
 test("a full disk is a 503 and never a false acknowledgement, and with room again the server serves again", {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
@@ -13,6 +14,21 @@ interface Batch {
   sync_mode: "incremental" | "full_refresh";
   namespaces?: string[];
   operations: { action: "upsert" | "delete"; namespace: string; id: string; data?: object }[];
+}
+
+export interface PushAnswer {
+  status: number;
+  retryAfter: string | null;
+  body: unknown;
+}
+
+/** Asserts that an answer is the 503 of a database that cannot be used right now. */
+export function assertUnavailable(answer: PushAnswer | undefined): void {
+  assert.equal(answer?.status, 503, JSON.stringify(answer?.body));
+  assert.match(answer.retryAfter ?? "", /^[1-9]\d*$/);
+  const { error } = answer.body as { error: { code: string; details: { outcome: string } } };
+  assert.equal(error.code, "SERVICE_UNAVAILABLE");
+  assert.match(error.details.outcome, /^(not_applied|unknown)$/);
 }
 
 const keyOf = (namespace: string, id: string) => `${namespace} ${id}`;
@@ -40,20 +56,24 @@ export class Pusher {
     this.#target = { organization_id: store.organizationId, vector_store_id: store.storeId };
     this.#key = store.key;
     this.#deletes = deletes;
-    this.#filler = "x".repeat(fillerBytes);
+    // Random, so that no engine stores it in less.
+    this.#filler = randomBytes(fillerBytes / 2).toString("hex");
     this.#namespaces = [`${name}-one`, `${name}-two`, `${name}-refreshed`];
   }
 
-  /** Syncs until something other than a 200 comes back. @returns that answer; undefined if the connection broke */
-  async push(url: string): Promise<{ status: number; body: unknown } | undefined> {
+  /**
+   * Syncs until something other than a 200 comes back, or it is enough.
+   * @returns the last answer; undefined if the connection broke
+   */
+  async push(url: string, isEnough = () => false): Promise<PushAnswer | undefined> {
     for (;;) {
       const answer = await this.pushOnce(url);
-      if (answer?.status !== 200) return answer;
+      if (answer?.status !== 200 || isEnough()) return answer;
     }
   }
 
   /** Sends one batch. */
-  async pushOnce(url: string): Promise<{ status: number; body: unknown } | undefined> {
+  async pushOnce(url: string): Promise<PushAnswer | undefined> {
     const number = this.#batches++;
     const batch = this.#batch(number);
     const after = this.#applied(batch, number);
@@ -71,7 +91,7 @@ export class Pusher {
         this.#records = after;
       }
       if (response.status === 200 || body.error?.details?.outcome === "not_applied") this.#unsure = undefined;
-      return { status: response.status, body };
+      return { status: response.status, retryAfter: response.headers.get("retry-after"), body };
     } catch {
       return undefined;
     }
