@@ -25,7 +25,7 @@ export class HandwrittenSqlite {
   }
 
   /** Writes the records in one transaction; milliseconds. */
-  write(namespace: string, records: BenchmarkRecord[]): number {
+  async write(namespace: string, records: BenchmarkRecord[]): Promise<number> {
     const started = performance.now();
     this.#database.exec("BEGIN IMMEDIATE");
     const now = Date.now();
@@ -35,13 +35,13 @@ export class HandwrittenSqlite {
   }
 
   /** Looks the ids up in one query; milliseconds. */
-  check(namespace: string, ids: string[]): number {
+  async check(namespace: string, ids: string[]): Promise<number> {
     const started = performance.now();
     this.#exists.all(JSON.stringify(ids), namespace);
     return performance.now() - started;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#database.close();
   }
 }

@@ -1,3 +1,4 @@
+import type { BenchmarkEngine } from "./engines.ts";
 import { makeRecords } from "./records.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type Measurement, ms, quantile } from "./statistics.ts";
@@ -7,8 +8,8 @@ const SYNCS_EACH = 12;
 const PROBE_EVERY_MS = 20;
 
 /** Eight clients sync 5000-operation batches without a pause; meanwhile the event loop and /livez are watched. */
-export async function measureLoad(): Promise<Measurement[]> {
-  const server = new ServerProcess();
+export async function measureLoad(engine: BenchmarkEngine): Promise<Measurement[]> {
+  const server = new ServerProcess(await engine.createDatabase());
   await server.start();
   await server.createTenant();
   let running = true;
@@ -33,7 +34,7 @@ export async function measureLoad(): Promise<Measurement[]> {
   await probing;
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   const lag = Number(/^nodejs_eventloop_lag_p99_seconds (\S+)/m.exec(metrics)![1]) * 1000;
-  await server.stop();
+  await server.end();
   const livez = quantile(probes, 0.99);
   return [
     {

@@ -1,3 +1,4 @@
+import type { BenchmarkEngine } from "./engines.ts";
 import { makeRecords } from "./records.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type Measurement, median, ratioTo } from "./statistics.ts";
@@ -8,8 +9,8 @@ const SMALL = 10_000;
 const REPEATS = 9;
 
 /** A namespace grows to a million records: what that does to a sync's time and to the server's memory. */
-export async function measureMillion(): Promise<Measurement[]> {
-  const server = new ServerProcess();
+export async function measureMillion(engine: BenchmarkEngine): Promise<Measurement[]> {
+  const server = new ServerProcess(await engine.createDatabase());
   await server.start();
   await server.createTenant();
   let next = 0;
@@ -38,7 +39,7 @@ export async function measureMillion(): Promise<Measurement[]> {
     small.push(await measureSmall(`small_${i}`));
     large.push(await grow());
   }
-  await server.stop();
+  await server.end();
   return [
     ratioTo("sync of 5000 new records into 1,000,000", median(large), "into 10,000", median(small), 1.3),
     {

@@ -1,3 +1,4 @@
+import type { BenchmarkEngine } from "./engines.ts";
 import { makeRecords } from "./records.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type Measurement, median, ms, ratioTo } from "./statistics.ts";
@@ -8,8 +9,8 @@ const LARGE = 1_000_000;
 const SMALL = 10_000;
 
 /** Staged refreshes: unchanged records in many parts, and how long the last batch of a large run takes. */
-export async function measureRefresh(): Promise<Measurement[]> {
-  const server = new ServerProcess();
+export async function measureRefresh(engine: BenchmarkEngine): Promise<Measurement[]> {
+  const server = new ServerProcess(await engine.createDatabase());
   await server.start();
   await server.createTenant();
   let minute = 0;
@@ -40,7 +41,7 @@ export async function measureRefresh(): Promise<Measurement[]> {
   const small: number[] = [];
   for (let round = 0; round < 5; round++) small.push((await refresh(`small_${round}`, SMALL)).last);
   const large = (await refresh("large", LARGE)).last;
-  await server.stop();
+  await server.end();
   return [
     ratioTo(
       `full refresh of 100,000 unchanged records in 20 parts (${rewritten} rewritten)`,

@@ -1,9 +1,9 @@
 /**
  * Measures the design's budgets side by side with something plainer, in one run, and prints a table.
  *
- *   node benchmarks/run.ts [NAME …]
+ *   node benchmarks/run.ts [--postgres] [NAME …]
  */
-
+import { type BenchmarkEngine, openPostgresEngine, openSqliteEngine } from "./engines.ts";
 import { measureLoad } from "./load.ts";
 import { measureMillion } from "./million.ts";
 import { measureRefresh } from "./refresh.ts";
@@ -11,7 +11,7 @@ import { measureStart } from "./start.ts";
 import { type Measurement, printTable } from "./statistics.ts";
 import { measureSync } from "./sync.ts";
 
-const BENCHMARKS: Record<string, () => Promise<Measurement[]>> = {
+const BENCHMARKS: Record<string, (engine: BenchmarkEngine) => Promise<Measurement[]>> = {
   start: measureStart,
   sync: measureSync,
   load: measureLoad,
@@ -19,11 +19,14 @@ const BENCHMARKS: Record<string, () => Promise<Measurement[]>> = {
   refresh: measureRefresh,
 };
 
-const named = process.argv.slice(2);
+const args = process.argv.slice(2);
+const named = args.filter((arg) => !arg.startsWith("--"));
+const engine = await (args.includes("--postgres") ? openPostgresEngine() : openSqliteEngine());
 const measurements: Measurement[] = [];
 for (const [name, measure] of Object.entries(BENCHMARKS)) {
   if (named.length > 0 && !named.includes(name)) continue;
   console.error(`measuring ${name} …`);
-  measurements.push(...(await measure()));
+  measurements.push(...(await measure(engine)));
 }
+await engine.close();
 printTable(measurements);

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { openCommands } from "../packages/server/src/commands.ts";
@@ -13,16 +11,19 @@ import type { BenchmarkRecord } from "./records.ts";
 
 const PROGRAM = new URL("../packages/server/bin/tidemark.js", import.meta.url).pathname;
 
-/** A real server in a process of its own, on an empty database in a temporary folder. */
+/** A real server in a process of its own. */
 export class ServerProcess {
-  readonly folder = mkdtempSync(join(tmpdir(), "tidemark-bench-"));
-  readonly databaseUrl = `file:${this.folder}/tidemark.db`;
+  readonly databaseUrl: string;
   url = "";
   /** Milliseconds from the start of the process until it served. */
   startMs = 0;
   #agent = new Agent({ keepAlive: true });
   #child: ChildProcess | undefined;
   #tenant = { organizationId: "", storeId: "", key: "" };
+
+  constructor(databaseUrl: string) {
+    this.databaseUrl = databaseUrl;
+  }
 
   async start(): Promise<void> {
     const started = performance.now();
@@ -133,15 +134,6 @@ export class ServerProcess {
     child.removeAllListeners("exit");
     child.kill("SIGTERM");
     await once(child, "exit");
-  }
-
-  remove(): void {
     this.#agent.destroy();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  async stop(): Promise<void> {
-    await this.end();
-    this.remove();
   }
 }

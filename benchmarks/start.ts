@@ -1,18 +1,18 @@
+import type { BenchmarkEngine } from "./engines.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type Measurement, median, ms } from "./statistics.ts";
 
 const STARTS = 7;
 
 /** From the start of the process until it serves, on a database that exists. */
-export async function measureStart(): Promise<Measurement[]> {
-  const server = new ServerProcess();
+export async function measureStart(engine: BenchmarkEngine): Promise<Measurement[]> {
+  const server = new ServerProcess(await engine.createDatabase());
   const times: number[] = [];
   for (let i = 0; i <= STARTS; i++) {
     await server.start();
     if (i > 0) times.push(server.startMs);
     await server.end();
   }
-  server.remove();
   const measured = median(times);
   return [
     {

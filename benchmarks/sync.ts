@@ -1,4 +1,4 @@
-import { HandwrittenSqlite } from "./handwritten-sqlite.ts";
+import type { BenchmarkEngine } from "./engines.ts";
 import { makeRecords } from "./records.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type Measurement, median, ms, ratioTo } from "./statistics.ts";
@@ -7,11 +7,11 @@ const BATCH = 5000;
 const ROUNDS = 15;
 
 /** Batches of 5000 records of 1 KB over HTTP, beside the same rows written by hand, in turn. */
-export async function measureSync(): Promise<Measurement[]> {
-  const server = new ServerProcess();
+export async function measureSync(engine: BenchmarkEngine): Promise<Measurement[]> {
+  const server = new ServerProcess(await engine.createDatabase());
   await server.start();
   await server.createTenant();
-  const byHand = new HandwrittenSqlite(`${server.folder}/by-hand.db`);
+  const byHand = await engine.openByHand();
   const times = { hand: [], first: [], same: [], newer: [], check: [], bare: [] } as Record<string, number[]>;
   // The first rounds warm both sides up and are not counted.
   for (let round = -2; round < ROUNDS; round++) {
@@ -20,15 +20,15 @@ export async function measureSync(): Promise<Measurement[]> {
     const body = server.syncBody("tasks", records);
     const newerBody = server.syncBody("tasks", records, { timestamp: "2025-11-11T10:31:00Z" });
     const note = (name: string, value: number) => round >= 0 && times[name]!.push(value);
-    note("hand", byHand.write("tasks", records));
+    note("hand", await byHand.write("tasks", records));
     note("first", (await server.post("sync", body)).ms);
     note("same", (await server.post("sync", body)).ms);
     note("newer", (await server.post("sync", newerBody)).ms);
-    note("bare", byHand.check("tasks", ids));
+    note("bare", await byHand.check("tasks", ids));
     note("check", (await server.post("check-exists", server.checkBody("tasks", ids))).ms);
   }
-  byHand.close();
-  await server.stop();
+  await byHand.close();
+  await server.end();
   const [hand, first, same, newer, check, bare] = [
     times.hand!,
     times.first!,

@@ -4,6 +4,7 @@ import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { takeTurn } from "./ledger.ts";
+import { IS_ONE_OF } from "./lookups.ts";
 import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows that one step looks at: small, so that a sync never waits long behind it. */
@@ -57,16 +58,12 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
     );
     const dead = rows.filter(([, , , kept]) => !kept);
     if (dead.length > 0) {
-      await tx.rows(
-        `DELETE FROM records r USING unnest($3::text[], $4::bigint[]) d(id, generation)
-         WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = d.id AND r.generation = d.generation`,
-        [
-          storeId,
-          namespace,
-          textArray(dead.map(([id]) => id)),
-          numberArray(dead.map(([, generation]) => generation)),
-        ],
-      );
+      await tx.rows(`DELETE FROM records r WHERE ${IS_ONE_OF}`, [
+        storeId,
+        textArray(dead.map(() => namespace as string)),
+        textArray(dead.map(([id]) => id)),
+        numberArray(dead.map(([, generation]) => generation)),
+      ]);
     }
     const contents = dead.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }]));
     await dropUnused(tx, storeId, namespace as string, contents, now);
@@ -88,10 +85,10 @@ export function sweepDeletedStore(connections: Connections): Promise<Housekeepin
       WHERE s.deleted_at IS NOT NULL`,
   };
   return stepOn(connections, look, async (tx, storeId) => {
-    for (const [table, key] of STORE_TABLES) {
+    for (const [table] of STORE_TABLES) {
       const gone = await tx.rows(
-        `DELETE FROM ${table} WHERE store_id = $1 AND (${key}) IN
-           (SELECT ${key} FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS}) RETURNING 1`,
+        `DELETE FROM ${table} WHERE store_id = $1 AND ctid = ANY (ARRAY(
+           SELECT ctid FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
         [storeId],
       );
       if (gone.length > 0) return { rows: gone.length, more: true };
@@ -106,10 +103,9 @@ export async function forget(connections: Connections, before: Forgetting): Prom
   const steps = [
     () => purgeTombstones(connections, before.tombstones),
     () => expireRuns(connections, before.openRuns),
-    () => deleteOld(connections, "idempotency_keys", "connector_id, key", "created_at", before.answers),
-    () => deleteOld(connections, "syncs", "revision", "received_at", before.history),
-    () =>
-      deleteOld(connections, "refresh_runs", "run_id", "state <> 'open' AND last_part_at", before.history),
+    () => deleteOld(connections, "idempotency_keys", "created_at", before.answers),
+    () => deleteOld(connections, "syncs", "received_at", before.history),
+    () => deleteOld(connections, "refresh_runs", "state <> 'open' AND last_part_at", before.history),
     () => forgetRequests(connections, before.answers),
   ];
   for (const step of steps) {
@@ -126,8 +122,8 @@ function purgeTombstones(connections: Connections, before: number): Promise<Hous
   return stepOn(connections, look, async (tx, storeId) => {
     const purged = await tx.rows(
       `WITH purged AS (
-         DELETE FROM records WHERE store_id = $2 AND (namespace, id, generation) IN
-           (SELECT namespace, id, generation FROM records WHERE store_id = $2 AND ${old} LIMIT ${STEP_ROWS})
+         DELETE FROM records WHERE store_id = $2 AND ctid = ANY (ARRAY(
+           SELECT ctid FROM records WHERE store_id = $2 AND ${old} LIMIT ${STEP_ROWS}))
          RETURNING namespace, decided_at),
        newest AS (SELECT namespace, max(decided_at) AS decided_at FROM purged GROUP BY namespace),
        remembered AS (
@@ -158,15 +154,14 @@ function expireRuns(connections: Connections, before: number): Promise<Housekeep
 function deleteOld(
   connections: Connections,
   table: string,
-  key: string,
   age: string,
   before: number,
 ): Promise<HousekeepingStep> {
   const look = { text: `SELECT store_id FROM ${table} WHERE ${age} < $1`, values: [before] };
   return stepOn(connections, look, async (tx, storeId) => {
     const gone = await tx.rows(
-      `DELETE FROM ${table} WHERE store_id = $2 AND (${key}) IN
-         (SELECT ${key} FROM ${table} WHERE store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS}) RETURNING 1`,
+      `DELETE FROM ${table} WHERE store_id = $2 AND ctid = ANY (ARRAY(
+         SELECT ctid FROM ${table} WHERE store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
       [before, storeId],
     );
     return { rows: gone.length, more: gone.length === STEP_ROWS };

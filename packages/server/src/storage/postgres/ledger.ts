@@ -13,6 +13,7 @@ import type {
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
+import { IS_CONTENT_OF, IS_ONE_OF, ROW_OF_KEY, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows read at once where there may be millions. */
@@ -91,7 +92,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   currentRows(of: NamespaceIds[]): Promise<RecordRow[]> {
     return this.#recordRows(
       of,
-      `JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace WHERE ${IS_CURRENT}`,
+      `JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace WHERE ${IS_CURRENT}`,
     );
   }
 
@@ -99,7 +100,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return this.#recordRows(
       of,
       `JOIN refresh_run_namespaces o
-         ON o.store_id = r.store_id AND o.namespace = r.namespace AND o.generation = r.generation`,
+         ON o.store_id = $1 AND o.namespace = k.namespace AND o.generation = r.generation`,
     );
   }
 
@@ -114,7 +115,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     const rows = await this.#rows<Found>(
       `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
-       JOIN records r ON r.store_id = $1 AND r.namespace = k.namespace AND r.id = k.id ${join}`,
+       CROSS JOIN ${ROWS_OF_ID} r ${join}`,
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
@@ -156,14 +157,14 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     limit: number,
   ): Promise<string[]> {
     const rows = await this.#rows<[string]>(
-      `SELECT r.id FROM records r
-       JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
-       WHERE r.store_id = $1 AND r.namespace = $2 AND r.version IS NOT NULL AND ${IS_CURRENT}
-         AND coalesce(r.decided_at, 0) <= $3
-         AND NOT EXISTS (SELECT 1 FROM unnest($4::text[]) named WHERE named = r.id)
-         AND NOT EXISTS (SELECT 1 FROM records s WHERE s.store_id = r.store_id
-           AND s.namespace = r.namespace AND s.id = r.id AND s.generation = $5)
-       ORDER BY r.id LIMIT $6`,
+      `SELECT k.id FROM (
+         SELECT r.namespace, r.id, $5::bigint AS generation FROM records r
+         JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+         WHERE r.store_id = $1 AND r.namespace = $2 AND r.version IS NOT NULL AND ${IS_CURRENT}
+           AND coalesce(r.decided_at, 0) <= $3 AND r.id <> ALL ($4::text[])
+         ORDER BY r.id) k
+       LEFT JOIN ${ROW_OF_KEY} staged ON true
+       WHERE staged.id IS NULL LIMIT $6`,
       ...[namespace, run.timestamp, textArray(ids), run.generation, limit],
     );
     return rows.map(([id]) => id);
@@ -270,8 +271,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return [
       this.#unless(
         dropRows,
-        `DELETE FROM records r USING unnest($2::text[], $3::text[], $4::bigint[]) d(namespace, id, generation)
-         WHERE r.store_id = $1 AND r.namespace = d.namespace AND r.id = d.id AND r.generation = d.generation`,
+        `DELETE FROM records r WHERE ${IS_ONE_OF}`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ generation }) => generation)),
@@ -296,35 +296,29 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       this.#unless(
         carry.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
         `INSERT INTO records
-         SELECT r.store_id, r.namespace, r.id, c.later, NULL, r.version, r.hash, r.fingerprint, r.written_at
-         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) c(namespace, id, earlier, later)
-         JOIN records r
-           ON r.store_id = $1 AND r.namespace = c.namespace AND r.id = c.id AND r.generation = c.earlier`,
+         SELECT r.store_id, r.namespace, r.id, k.later, NULL, r.version, r.hash, r.fingerprint, r.written_at
+         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) k(namespace, id, generation, later)
+         CROSS JOIN ${ROW_OF_KEY} r`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ from }) => from)),
         (of) => numberArray(of.map(({ to }) => to)),
       ),
+      // All of a sync's touches are of one time.
       this.#unless(
         touch.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
-        `UPDATE records r SET decided_at = t.decided_at
-         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) t(namespace, id, generation, decided_at)
-         WHERE r.store_id = $1 AND r.namespace = t.namespace AND r.id = t.id AND r.generation = t.generation`,
+        `UPDATE records r SET decided_at = $5 WHERE ${IS_ONE_OF}`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ generation }) => generation)),
-        (of) => numberArray(of.map(({ decidedAt }) => decidedAt)),
+        ([first]) => first!.decidedAt,
       ),
     ];
   }
 
   #writeContents({ dropContents, contents, dirty }: LedgerWrites, now: number): Promise<unknown>[] {
     return [
-      this.#unless(
-        dropContents,
-        "DELETE FROM contents WHERE store_id = $1 AND version = ANY ($2::bigint[])",
-        numberArray,
-      ),
+      this.#unless(dropContents, `DELETE FROM contents c WHERE ${IS_CONTENT_OF}`, numberArray),
       // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
       this.#unless(
         contents,

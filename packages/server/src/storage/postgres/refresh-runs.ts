@@ -3,15 +3,16 @@ import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from 
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
+import { ROW_OF_KEY } from "./lookups.ts";
 
 /** The rows of a generation ($3) in a namespace ($2), each beside the current row of its record. */
 const STAGED = `
   SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
-  FROM records s LEFT JOIN (
-    SELECT r.id, r.version, r.hash
+  FROM records s LEFT JOIN LATERAL (
+    SELECT r.version, r.hash
     FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
-    WHERE r.store_id = $1 AND r.namespace = $2 AND ${IS_CURRENT}
-  ) c ON c.id = s.id
+    WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = s.id AND ${IS_CURRENT} OFFSET 0
+  ) c ON true
   WHERE s.store_id = $1 AND s.namespace = $2 AND s.generation = $3`;
 
 /** What an open run leaves behind when it is over: all but its own row. */
@@ -124,8 +125,7 @@ export class PostgresRefreshRuns {
     ids: string[],
     limit: number,
   ): Promise<string[]> {
-    const others =
-      "NOT EXISTS (SELECT 1 FROM unnest($4::text[]) named WHERE named = id) ORDER BY id LIMIT $5";
+    const others = "id <> ALL ($4::text[]) ORDER BY id LIMIT $5";
     const text =
       kind === "stale"
         ? `SELECT id FROM refresh_run_marks
@@ -145,9 +145,12 @@ export class PostgresRefreshRuns {
     );
     if (equal.length === 0) return;
     await this.#rows(
-      `UPDATE records r SET version = e.version
-       FROM unnest($4::text[], $5::bigint[]) e(id, version)
-       WHERE r.store_id = $1 AND r.namespace = $2 AND r.generation = $3 AND r.id = e.id`,
+      `INSERT INTO records
+       SELECT r.store_id, r.namespace, r.id, r.generation, r.decided_at, k.shared, r.hash, r.fingerprint, r.written_at
+       FROM (SELECT $2 AS namespace, id, $3::bigint AS generation, shared
+             FROM unnest($4::text[], $5::bigint[]) u(id, shared)) k
+       CROSS JOIN ${ROW_OF_KEY} r
+       ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET version = excluded.version`,
       ...[namespace, generation],
       ...[textArray(equal.map(([id]) => id)), numberArray(equal.map(([, , version]) => version))],
     );
@@ -274,12 +277,15 @@ export async function dropUnused(
   if (contents.length === 0) return;
   await tx.rows(
     `WITH dropped AS (
-       DELETE FROM contents c USING unnest($3::text[], $4::bigint[]) u(id, version)
-       WHERE c.store_id = $1 AND c.version = u.version AND NOT EXISTS
-         (SELECT 1 FROM records r
-          WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = u.id AND r.version = u.version)
-       RETURNING u.id, u.version)
-     INSERT INTO dirty_contents SELECT $1, version, $2, id, $5::bigint FROM dropped
+       DELETE FROM contents c WHERE c.store_id = $1 AND c.ctid = ANY (ARRAY(
+         SELECT p.place FROM unnest($3::text[], $4::bigint[]) k(id, version)
+         CROSS JOIN LATERAL (SELECT ctid AS place FROM contents f
+           WHERE f.store_id = $1 AND f.version = k.version AND NOT EXISTS (SELECT 1 FROM records r
+             WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.version = k.version) OFFSET 0) p))
+       RETURNING c.version)
+     INSERT INTO dirty_contents
+     SELECT $1, d.version, $2, k.id, $5::bigint
+     FROM dropped d JOIN unnest($3::text[], $4::bigint[]) k(id, version) ON k.version = d.version
      ON CONFLICT (store_id, version) DO NOTHING`,
     [
       storeId,
