@@ -25,16 +25,30 @@ export async function readBefore(
     namespace,
     ids: [...new Set(mine.map(({ id }) => id))],
   }));
-  const rows = Map.groupBy(await tx.currentRows(named), ({ namespace }) => namespace);
-  const openRuns = await tx.openRuns(names);
-  const runs = Map.groupBy(openRuns, ({ namespace }) => namespace);
-  const stagedRows = openRuns.length > 0 ? await tx.stagedRows(named) : [];
-  const staged = Map.groupBy(stagedRows, ({ namespace }) => namespace);
-  return states.map((state) => ({
-    state,
-    operations: byNamespace.get(state.namespace) ?? [],
-    rows: new Map(rows.get(state.namespace)?.map((row) => [row.id, row])),
-    runs: runs.get(state.namespace) ?? [],
-    staged: Map.groupBy(staged.get(state.namespace) ?? [], ({ id }) => id),
-  }));
+  const openRuns = Map.groupBy(await tx.openRuns(names), ({ namespace }) => namespace);
+  const rows = Map.groupBy(await tx.rowsOf(named), ({ namespace }) => namespace);
+  return states.map((state) => {
+    const runs = openRuns.get(state.namespace) ?? [];
+    const { current, staged } = splitRows(rows.get(state.namespace) ?? [], runs);
+    return {
+      state,
+      operations: byNamespace.get(state.namespace) ?? [],
+      rows: new Map(current.map((row) => [row.id, row])),
+      runs,
+      staged: Map.groupBy(staged, ({ id }) => id),
+    };
+  });
+}
+
+/** Tells a namespace's current rows from those that its open runs hold ready. */
+export function splitRows(
+  rows: RecordRow[],
+  runs: RunNamespace[],
+): { current: RecordRow[]; staged: RecordRow[] } {
+  if (runs.length === 0) return { current: rows, staged: [] };
+  const generations = new Set(runs.map(({ generation }) => generation));
+  const { current = [], staged = [] } = Object.groupBy(rows, ({ generation }) =>
+    generations.has(generation) ? "staged" : "current",
+  );
+  return { current, staged };
 }

@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { SAMPLED } from "@tidemark/protocol/sync";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import type { LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
 import { type Answer, answerTo } from "./answer.ts";
-import { type NamespaceBefore, readBefore } from "./before.ts";
+import { type NamespaceBefore, readBefore, splitRows } from "./before.ts";
 import { isLive } from "./order.ts";
 import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
@@ -195,14 +195,14 @@ async function protectedRows(
     for (const { id } of operations) ids.delete(id);
     return { namespace: state.namespace, ids: [...ids] };
   });
-  const key = ({ namespace, id }: RecordRow) => JSON.stringify([namespace, id]);
-  const generations = new Map(staged.map(({ run }) => [run.namespace, run.generation]));
-  const ready = (await tx.stagedRows(named)).filter(
-    ({ namespace, generation }) => generation === generations.get(namespace),
+  const rows = Map.groupBy(await tx.rowsOf(named), ({ namespace }) => namespace);
+  return new Map(
+    staged.map(({ before, run }) => {
+      const { current, staged: ready } = splitRows(rows.get(run.namespace) ?? [], before.runs);
+      const valid = new Set(ready.filter((row) => row.generation === run.generation).map(({ id }) => id));
+      return [run.namespace, current.filter((row) => isLive(row) && !valid.has(row.id))];
+    }),
   );
-  const valid = new Set(ready.map(key));
-  const rows = (await tx.currentRows(named)).filter((row) => isLive(row) && !valid.has(key(row)));
-  return Map.groupBy(rows, ({ namespace }) => namespace);
 }
 
 /** For a dry run: some of the records that earlier parts change, and of those that the refresh would clear. */
@@ -227,22 +227,18 @@ async function sampleRun(
 
 /** What makes a last batch the same as another: its operations, and the namespaces that it refreshes besides. */
 function lastBatchIdentity({ namespaces }: Sync, part: string): string {
-  return createHash("sha256")
-    .update(JSON.stringify([part, namespaces]))
-    .digest("hex");
+  return hash("sha256", JSON.stringify([part, namespaces]), "hex");
 }
 
 /** What makes a part the same as another: its operations, by value and in order. */
 function hashOfPart(sync: Sync, before: NamespaceBefore[]): string {
   const rows = new Map(before.map(({ state, rows }) => [state.namespace, rows]));
-  const hash = createHash("sha256");
-  for (const operation of sync.operations) {
+  const lines = sync.operations.map((operation) => {
     const { action, namespace, id, fingerprint } = operation;
     const row = rows.get(namespace)?.get(id);
     const known = isLive(row) && fingerprint !== null && row.fingerprint === fingerprint;
-    const content = action === "delete" ? null : known ? row.hash : operation.content().hash;
-    hash.update(`${JSON.stringify([action, namespace, id, content])}\n`);
-  }
-  for (const { namespace, id } of sync.failed) hash.update(`${JSON.stringify(["failed", namespace, id])}\n`);
-  return hash.digest("hex");
+    return [action, namespace, id, action === "delete" ? null : known ? row.hash : operation.content().hash];
+  });
+  const failed = sync.failed.map(({ namespace, id }) => [namespace, id]);
+  return hash("sha256", JSON.stringify([lines, failed]), "hex");
 }

@@ -189,10 +189,8 @@ export interface LedgerTransaction {
   nextRevision(): Promise<number>;
   /** Locks the namespaces against other syncs and reads them; a namespace that is new comes back empty. */
   lockNamespaces(names: string[]): Promise<NamespaceState[]>;
-  /** The current row of each id that has one, tombstones included. */
-  currentRows(of: NamespaceIds[]): Promise<RecordRow[]>;
-  /** The rows that open runs hold ready for the ids. */
-  stagedRows(of: NamespaceIds[]): Promise<RecordRow[]>;
+  /** The rows of the ids that matter: current ones, tombstones included, and those that open runs hold ready. */
+  rowsOf(of: NamespaceIds[]): Promise<RecordRow[]>;
   /** The live records of a namespace that were decided after a moment. */
   decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum>;
   /** Some ids of live records that a run would clear: that neither its rows nor the ids name. */
@@ -269,6 +267,8 @@ export interface Storage {
   write<T>(work: (sql: Sql) => Promise<T>, storeId?: string): Promise<T>;
   /** Reads from one snapshot. */
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** The same, where the work may pause between its statements, as when it writes to a slow pipe. */
+  readSlowly<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
   /** One durable transaction over a store's ledger: when it resolves, it is on disk. */
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T>;
   /** Which of the ids are live records, from one committed snapshot. */

@@ -89,23 +89,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return names.map((namespace) => known.get(namespace) ?? { namespace, ...NEW_NAMESPACE });
   }
 
-  currentRows(of: NamespaceIds[]): Promise<RecordRow[]> {
-    return this.#recordRows(
-      of,
-      `JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace WHERE ${IS_CURRENT}`,
-    );
-  }
-
-  stagedRows(of: NamespaceIds[]): Promise<RecordRow[]> {
-    return this.#recordRows(
-      of,
-      `JOIN refresh_run_namespaces o
-         ON o.store_id = $1 AND o.namespace = k.namespace AND o.generation = r.generation`,
-    );
-  }
-
-  /** The rows of some ids that a join keeps. */
-  async #recordRows(of: NamespaceIds[], join: string): Promise<RecordRow[]> {
+  async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
     const keys = of.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
     if (keys.length === 0) return [];
     type Found = [
@@ -115,7 +99,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     const rows = await this.#rows<Found>(
       `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
-       CROSS JOIN ${ROWS_OF_ID} r ${join}`,
+       CROSS JOIN ${ROWS_OF_ID} r
+       JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace
+       WHERE ${IS_CURRENT} OR EXISTS (SELECT 1 FROM refresh_run_namespaces o
+         WHERE o.store_id = $1 AND o.namespace = k.namespace AND o.generation = r.generation)`,
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );

@@ -63,32 +63,17 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     });
   }
 
-  async currentRows(of: NamespaceIds[]): Promise<RecordRow[]> {
-    return this.#readRows(
-      of,
-      `JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace WHERE ${IS_CURRENT}`,
-    );
-  }
-
-  async stagedRows(of: NamespaceIds[]): Promise<RecordRow[]> {
-    return this.#readRows(
-      of,
-      `JOIN refresh_run_namespaces o
-         ON o.store_id = r.store_id AND o.namespace = r.namespace AND o.generation = r.generation`,
-    );
-  }
-
-  /**
-   * The rows of some ids that a join keeps. Each namespace's come as one text: reading thousands of rows through the
-   * binding costs several times more.
-   */
-  #readRows(of: NamespaceIds[], join: string): RecordRow[] {
+  /** Each namespace's rows come as one text: reading thousands of rows through the binding costs several times more. */
+  async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
          j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
          r.written_at)) AS found
        FROM json_each(?1) j CROSS JOIN records r
-         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value ${join}`,
+         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
+       JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
+       WHERE ${IS_CURRENT} OR r.generation IN
+         (SELECT o.generation FROM refresh_run_namespaces o WHERE o.store_id = ?2 AND o.namespace = ?3)`,
     );
     type Found = [number, number, string | null, number | null, string | null, string | null, number];
     return of.flatMap(({ namespace, ids }) => {
