@@ -126,7 +126,7 @@ export function openCommands(
         answers: now() - LIMITS.answerKeptMs,
         history: now() - config.historyDays * 24 * hourMs,
       });
-      return forgotten.more;
+      return forgotten.rows > 0;
     },
   };
 }

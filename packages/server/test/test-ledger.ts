@@ -6,7 +6,7 @@ import { newId } from "../src/access/ids.ts";
 import { type Commands, openCommands, type SyncCall } from "../src/commands.ts";
 import { readConfig } from "../src/config.ts";
 import { openStorage } from "../src/storage/open.ts";
-import type { Storage } from "../src/storage/port.ts";
+import type { Forgetting, Storage } from "../src/storage/port.ts";
 import type { TestEngine } from "./engines.ts";
 import { createTenant, type Tenant } from "./test-server.ts";
 
@@ -118,11 +118,8 @@ export async function sweepAll(storage: Storage, now: number): Promise<number> {
   return steps;
 }
 
-/** Forgets every tombstone, and every unfinished refresh, whose last sign arrived before a moment (ms since 1970). */
-export async function forgetAll(
-  storage: Storage,
-  before: { tombstones?: number; openRuns?: number },
-): Promise<void> {
+/** Forgets everything of a kind whose last sign arrived before a moment (ms since 1970). */
+export async function forgetAll(storage: Storage, before: Partial<Forgetting>): Promise<void> {
   const moments = { tombstones: 0, openRuns: 0, answers: 0, history: 0, ...before };
   while ((await storage.forget(moments)).rows > 0);
 }

@@ -111,6 +111,29 @@ for (const engine of engines) {
       assert.equal(await upsertAt(5, "late"), "created");
     });
 
+    test("a refresh is remembered until its last batch would be stale", async (t) => {
+      const { storage, clock, createStore } = await openTestLedger(t, engine);
+      const store = await createStore();
+      const part = (second: number, id: string, last_batch: boolean) =>
+        store.sync({
+          sync_mode: "full_refresh",
+          sync_timestamp: at(second),
+          last_batch,
+          operations: [upsert(id)],
+        });
+      await part(1, "a", false);
+      const answer = await part(1, "b", true);
+      clock.now += 1000 * 24 * 3600 * 1000;
+      await forgetAll(storage, { history: clock.now });
+      assert.deepEqual(await part(1, "b", true), answer);
+      assert.equal((await readRecords(storage, store.storeId)).length, 2);
+
+      await store.sync({ sync_mode: "full_refresh", sync_timestamp: at(2), operations: [upsert("c")] });
+      await forgetAll(storage, { history: clock.now });
+      assert.equal(await countRows(storage, "refresh_runs", store.storeId), 0);
+      await assert.rejects(part(1, "b", true), { code: "STALE_SYNC" });
+    });
+
     test("purging takes steps until the last old tombstone is gone", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();

@@ -1,3 +1,4 @@
+import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting, HousekeepingStep } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
@@ -48,7 +49,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
     const rows = await tx.rows<Found>(
       `SELECT r.id, r.generation, r.version,
          (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
-         OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id
+         OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = $1
            AND o.namespace = r.namespace AND o.generation = r.generation)
        FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
        WHERE r.store_id = $1 AND r.namespace = $2
@@ -103,9 +104,9 @@ export async function forget(connections: Connections, before: Forgetting): Prom
   const steps = [
     () => purgeTombstones(connections, before.tombstones),
     () => expireRuns(connections, before.openRuns),
-    () => deleteOld(connections, "idempotency_keys", "created_at", before.answers),
-    () => deleteOld(connections, "syncs", "received_at", before.history),
-    () => deleteOld(connections, "refresh_runs", "state <> 'open' AND last_part_at", before.history),
+    () => deleteOld(connections, "idempotency_keys", "t.created_at", before.answers),
+    () => deleteOld(connections, "syncs", "t.received_at", before.history),
+    () => deleteOld(connections, "refresh_runs", `${IS_OVERTAKEN} AND t.last_part_at`, before.history),
     () => forgetRequests(connections, before.answers),
   ];
   for (const step of steps) {
@@ -157,11 +158,11 @@ function deleteOld(
   age: string,
   before: number,
 ): Promise<HousekeepingStep> {
-  const look = { text: `SELECT store_id FROM ${table} WHERE ${age} < $1`, values: [before] };
+  const look = { text: `SELECT t.store_id FROM ${table} t WHERE ${age} < $1`, values: [before] };
   return stepOn(connections, look, async (tx, storeId) => {
     const gone = await tx.rows(
       `DELETE FROM ${table} WHERE store_id = $2 AND ctid = ANY (ARRAY(
-         SELECT ctid FROM ${table} WHERE store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
+         SELECT t.ctid FROM ${table} t WHERE t.store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
       [before, storeId],
     );
     return { rows: gone.length, more: gone.length === STEP_ROWS };

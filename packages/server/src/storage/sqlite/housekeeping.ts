@@ -1,3 +1,4 @@
+import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting, HousekeepingStep } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
@@ -16,7 +17,8 @@ const NOTHING: HousekeepingStep = { rows: 0, more: false };
 export function sweepNamespace(connection: Connection, now: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);
   const found = sql(
-    "SELECT store_id, namespace, sweep_from FROM namespaces WHERE sweep_from IS NOT NULL LIMIT 1",
+    // Any of them, so that one that is refreshed all the time does not keep the others waiting.
+    "SELECT store_id, namespace, sweep_from FROM namespaces WHERE sweep_from IS NOT NULL ORDER BY random() LIMIT 1",
   ).get() as { store_id: string; namespace: string; sweep_from: string } | undefined;
   if (!found) return NOTHING;
   const { store_id: store, namespace, sweep_from: from } = found;
@@ -79,7 +81,7 @@ export function forget(connection: Connection, before: Forgetting): Housekeeping
     () => deleteOld(connection, "idempotency_keys", "connector_id, key", "t.created_at", before.answers),
     () => deleteOld(connection, "syncs", "revision", "t.received_at", before.history),
     () =>
-      deleteOld(connection, "refresh_runs", "run_id", "t.state <> 'open' AND t.last_part_at", before.history),
+      deleteOld(connection, "refresh_runs", "run_id", `${IS_OVERTAKEN} AND t.last_part_at`, before.history),
   ];
   for (const step of steps) {
     const { rows, more } = step();

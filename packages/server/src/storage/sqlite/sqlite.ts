@@ -55,6 +55,10 @@ class SqliteStorage implements Storage {
     return this.#transaction("DEFERRED", () => work(this.#sql));
   }
 
+  readSlowly<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.read(work);
+  }
+
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
     return orUnavailable(() => {
       if (this.#backgroundCheckpoints) restartLongLog(this.#connection);
@@ -96,9 +100,11 @@ class SqliteStorage implements Storage {
     return this.#transaction("IMMEDIATE", () => forget(this.#connection, before));
   }
 
-  async countRecords(): Promise<number> {
-    const total = this.#connection.statement("SELECT coalesce(sum(records), 0) AS total FROM namespaces");
-    return total.get()!.total as number;
+  countRecords(): Promise<number> {
+    return this.#transaction("DEFERRED", () => {
+      const total = this.#connection.statement("SELECT coalesce(sum(records), 0) AS total FROM namespaces");
+      return total.get()!.total as number;
+    });
   }
 
   async close(): Promise<void> {
