@@ -9,15 +9,18 @@
  */
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
-const CHECKOUT = `"./*": "./src/*.ts"`;
-const PUBLISHED = `"./*": { "types": "./dist/*.d.ts", "default": "./dist/*.js" }`;
+const CHECKOUT = /"\.\/src\/([^"]+)\.ts"/g;
+const PUBLISHED = /\{ "types": "\.\/dist\/([^"]+)\.d\.ts", "default": "[^"]+" \}/g;
 
 const preparing = process.argv[2] === "prepare";
 const manifest = readFileSync("package.json", "utf8");
 if (preparing) {
   copyFileSync("../../LICENSE", "LICENSE");
-  writeFileSync("package.json", manifest.replace(CHECKOUT, PUBLISHED));
+  writeFileSync(
+    "package.json",
+    manifest.replace(CHECKOUT, `{ "types": "./dist/$1.d.ts", "default": "./dist/$1.js" }`),
+  );
 } else {
   rmSync("LICENSE", { force: true });
-  writeFileSync("package.json", manifest.replace(PUBLISHED, CHECKOUT));
+  writeFileSync("package.json", manifest.replace(PUBLISHED, `"./src/$1.ts"`));
 }

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../test-server.ts";
 import { ROOT } from "./markdown.ts";
 
 const run = promisify(execFile);
-const PACKAGES = ["protocol", "server"];
+const PACKAGES = ["protocol", "client", "server"];
 const modules = fileURLToPath(new URL("node_modules/", ROOT));
 
 test("the packed packages run alone, outside of a checkout", async (t) => {

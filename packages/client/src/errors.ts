@@ -1,0 +1,100 @@
+import type { ErrorBody, ErrorCode, ErrorType, FieldError } from "@tidemark/protocol/errors";
+import type { ValidateChecks } from "@tidemark/protocol/health";
+
+/** What can go wrong besides what the server answers. */
+export type FailureCode =
+  | ErrorCode
+  /** There was no answer: no connection, or one that broke. Whether the request was applied is not known. */
+  | "CONNECTION_FAILED"
+  /** There was no answer in time. Whether the request was applied is not known. */
+  | "TIMED_OUT"
+  /** The answer is not one of Tidemark's: a proxy's, or another server's. */
+  | "UNEXPECTED_ANSWER";
+
+/** What a namespace would have lost, in `details` of a REMOVAL_LIMIT_EXCEEDED. */
+export interface ExceedingNamespace {
+  namespace: string;
+  /** Its live records before. */
+  records: number;
+  removed: number;
+  cleared: number;
+}
+
+/** The `details` of the errors that a program may want to look into. */
+export interface DetailsOf {
+  BATCH_SIZE_EXCEEDED: { limit: number; received: number };
+  VALIDATION_ERROR: { errors: FieldError[]; total_errors: number; server_time?: string };
+  VALIDATION_FAILED: { checks: ValidateChecks };
+  PAYLOAD_TOO_LARGE: { limit_bytes: number };
+  REMOVAL_LIMIT_EXCEEDED: { removal_limit: number | string; namespaces: ExceedingNamespace[] };
+  INCOMPLETE_REFRESH: {
+    expected_operations?: number;
+    received_operations?: number;
+    received_batches?: number;
+  };
+  SERVICE_UNAVAILABLE: { outcome?: "not_applied" | "unknown"; reason?: string };
+}
+
+type Details<Code> = Code extends keyof DetailsOf ? DetailsOf[Code] : Record<string, unknown>;
+
+/** What is known of a failure: the members of an error's body, as the server sends them. */
+export interface Failure {
+  code: FailureCode;
+  message: string;
+  /** The HTTP status; absent if there was no answer. */
+  status?: number;
+  type?: ErrorType;
+  system_message?: string;
+  /** What the server's log has of this request. */
+  trace_id?: string;
+  details?: object;
+  /** What the server asked to wait before the request is sent again, ms. */
+  retryAfterMs?: number | undefined;
+}
+
+/** A request that failed. Programs decide by `code`; `message` is for people. */
+export class TidemarkError<Code extends FailureCode = FailureCode> extends Error {
+  override readonly name = "TidemarkError";
+  declare readonly code: Code;
+  declare readonly status: number | undefined;
+  declare readonly type: ErrorType | undefined;
+  declare readonly system_message: string | undefined;
+  declare readonly trace_id: string | undefined;
+  declare readonly details: Details<Code>;
+  declare readonly retryAfterMs: number | undefined;
+
+  constructor(failure: Failure & { code: Code }, cause?: unknown) {
+    super(failure.message, { cause });
+    Object.assign(this, { details: {} }, failure);
+  }
+
+  /** Whether it is this error; its `details` are then typed. */
+  is<Wanted extends FailureCode>(code: Wanted): this is TidemarkError<Wanted> {
+    return (this.code as FailureCode) === code;
+  }
+}
+
+/** Whether something that was thrown is this error. */
+export function isError<Code extends FailureCode>(error: unknown, code: Code): error is TidemarkError<Code> {
+  return error instanceof TidemarkError && error.is(code);
+}
+
+/** The error that an answer stands for. @param body its JSON, if it has any */
+export function errorOfAnswer({ status, headers }: Response, body: unknown): TidemarkError {
+  const failure = (body as Partial<ErrorBody> | undefined)?.error ?? {
+    code: "UNEXPECTED_ANSWER",
+    message: `The answer (HTTP ${status}) is not one of Tidemark's.`,
+  };
+  return new TidemarkError({
+    ...failure,
+    status,
+    retryAfterMs: readRetryAfter(headers.get("retry-after"), Date.now()),
+  });
+}
+
+/** Reads a `Retry-After` (RFC 9110): seconds, or a date. @returns ms from now, undefined if there is none */
+export function readRetryAfter(header: string | null, now: number): number | undefined {
+  if (!header) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}

@@ -1,0 +1,20 @@
+import type { List } from "@tidemark/protocol/management";
+
+/** One page of a list: at most `limit` rows (1 to 100, default 20), after those that `cursor` stands for. */
+export interface Page {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+}
+
+/**
+ * Every item of a list, page by page.
+ * @param readPage such as `(page) => tidemark.listSyncs(page)`
+ */
+export async function* everyItem<T>(readPage: (page: Page) => Promise<List<T>>): AsyncGenerator<T, void> {
+  let cursor: string | null | undefined;
+  do {
+    const page: List<T> = await readPage(cursor ? { limit: 100, cursor } : { limit: 100 });
+    yield* page.data;
+    cursor = page.next_cursor;
+  } while (cursor);
+}

@@ -1,0 +1,44 @@
+import type { Sampled } from "@tidemark/protocol/sync";
+import type { TidemarkError } from "./errors.ts";
+import { everyItem } from "./lists.ts";
+import type { SourceRecords } from "./record.ts";
+import { SyncRun } from "./run.ts";
+import { newRun, type SyncAllOptions, type SyncAllResult, sendRecords } from "./sync-all.ts";
+import type { Tidemark } from "./tidemark.ts";
+
+/** What a sync would do: what it would answer, and … */
+export interface Plan extends SyncAllResult {
+  /** Up to 20 ids of each kind of change. Of a full refresh in parts only `cleared` has any. */
+  samples: Partial<Record<Sampled, string[]>>;
+  /** The error with which the removal limit would refuse the sync; `changes` are then those without the limit. */
+  refusal: TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined;
+}
+
+/** See `Tidemark.plan`. */
+export async function planSync(
+  tidemark: Tidemark,
+  records: SourceRecords,
+  options: SyncAllOptions,
+): Promise<Plan> {
+  // A refresh_id of its own, so that giving the run up takes nothing from another.
+  const { sync_timestamp, refresh_id } = newRun();
+  const run = new SyncRun(tidemark, options, { sync_timestamp, ...options.run, refresh_id }, true);
+  try {
+    await sendRecords(run, records);
+  } finally {
+    if (run.staged > 0) await giveUp(run);
+  }
+  const { samples, refusal } = run;
+  return { ...run.compare(), samples, refusal: refusal as Plan["refusal"] };
+}
+
+/** Not with the caller's signal, which may be what ended the run. If it fails, the server forgets the run by itself. */
+async function giveUp({ tidemark, result }: SyncRun): Promise<void> {
+  try {
+    for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {
+      if (refresh_id === result.run.refresh_id) await tidemark.giveUpRefresh(id);
+    }
+  } catch {
+    // Said above.
+  }
+}

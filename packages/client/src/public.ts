@@ -1,0 +1,19 @@
+export type { SyncOperation, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
+export type { CallOptions, Pause, Wait } from "./connection.ts";
+export { digestOf } from "./digest-of.ts";
+export { type ExceedingNamespace, type FailureCode, TidemarkError } from "./errors.ts";
+export { everyItem, type Page } from "./lists.ts";
+export { Management, type ManagementOptions } from "./management.ts";
+export type { Plan } from "./plan.ts";
+export type { SourceRecord } from "./record.ts";
+export type { RemovalLimit } from "./removal-limit.ts";
+export type { RetryPolicy } from "./retry.ts";
+export {
+  type DigestPair,
+  newRun,
+  type Progress,
+  type Run,
+  type SyncAllOptions,
+  type SyncAllResult,
+} from "./sync-all.ts";
+export { type SyncFields, type SyncOptions, Tidemark, type TidemarkOptions } from "./tidemark.ts";

@@ -1,0 +1,152 @@
+import type { NamespaceObject, RecordObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
+import type { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
+import type { HealthResponse, ValidateResponse } from "@tidemark/protocol/health";
+import type { Deleted, List } from "@tidemark/protocol/management";
+import type { SyncMode, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
+import { type Call, type CallOptions, Connection, type ConnectionOptions } from "./connection.ts";
+import type { Page } from "./lists.ts";
+import { type Plan, planSync } from "./plan.ts";
+import type { SourceRecords } from "./record.ts";
+import { type SyncAllOptions, type SyncAllResult, syncAll } from "./sync-all.ts";
+
+export interface TidemarkOptions extends ConnectionOptions {
+  /** `org_…` */
+  organizationId: string;
+  /** `vs_…` */
+  vectorStoreId: string;
+}
+
+type Store = Pick<SyncRequest, "organization_id" | "vector_store_id">;
+
+/** A sync's fields but for the store, which the client knows. */
+export type SyncFields = Omit<SyncRequest, keyof Store>;
+
+export interface SyncOptions extends CallOptions {
+  /** The same for the same request: it is then applied once, however often it is sent. Default: a new one. */
+  idempotencyKey?: string;
+  /** Operations that are JSON already, in place of the fields'. */
+  written?: string[];
+}
+
+const PIPELINE = "/v1/pipeline/";
+
+/**
+ * One vector store: what a pipeline writes, and what the store holds.
+ *
+ * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are sent
+ * again after a failure that may pass.
+ */
+export class Tidemark {
+  #connection: Connection;
+  #store: Store;
+  #path: string;
+
+  constructor(options: TidemarkOptions) {
+    const { organizationId, vectorStoreId } = options;
+    this.#connection = new Connection(options);
+    this.#store = { organization_id: organizationId, vector_store_id: vectorStoreId };
+    const [organization, store] = [organizationId, vectorStoreId].map(encodeURIComponent);
+    this.#path = `/v1/organizations/${organization}/vector-stores/${store}`;
+  }
+
+  /**
+   * Brings any number of records level with a namespace: batches, retries, rate limits, deletions, and a comparison of
+   * digests at the end.
+   * @throws TidemarkError; whatever `records` throws; TypeError for a record that cannot be written as JSON
+   */
+  syncAll(records: SourceRecords, options: SyncAllOptions): Promise<SyncAllResult> {
+    return syncAll(this, records, options);
+  }
+
+  /**
+   * What `syncAll` would do now with the same records and options. Nothing that a reader can see is changed.
+   *
+   * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and without a trace.
+   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned over
+   *   all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
+   *   the history of syncs.
+   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store holds
+   *   now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing` the
+   *   namespace is listed too.
+   *
+   * In every case it is what would happen now; what others sync before the real run is not in it.
+   */
+  plan(records: SourceRecords, options: SyncAllOptions): Promise<Plan> {
+    return planSync(this, records, options);
+  }
+
+  /** Applies up to 5000 operations, all or none. */
+  sync(
+    fields: SyncFields,
+    { idempotencyKey = crypto.randomUUID(), written, ...options }: SyncOptions = {},
+  ): Promise<SyncResponse> {
+    let body = JSON.stringify({ ...this.#store, ...fields });
+    if (written) body = `${body.slice(0, -1)},"operations":[${written.join()}]}`;
+    const headers = { "idempotency-key": idempotencyKey };
+    return this.#post("sync", { ...options, body, headers, policy: "sync" });
+  }
+
+  /** Which of up to 5000 ids exist in a namespace. */
+  checkExists(
+    request: Omit<CheckExistsRequest, keyof Store>,
+    options?: CallOptions,
+  ): Promise<CheckExistsResponse> {
+    const body = { ...this.#store, ...request };
+    return this.#post("check-exists", { ...options, body, policy: "check-exists" });
+  }
+
+  /** Whether the service works. An unhealthy one is an answer too, not an error. */
+  health(options?: CallOptions): Promise<HealthResponse> {
+    return this.#connection.call("GET", `${PIPELINE}health`, { ...options, unhealthy: true });
+  }
+
+  /** Whether key, organization and store fit together. @throws TidemarkError VALIDATION_FAILED with `details.checks` */
+  validate(options?: CallOptions): Promise<ValidateResponse> {
+    return this.#post("health/validate", { ...options, query: this.#store });
+  }
+
+  /** Every namespace that was ever written, with its count and digest, by name. */
+  listNamespaces(query?: Page, options?: CallOptions): Promise<List<NamespaceObject>> {
+    return this.#read("namespaces", query, options);
+  }
+
+  /** The records of a namespace, by id. @throws TidemarkError LISTING_OUTDATED after a refresh: start again */
+  listRecords(query: Page & { namespace: string }, options?: CallOptions): Promise<List<RecordObject>> {
+    return this.#read("records", query, options);
+  }
+
+  /** @throws TidemarkError RESOURCE_NOT_FOUND */
+  getRecord(query: { namespace: string; id: string }, options?: CallOptions): Promise<RecordObject> {
+    return this.#read("record", query, options);
+  }
+
+  /** Unfinished refreshes in parts; a connector sees its own. */
+  listRefreshes(query?: Page, options?: CallOptions): Promise<List<RefreshObject>> {
+    return this.#read("refreshes", query, options);
+  }
+
+  /** Gives an unfinished refresh up. @param id `run_…`, from {@link listRefreshes} */
+  giveUpRefresh(id: string, options: CallOptions = {}): Promise<Deleted> {
+    return this.#connection.call("DELETE", `${this.#path}/refreshes/${encodeURIComponent(id)}`, options);
+  }
+
+  /** The acknowledged syncs, newest first; a connector sees its own. */
+  listSyncs(
+    query?: Page & { connector_id?: string; sync_mode?: SyncMode },
+    options?: CallOptions,
+  ): Promise<List<SyncObject>> {
+    return this.#read("syncs", query, options);
+  }
+
+  getSync(id: string, options?: CallOptions): Promise<SyncObject> {
+    return this.#read(`syncs/${encodeURIComponent(id)}`, {}, options);
+  }
+
+  #read<T>(path: string, query: object = {}, options?: CallOptions): Promise<T> {
+    return this.#connection.call("GET", `${this.#path}/${path}`, { ...options, query: { ...query } });
+  }
+
+  #post<T>(path: string, call: Call): Promise<T> {
+    return this.#connection.call("POST", PIPELINE + path, { ...call, repeatable: true });
+  }
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const ENTRY = fileURLToPath(new URL("../src/public.ts", import.meta.url));
+const KB = 1024;
+
+/** What a bundler makes for a browser of a program that imports these names. */
+async function bundle(...names: string[]): Promise<{ text: string; bytes: number; inputs: string[] }> {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: `export { ${names.join(", ")} } from ${JSON.stringify(ENTRY)}`, resolveDir: "/" },
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "browser",
+    logLevel: "silent",
+  });
+  const [{ text, contents }] = outputFiles as [(typeof outputFiles)[0]];
+  return { text, bytes: contents.length, inputs: Object.keys(metafile.inputs) };
+}
+
+describe("a bundle for browsers", () => {
+  test("of all that a pipeline uses is under 10 KB, minified", async (t) => {
+    const { bytes } = await bundle("Tidemark", "TidemarkError", "newRun", "everyItem");
+    t.diagnostic(`${bytes} bytes`);
+    assert.ok(bytes < 10 * KB, `${bytes} bytes`);
+  });
+
+  test("leaves out what a program does not import", async () => {
+    const [pipeline, management, error] = await Promise.all([
+      bundle("Tidemark"),
+      bundle("Management"),
+      bundle("TidemarkError"),
+    ]);
+    assert.ok(pipeline.text.includes("expected_operations") && !pipeline.text.includes("/connectors"));
+    assert.ok(management.text.includes("connectors") && !management.text.includes("expected_operations"));
+    assert.ok(management.bytes < 5 * KB, `${management.bytes} bytes`);
+    assert.ok(error.bytes < KB, `${error.bytes} bytes`);
+  });
+
+  test("has nothing of Node, and nothing of others but the protocol's digests", async () => {
+    const { text, inputs } = await bundle("Tidemark", "TidemarkError", "newRun", "everyItem", "Management");
+    assert.doesNotMatch(text, /node:|\brequire\(|\bprocess\b|\bBuffer\b|setImmediate/);
+    const foreign = inputs.filter((path) => path.includes("/") && !path.includes("packages/client/src/"));
+    assert.deepEqual(foreign.map((path) => path.replace(/^.*packages\//, "")).sort(), [
+      "protocol/src/canonical-json.ts",
+      "protocol/src/digest.ts",
+    ]);
+  });
+});

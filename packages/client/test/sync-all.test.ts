@@ -1,0 +1,363 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { namespaceDigest } from "@tidemark/protocol/digest";
+import { newRun, type Progress, type SourceRecord, TidemarkError } from "../src/public.ts";
+import { failingAfter, records, startStore } from "./store.ts";
+
+const refresh = { mode: "full_refresh", namespace: "tasks" } as const;
+const incremental = { mode: "incremental", namespace: "tasks" } as const;
+
+/** Whether an error is this one. */
+const isCode = (code: string) => (error: unknown) => error instanceof TidemarkError && error.code === code;
+
+describe("an incremental syncAll", () => {
+  test("sends what changed in batches, deletes included, and adds the answers up", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    await tidemark.syncAll(records(0, 7), incremental);
+    const changed: SourceRecord[] = [
+      ...records(0, 2),
+      { id: "r2", data: { n: "two" } },
+      { id: "r3", action: "delete" },
+      { id: "nobody", action: "delete" },
+      { id: "r9", namespace: "others" },
+    ];
+    const result = await tidemark.syncAll(changed, { ...incremental, batchOperations: 4 });
+    assert.equal(result.operations, 6);
+    assert.equal(result.requests, 2);
+    const { created, updated, unchanged, removed, absent } = result.changes;
+    assert.deepEqual([created, updated, unchanged, removed, absent], [1, 1, 2, 1, 1]);
+    assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r2", "r4", "r5", "r6"]);
+    assert.deepEqual(Object.keys(await contents("others")), ["r9"]);
+    assert.equal(result.level, undefined, "it holds more than what changed");
+  });
+
+  test("is level where its records are all that there is, beside those that it deletes", async (t) => {
+    const { tidemark } = await startStore(t);
+    await tidemark.syncAll(records(5, 12), incremental);
+    const all = records(0, 10);
+    const deleted = ["r10", "r11"].map((id): SourceRecord => ({ id, action: "delete", data: { id } }));
+    const result = await tidemark.syncAll([...all, ...deleted], { ...incremental, batchOperations: 3 });
+    const digest = await namespaceDigest(all as { id: string }[]);
+    assert.deepEqual(result.digests, { tasks: { source: digest, server: digest } });
+    assert.equal(result.level, true);
+  });
+
+  test("ends a record that comes twice as it came last, even if the same batch comes again", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const versions = [{ v: 1 }, { v: 2 }, { v: 1 }].map((data) => ({ id: "a", data }));
+    const result = await tidemark.syncAll(versions, { ...incremental, batchOperations: 1 });
+    assert.deepEqual(await contents(), { a: { v: 1 } });
+    assert.equal(result.changes.updated, 2);
+  });
+
+  test("takes no record at all", async (t) => {
+    const { tidemark } = await startStore(t);
+    const result = await tidemark.syncAll([], incremental);
+    assert.deepEqual([result.operations, result.requests, result.changes.created], [0, 0, 0]);
+  });
+
+  test("leaves invalid records out where asked, and says which", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const some: SourceRecord[] = [...records(0, 3), { id: "bad", created_at: "2024-02-30T00:00:00Z" }];
+    const abort = tidemark.syncAll(some, { ...incremental, batchOperations: 2 });
+    await assert.rejects(abort, (error: TidemarkError) => {
+      assert.ok(error.is("VALIDATION_ERROR"));
+      assert.equal(error.details.errors[0]!.field, "operations[1].created_at");
+      return true;
+    });
+    const result = await tidemark.syncAll(some, { ...incremental, batchOperations: 2, onError: "continue" });
+    assert.equal(result.failed, 1);
+    assert.deepEqual(
+      result.errors.map(({ index, id }) => ({ index, id })),
+      [{ index: 3, id: "bad" }],
+    );
+    assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r2"]);
+  });
+});
+
+describe("deleteMissing", () => {
+  const complete = { ...incremental, deleteMissing: true };
+
+  test("deletes what the records do not name, and is level then", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    await tidemark.syncAll(records(0, 250), incremental);
+    const phases = new Set<string>();
+    const kept = records(0, 230, { edited: true });
+    const result = await tidemark.syncAll(kept, {
+      ...complete,
+      batchOperations: 8,
+      onProgress: ({ phase }) => phases.add(phase),
+    });
+    assert.deepEqual([result.changes.updated, result.changes.removed, result.level], [230, 20, true]);
+    assert.equal(Object.keys(await contents()).length, 230);
+    assert.deepEqual([...phases], ["sending", "comparing", "deleting", "done"]);
+  });
+
+  test("reads no records where the digests say that nothing is left over", async (t) => {
+    const { tidemark, client } = await startStore(t);
+    await tidemark.syncAll(records(0, 20), incremental);
+    const asked: string[] = [];
+    const counting = client({
+      fetch: (input, init) => {
+        asked.push(new URL(String(input)).pathname.split("/").at(-1)!);
+        return fetch(input, init);
+      },
+    });
+    const result = await counting.syncAll(records(0, 20), complete);
+    assert.equal(result.level, true);
+    assert.deepEqual(asked, ["sync", "namespaces"]);
+  });
+
+  test("empties a namespace of at most 100 records, and not a larger one", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    await tidemark.syncAll(records(0, 100), incremental);
+    await tidemark.syncAll(records(0, 101), { ...incremental, namespace: "large" });
+    const emptied = await tidemark.syncAll([], complete);
+    assert.deepEqual([emptied.changes.removed, emptied.level], [100, true]);
+    await assert.rejects(
+      tidemark.syncAll([], { ...complete, namespace: "large" }),
+      (error: TidemarkError) => {
+        assert.ok(error.is("REMOVAL_LIMIT_EXCEEDED"));
+        const lost = { namespace: "large", records: 101, removed: 101, cleared: 0 };
+        assert.deepEqual(error.details, { removal_limit: "50%", namespaces: [lost] });
+        return true;
+      },
+    );
+    assert.equal(Object.keys(await contents("large")).length, 101);
+    for (const removalLimit of [50, "40%"] as const) {
+      const half = tidemark.syncAll(records(0, 50), { ...complete, namespace: "large", removalLimit });
+      await assert.rejects(half, isCode("REMOVAL_LIMIT_EXCEEDED"));
+    }
+    await tidemark.syncAll([], { ...complete, namespace: "large", removalLimit: false });
+    assert.deepEqual(await contents("large"), {});
+  });
+
+  test("leaves alone what a newer sync wrote", async (t) => {
+    const { tidemark, contents, server } = await startStore(t);
+    const run = { sync_timestamp: new Date(server.clock.now - 60_000).toISOString(), refresh_id: "old" };
+    await tidemark.syncAll(records(0, 3), { ...incremental, run });
+    await tidemark.syncAll(records(7, 8), incremental);
+    const result = await tidemark.syncAll(records(0, 2), {
+      ...complete,
+      run: { ...run, refresh_id: "again" },
+    });
+    assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r7"]);
+    assert.deepEqual([result.changes.removed, result.changes.stale, result.level], [1, 1, undefined]);
+  });
+});
+
+describe("a full refresh with syncAll", () => {
+  test("of one batch is one request; of more, it is staged and applied in one instant", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const one = await tidemark.syncAll(records(0, 5), refresh);
+    assert.deepEqual([one.requests, one.changes.created, one.level], [1, 5, true]);
+
+    const seen: number[] = [];
+    async function* watched() {
+      for (const record of records(3, 12)) {
+        seen.push(Object.keys(await contents()).length);
+        yield record;
+      }
+    }
+    const progress: Progress[] = [];
+    const many = await tidemark.syncAll(watched(), {
+      ...refresh,
+      batchOperations: 4,
+      onProgress: (step) => progress.push(step),
+    });
+    assert.deepEqual([many.requests, many.operations, many.level], [4, 9, true]);
+    const { created, unchanged, cleared } = many.changes;
+    assert.deepEqual([created, unchanged, cleared], [7, 2, 3]);
+    assert.deepEqual(new Set(seen), new Set([5]), "readers see the old namespace until the end");
+    assert.deepEqual(
+      progress.map(({ phase, operations, requests }) => [phase, operations, requests]),
+      [
+        ["sending", 0, 0],
+        ["sending", 4, 1],
+        ["sending", 8, 2],
+        ["sending", 9, 3],
+        ["applying", 9, 4],
+        ["done", 9, 4],
+      ],
+    );
+    assert.equal(progress[0]!.run, many.run);
+  });
+
+  test("cuts its parts by bytes too", async (t) => {
+    const { tidemark } = await startStore(t);
+    const text = "x".repeat(400);
+    const result = await tidemark.syncAll(records(0, 10, { text }), { ...refresh, batchBytes: 1000 });
+    assert.deepEqual([result.requests, result.changes.created], [6, 10]);
+  });
+
+  test("empties a namespace whose source is empty, and several that it names", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    await tidemark.syncAll(records(0, 5), refresh);
+    await tidemark.syncAll(records(0, 5), { ...refresh, namespace: "others" });
+    const result = await tidemark.syncAll([{ id: "only", namespace: "third" }], {
+      mode: "full_refresh",
+      namespaces: ["tasks", "others"],
+    });
+    assert.deepEqual([result.changes.cleared, result.changes.created, result.level], [10, 1, true]);
+    assert.deepEqual([await contents(), await contents("others")], [{}, {}]);
+    const nothing = await tidemark.syncAll([], { mode: "full_refresh" });
+    assert.match(nothing.warnings[0]!, /affected no namespace/);
+  });
+
+  test("keeps half of a namespace that has more than 100 records", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    await tidemark.syncAll(records(0, 102), refresh);
+    const most = { ...refresh, batchOperations: 20 };
+    await assert.rejects(tidemark.syncAll(records(0, 50), most), isCode("REMOVAL_LIMIT_EXCEEDED"));
+    assert.equal(Object.keys(await contents()).length, 102);
+    assert.equal((await tidemark.syncAll(records(0, 51), most)).changes.cleared, 51);
+    // Now it is small, and may lose anything.
+    assert.equal((await tidemark.syncAll([], most)).changes.cleared, 51);
+  });
+
+  test("may empty a small namespace beside a large one that keeps its half", async (t) => {
+    const { tidemark } = await startStore(t);
+    const of = (namespace: string, from: number, to: number) =>
+      records(from, to).map((record) => ({ ...record, namespace }));
+    const both = { mode: "full_refresh", namespaces: ["large", "small"] } as const;
+    await tidemark.syncAll([...of("large", 0, 300), ...of("small", 0, 9)], both);
+    const result = await tidemark.syncAll(of("large", 0, 160), both);
+    assert.equal(result.changes.cleared, 149);
+    await assert.rejects(tidemark.syncAll(of("large", 0, 79), both), isCode("REMOVAL_LIMIT_EXCEEDED"));
+  });
+
+  test("keeps to the limit that is given", async (t) => {
+    const { tidemark } = await startStore(t);
+    await tidemark.syncAll(records(0, 10), refresh);
+    for (const removalLimit of [0, "10%"] as const) {
+      const less = tidemark.syncAll(records(0, 8), { ...refresh, removalLimit });
+      await assert.rejects(less, isCode("REMOVAL_LIMIT_EXCEEDED"));
+    }
+    const result = await tidemark.syncAll(records(0, 8), { ...refresh, removalLimit: "20%" });
+    assert.equal(result.changes.cleared, 2);
+  });
+
+  test("without a limit empties what it is told to", async (t) => {
+    const { tidemark } = await startStore(t);
+    await tidemark.syncAll(records(0, 200), refresh);
+    const result = await tidemark.syncAll([], { ...refresh, removalLimit: false });
+    assert.equal(result.changes.cleared, 200);
+  });
+
+  test("counts a batch that the source gives twice as the server does", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const page = records(0, 4);
+    const again = [...page, ...page, ...records(4, 6)];
+    const result = await tidemark.syncAll(again, { ...refresh, batchOperations: 4 });
+    assert.equal(Object.keys(await contents()).length, 6);
+    assert.equal(result.level, undefined, "the digest of records that come twice says nothing");
+  });
+
+  test("says that it cannot tell where a record comes twice", async (t) => {
+    const { tidemark } = await startStore(t);
+    const twice = [...records(0, 3), { id: "r1", data: { other: true } }];
+    const result = await tidemark.syncAll(twice, refresh);
+    assert.deepEqual([result.changes.superseded, result.level], [1, undefined]);
+  });
+
+  test("says that it is not level where another pipeline wrote the namespace meanwhile", async (t) => {
+    const { tidemark } = await startStore(t);
+    async function* interrupted() {
+      yield* records(0, 4);
+      await tidemark.sync({
+        sync_mode: "incremental",
+        sync_timestamp: new Date(Date.now() + 1000).toISOString(),
+        operations: [{ action: "upsert", id: "newer", namespace: "tasks" }],
+      });
+    }
+    const result = await tidemark.syncAll(interrupted(), refresh);
+    assert.equal(result.level, false);
+    assert.notEqual(result.digests.tasks!.source, result.digests.tasks!.server);
+  });
+});
+
+describe("a run that goes on", () => {
+  const parts = { ...refresh, batchOperations: 3 };
+
+  test("after its source failed counts once what had arrived", async (t) => {
+    const { tidemark, client, contents } = await startStore(t);
+    const run = newRun();
+    const lost = new Error("the source is gone");
+    const first = tidemark.syncAll(failingAfter(records(0, 8), lost), { ...parts, run });
+    await assert.rejects(first, lost);
+    assert.deepEqual(await contents(), {});
+    const { data } = await tidemark.listRefreshes();
+    assert.deepEqual(
+      data.map(({ refresh_id, operations }) => [refresh_id, operations]),
+      [[run.refresh_id, 6]],
+    );
+    const kept = JSON.parse(JSON.stringify(run));
+    const result = await client().syncAll(records(0, 10), { ...parts, run: kept });
+    assert.deepEqual([result.changes.created, result.level], [10, true]);
+  });
+
+  test("after it was applied gets the same answers", async (t) => {
+    const { tidemark, client } = await startStore(t);
+    const run = newRun();
+    const first = await tidemark.syncAll(records(0, 10), { ...parts, run });
+    assert.deepEqual(await client().syncAll(records(0, 10), { ...parts, run }), first);
+    const changed = { ...incremental, run: newRun(), batchOperations: 3 };
+    const once = await tidemark.syncAll(records(5, 15), changed);
+    assert.deepEqual([once.changes.created, once.changes.unchanged], [5, 5]);
+    assert.deepEqual(await client().syncAll(records(5, 15), changed), once);
+  });
+
+  test("with other records is refused, and changes nothing", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const run = newRun();
+    await assert.rejects(tidemark.syncAll(failingAfter(records(0, 8), new Error()), { ...parts, run }));
+    const other = tidemark.syncAll(records(1, 10), { ...parts, run });
+    await assert.rejects(other, (error: TidemarkError) => {
+      assert.ok(error.is("INCOMPLETE_REFRESH"));
+      assert.deepEqual(error.details, {
+        expected_operations: 9,
+        received_operations: 15,
+        received_batches: 6,
+      });
+      return true;
+    });
+    assert.deepEqual(await contents(), {});
+  });
+
+  test("is refused once a newer refresh was applied", async (t) => {
+    const { tidemark } = await startStore(t);
+    const run = { sync_timestamp: new Date(Date.now() - 1000).toISOString(), refresh_id: "older" };
+    await tidemark.syncAll(records(0, 10), refresh);
+    await assert.rejects(tidemark.syncAll(records(0, 10), { ...parts, run }), isCode("STALE_SYNC"));
+  });
+});
+
+describe("a signal", () => {
+  test("ends syncAll between two requests, and nothing is applied", async (t) => {
+    const { tidemark, contents } = await startStore(t);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const options = {
+      ...refresh,
+      batchOperations: 2,
+      signal: controller.signal,
+      onProgress: ({ requests }: Progress) => requests === 2 && controller.abort(reason),
+    };
+    await assert.rejects(tidemark.syncAll(records(0, 10), options), reason);
+    assert.deepEqual(await contents(), {});
+  });
+
+  test("that was aborted before sends nothing", async (t) => {
+    const { tidemark } = await startStore(t);
+    const signal = AbortSignal.abort(new Error("before"));
+    await assert.rejects(tidemark.syncAll(records(0, 1), { ...incremental, signal }), /before/);
+    assert.deepEqual((await tidemark.listSyncs()).data, []);
+  });
+});
+
+test("a record that JSON cannot say is refused by its id, and nothing of its batch is sent", async (t) => {
+  const { tidemark, contents } = await startStore(t);
+  const bad = [...records(0, 2), { id: "half", data: { share: Number.NaN } }];
+  await assert.rejects(tidemark.syncAll(bad, incremental), /Record "half" has NaN/);
+  assert.deepEqual(await contents(), {});
+});
