@@ -61,7 +61,7 @@ const sqlite: TestEngine = {
   },
 };
 
-const postgres: TestEngine = {
+export const postgres: TestEngine = {
   name: "PostgreSQL",
   share: 1 / 10,
 
@@ -99,6 +99,11 @@ async function onPostgres(databaseUrl: string, text: string): Promise<void> {
   const client = new Client({ connectionString: url.href });
   await client.connect();
   await client.query(text).finally(() => client.end());
+}
+
+/** The engine of tests that are not about engines: SQLite, or the one that `TIDEMARK_TEST_ENGINE` names. */
+export function usualEngine(): TestEngine {
+  return engines.find(({ name }) => name === process.env.TIDEMARK_TEST_ENGINE) ?? sqlite;
 }
 
 /** Every engine that the conformance and model tests run on: a new one passes them by being listed here. */

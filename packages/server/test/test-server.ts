@@ -9,6 +9,7 @@ import { type App, buildApp } from "../src/http/app.ts";
 import { openLog } from "../src/log.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/port.ts";
+import { usualEngine } from "./engines.ts";
 
 /** An organization with one store and one connector. */
 export interface Tenant {
@@ -62,11 +63,8 @@ export async function startTestServer(
   overrides: Partial<Config> = {},
   { log, wrap = (commands) => commands }: TestParts = {},
 ): Promise<TestServer> {
-  const folder = await temporaryFolder(t);
-  const config = readConfig(
-    {},
-    { port: 0, databaseUrl: `file:${folder}/tidemark.db`, logLevel: "silent", ...overrides },
-  );
+  const databaseUrl = overrides.databaseUrl ?? (await usualEngine().createDatabase(t));
+  const config = readConfig({}, { port: 0, logLevel: "silent", ...overrides, databaseUrl });
   const clock = { now: Date.UTC(2025, 10, 11, 12) };
   const storage = await openStorage(config.databaseUrl);
   const commands = openCommands(storage, config, () => clock.now);
