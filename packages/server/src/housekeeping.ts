@@ -3,7 +3,7 @@ import type { Commands } from "./commands.ts";
 
 /** Pause between looks for work, and between two steps of it: requests come first. */
 const IDLE_PAUSE_MS = 2000;
-const BUSY_PAUSE_MS = 20;
+const BUSY_PAUSE_MS = 50;
 
 /**
  * Does background work in small steps: sweeps what refreshes left behind and forgets old tombstones.

@@ -115,7 +115,9 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
   plan.changes.cleared += cleared;
   plan.writes.namespaces.push(after);
-  plan.writes.sweep.push(state.namespace);
+  // Where there was nothing before, nothing has died: but for the deletes of the run itself.
+  const isNew = state.newestAt === 0n && tallies.absent === 0;
+  if (!isNew) plan.writes.sweep.push(state.namespace);
   for (const other of before.runs) {
     if (other.runId === run.runId) continue;
     if (other.timestamp < run.timestamp) plan.writes.closeRuns.push({ runId: other.runId, state: "ended" });

@@ -73,9 +73,14 @@ for (const engine of engines) {
       for (const table of open) assert.deepEqual(after[table], [], table);
       const states = after.refresh_runs!.map((row) => JSON.parse(row).state).sort();
       assert.deepEqual(states, ["applied", "ended", "expired", "expired"]);
-      // In the end nothing is left but the records themselves.
+      // Runs whose last batch would be stale by now are forgotten with the history; then nothing is left but records.
       clock.now += 90 * DAY_MS;
       assert.deepEqual(await swept(), expected);
+      const newer = (await rows()).refresh_runs!.map((row) => JSON.parse(row).state);
+      assert.deepEqual(newer, ["expired", "expired"]);
+      await refresh(41, upserts(0, 5, 6));
+      clock.now += 91 * DAY_MS;
+      assert.deepEqual(await swept(), ["r0 6", "r1 6", "r2 6", "r3 6", "r4 6"]);
       const { records, contents, refresh_runs, syncs } = await rows();
       assert.deepEqual([records!.length, contents!.length, refresh_runs, syncs], [5, 5, [], []]);
     });

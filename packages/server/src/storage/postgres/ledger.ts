@@ -13,11 +13,18 @@ import type {
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
-import { IS_CONTENT_OF, IS_ONE_OF, ROW_OF_KEY, ROWS_OF_ID } from "./lookups.ts";
+import { IS_CONTENT_OF, ROW_OF_KEY, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows read at once where there may be millions. */
 const PAGE_ROWS = 10_000;
+
+type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
+
+const keyOf = ({ namespace, id, generation }: RowKey) =>
+  `${generation} ${namespace.length} ${namespace} ${id}`;
+const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] =>
+  ids.map((id) => ({ namespace, id, generation }));
 
 /**
  * Takes a store's turn: until the transaction ends, every other sync of the store waits here, in whichever process,
@@ -43,6 +50,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   #storeId: string;
   #revision: number;
   #runs: PostgresRefreshRuns;
+  /** Where the rows lie that were read, by namespace, id and generation. It holds to the end of the store's turn. */
+  #places = new Map<string, string>();
 
   /** @param revision as {@link takeTurn} found it */
   constructor(tx: Transaction, storeId: string, revision: number) {
@@ -94,10 +103,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     if (keys.length === 0) return [];
     type Found = [
       ...[number, number, string | null, number | null],
-      ...[string | null, string | null, number],
+      ...[string | null, string | null, number, string],
     ];
     const rows = await this.#rows<Found>(
-      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at
+      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at, r.place
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
        CROSS JOIN ${ROWS_OF_ID} r
        JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace
@@ -106,15 +115,30 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
-    return rows.map(([number, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
-      ...keys[number - 1]!,
-      generation,
-      decidedAt: decidedAt === null ? null : BigInt(decidedAt),
-      version,
-      hash,
-      fingerprint,
-      writtenAt,
-    }));
+    return rows.map(([number, generation, decidedAt, version, hash, fingerprint, writtenAt, place]) => {
+      const row = {
+        ...keys[number - 1]!,
+        generation,
+        decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+        version,
+        hash,
+        fingerprint,
+        writtenAt,
+      };
+      this.#places.set(keyOf(row), place);
+      return row;
+    });
+  }
+
+  /** Where rows lie that were read before. */
+  #placesOf(rows: RowKey[]): string {
+    return textArray(
+      rows.map((row) => {
+        const place = this.#places.get(keyOf(row));
+        if (place === undefined) throw new Error("A row that is changed must have been read.");
+        return place;
+      }),
+    );
   }
 
   async decidedAfter({ namespace }: NamespaceState, ns: bigint): Promise<Sum> {
@@ -191,8 +215,11 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return this.#runs.staleIds(runId, namespace, ids);
   }
 
-  recount(namespace: NamespaceState, generation: number) {
-    return this.#runs.recount(namespace.namespace, generation);
+  recount({ namespace }: NamespaceState, generation: number) {
+    // It may write the run's rows anew.
+    const ofRun = keyOf({ namespace, id: "", generation });
+    for (const key of this.#places.keys()) if (key.startsWith(ofRun)) this.#places.delete(key);
+    return this.#runs.recount(namespace, generation);
   }
 
   async findAnswer(
@@ -256,12 +283,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
 
   #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
     return [
-      this.#unless(
-        dropRows,
-        `DELETE FROM records r WHERE ${IS_ONE_OF}`,
-        (of) => textArray(of.map(({ namespace }) => namespace)),
-        (of) => textArray(of.map(({ id }) => id)),
-        (of) => numberArray(of.map(({ generation }) => generation)),
+      this.#unless(dropRows, "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])", (of) =>
+        this.#placesOf(of),
       ),
       this.#unless(
         rows,
@@ -280,25 +303,20 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => textArray(of.map(({ fingerprint }) => fingerprint)),
         (of) => numberArray(of.map(({ writtenAt }) => writtenAt)),
       ),
-      this.#unless(
-        carry.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
-        `INSERT INTO records
-         SELECT r.store_id, r.namespace, r.id, k.later, NULL, r.version, r.hash, r.fingerprint, r.written_at
-         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) k(namespace, id, generation, later)
-         CROSS JOIN ${ROW_OF_KEY} r`,
-        (of) => textArray(of.map(({ namespace }) => namespace)),
-        (of) => textArray(of.map(({ id }) => id)),
-        (of) => numberArray(of.map(({ from }) => from)),
-        (of) => numberArray(of.map(({ to }) => to)),
+      ...[...Map.groupBy(carry, ({ to }) => to)].map(([to, of]) =>
+        this.#rows(
+          `INSERT INTO records
+           SELECT store_id, namespace, id, $3, NULL, version, hash, fingerprint, written_at
+           FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])`,
+          ...[this.#placesOf(of.flatMap((one) => keysOf(one, one.from))), to],
+        ),
       ),
       // All of a sync's touches are of one time.
       this.#unless(
-        touch.flatMap(({ ids, ...rest }) => ids.map((id) => ({ id, ...rest }))),
-        `UPDATE records r SET decided_at = $5 WHERE ${IS_ONE_OF}`,
-        (of) => textArray(of.map(({ namespace }) => namespace)),
-        (of) => textArray(of.map(({ id }) => id)),
-        (of) => numberArray(of.map(({ generation }) => generation)),
-        ([first]) => first!.decidedAt,
+        touch.flatMap((of) => keysOf(of, of.generation)),
+        "UPDATE records SET decided_at = $3 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
+        (of) => this.#placesOf(of),
+        () => touch[0]!.decidedAt,
       ),
     ];
   }

@@ -7,7 +7,8 @@
 
 /** The rows of the namespace and id of `k`, to be joined. */
 export const ROWS_OF_ID = `LATERAL (
-  SELECT * FROM records f WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id OFFSET 0)`;
+  SELECT ctid AS place, f.* FROM records f
+  WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id OFFSET 0)`;
 
 /** The row of the namespace, id and generation of `k`, to be joined. */
 export const ROW_OF_KEY = `LATERAL (
