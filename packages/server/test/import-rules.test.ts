@@ -24,6 +24,11 @@ const MAY_IMPORT: Record<string, string[]> = {
     "node:crypto",
   ],
 
+  transfer: [
+    ...["type storage/port.ts", "storage/store-tables.ts", "ulid", "node:crypto", "node:util"],
+  ],
+  doctor: ["type config.ts", "storage", "transfer/unfinished.ts"],
+
   threads: [
     ...[
       "protocol",
@@ -61,6 +66,12 @@ const MAY_IMPORT: Record<string, string[]> = {
       "version.ts",
     ],
     ...["commander", "node:events", "node:timers/promises"],
+    // The commands that move, copy and examine the database as a whole.
+    ...["transfer", "doctor", "type storage", "storage/sqlite/backup.ts", "storage/postgres/url.ts"],
+    "node:fs/promises",
+    // The commands that send a file to a server, as any client does.
+    ...["@tidemark/client", "wire/read-json.ts", "csv-parse", "cli-progress"],
+    ...["node:fs", "node:os", "node:path", "node:stream"],
   ],
 
   "config.ts": ["protocol"],
@@ -80,8 +91,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   "main.ts": ["cli/program.ts"],
 };
 
-/** The command line lays its options over the environment; every other setting is read in config.ts. */
-const READ_ENVIRONMENT = ["config.ts", "cli/serve.ts"];
+/**
+ * The command line lays its options over the environment, and client-settings.ts has those of clients; every setting of the
+ * server is read in config.ts.
+ */
+const READ_ENVIRONMENT = ["config.ts", "cli/serve.ts", "cli/client-settings.ts"];
 
 interface Source {
   /** Below `src/`, or `protocol/…`. */

@@ -5,8 +5,7 @@ import { revokeKeys } from "./api-keys.ts";
 import { newId } from "./ids.ts";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
-const COLUMNS = `s.id, s.organization_id, s.name, s.description, s.settings, s.created_at, s.updated_at,
-  (SELECT coalesce(sum(n.records), 0) FROM namespaces n WHERE n.store_id = s.id) AS record_count`;
+const COLUMNS = "id, organization_id, name, description, settings, created_at, updated_at";
 
 /** @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS if an id was asked for that is taken */
 export async function createVectorStore(
@@ -30,12 +29,11 @@ export async function createVectorStore(
 /** @throws ApiError VECTOR_STORE_NOT_FOUND */
 export async function getVectorStore(sql: Sql, organizationId: string, id: string): Promise<VectorStore> {
   const [row] = await sql.all(
-    `SELECT ${COLUMNS} FROM vector_stores s
-     WHERE s.organization_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`,
+    `SELECT ${COLUMNS} FROM vector_stores WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL`,
     [organizationId, id],
   );
   if (!row) throw new ApiError("VECTOR_STORE_NOT_FOUND", { id });
-  return toVectorStore(row);
+  return toVectorStore(row, await countRecords(sql, [id]));
 }
 
 /** @param onlyId lists this store alone, for a key that is tied to it */
@@ -46,12 +44,27 @@ export async function listVectorStores(
   onlyId: string | null = null,
 ): Promise<List<VectorStore>> {
   const rows = await sql.all(
-    `SELECT ${COLUMNS} FROM vector_stores s
-     WHERE s.organization_id = $1 AND s.id > $2 AND s.deleted_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR s.id = $3)
-     ORDER BY s.id LIMIT $4`,
+    `SELECT ${COLUMNS} FROM vector_stores
+     WHERE organization_id = $1 AND id > $2 AND deleted_at IS NULL AND (CAST($3 AS TEXT) IS NULL OR id = $3)
+     ORDER BY id LIMIT $4`,
     [organizationId, pageStart(request), onlyId, pageSize(request) + 1],
   );
-  return page(rows, request, toVectorStore);
+  const counts = await countRecords(
+    sql,
+    rows.map(({ id }) => String(id)),
+  );
+  return page(rows, request, (row) => toVectorStore(row, counts));
+}
+
+/** The live records of some stores; none for one that has no namespace yet. */
+async function countRecords(sql: Sql, storeIds: string[]): Promise<Map<string, number>> {
+  if (storeIds.length === 0) return new Map();
+  const places = storeIds.map((_, index) => `$${index + 1}`).join(", ");
+  const rows = await sql.all(
+    `SELECT store_id, sum(records) AS records FROM namespaces WHERE store_id IN (${places}) GROUP BY store_id`,
+    storeIds,
+  );
+  return new Map(rows.map(({ store_id, records }) => [String(store_id), Number(records)]));
 }
 
 /** @throws ApiError VECTOR_STORE_NOT_FOUND */
@@ -92,14 +105,15 @@ export async function deleteVectorStore(
   return { id, object: "vector_store", deleted: true };
 }
 
-function toVectorStore(row: SqlRow): VectorStore {
+function toVectorStore(row: SqlRow, counts: Map<string, number>): VectorStore {
+  const id = String(row.id);
   return {
-    id: String(row.id),
+    id,
     object: "vector_store",
     name: String(row.name),
     description: row.description as string | null,
     organization_id: String(row.organization_id),
-    record_count: Number(row.record_count),
+    record_count: counts.get(id) ?? 0,
     status: "active",
     settings: JSON.parse(String(row.settings)),
     created_at: isoTime(row.created_at!),

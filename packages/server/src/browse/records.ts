@@ -9,7 +9,7 @@ import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `
   SELECT r.id, r.written_at, r.generation, c.content, n.generation AS current_generation,
-    EXISTS (SELECT 1 FROM dirty_contents d WHERE d.store_id = r.store_id AND d.version = r.version) AS dirty
+    EXISTS (SELECT 1 FROM dirty_contents d WHERE d.store_id = $1 AND d.version = r.version) AS dirty
   FROM namespaces n
   JOIN records r ON r.store_id = n.store_id AND r.namespace = n.namespace
   JOIN contents c ON c.store_id = r.store_id AND c.version = r.version

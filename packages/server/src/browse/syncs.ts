@@ -9,7 +9,7 @@ import type { Sql, SqlRow } from "../storage/port.ts";
 
 const COLUMNS = `revision, sync_id, connector_id, mode, status, CAST(sync_timestamp AS TEXT) AS sync_timestamp,
   refresh_id, received_at, duration_ms, trace_id, results, by_namespace, changes,
-  (SELECT count(*) FROM dirty_contents d WHERE d.store_id = y.store_id
+  (SELECT count(*) FROM dirty_contents d WHERE d.store_id = $1
      AND d.version >= y.revision * 8192 AND d.version < (y.revision + 1) * 8192) AS pending`;
 
 export interface SyncsRequest {

@@ -1,11 +1,18 @@
 import { Command } from "commander";
 import { VERSION } from "../version.ts";
+import { backupCommand } from "./backup.ts";
+import { checkCommand } from "./check.ts";
 import { connectorCommand } from "./connector.ts";
+import { doctorCommand } from "./doctor.ts";
+import { exportCommand } from "./export.ts";
+import { importCommand } from "./import.ts";
 import { keyCommand } from "./key.ts";
+import { migrateCommand } from "./migrate.ts";
 import { orgCommand } from "./org.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
 import { storeCommand } from "./store.ts";
+import { syncCommand } from "./sync.ts";
 import { verifyCommand } from "./verify.ts";
 
 /** The whole command line. */
@@ -19,6 +26,13 @@ export function commandLine(): Command {
     .addCommand(storeCommand())
     .addCommand(connectorCommand())
     .addCommand(keyCommand())
+    .addCommand(migrateCommand())
     .addCommand(statusCommand())
-    .addCommand(verifyCommand());
+    .addCommand(verifyCommand())
+    .addCommand(syncCommand())
+    .addCommand(checkCommand())
+    .addCommand(exportCommand())
+    .addCommand(importCommand())
+    .addCommand(backupCommand())
+    .addCommand(doctorCommand());
 }

@@ -5,6 +5,15 @@ export interface Migration {
   sql: string;
 }
 
+/** What bringing a schema up to date did. */
+export interface Migrated {
+  /** The number of the last migration that it had, 0 for none, and that it has now. */
+  from: number;
+  to: number;
+  /** Tables that were distributed over a Citus cluster. */
+  distributed: string[];
+}
+
 /** The numbered migrations of a folder (`000001.sql`, `000002.sql`, …) in order. */
 export function readMigrations(folder: URL): Migration[] {
   return readdirSync(folder)

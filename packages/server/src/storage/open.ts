@@ -1,3 +1,4 @@
+import type { Migrated } from "./migrations.ts";
 import type { Storage } from "./port.ts";
 
 /** How a storage is opened; each engine takes what concerns it. */
@@ -30,7 +31,26 @@ export async function openStorage(
     const { openPostgres } = await import("./postgres/postgres.ts");
     return openPostgres(databaseUrl, { connections, timeoutMs });
   }
-  throw new Error(
+  throw unknownEngine();
+}
+
+/**
+ * Brings a database's schema up to date, as opening it does, and closes it.
+ * @param options.citus true: distributes it over its Citus cluster, with the rows that it has
+ * @throws Error as {@link openStorage}; if it is to be distributed and cannot be
+ */
+export async function migrateDatabase(databaseUrl: string, options: { citus: boolean }): Promise<Migrated> {
+  if (isPostgres(databaseUrl)) {
+    const { migratePostgres } = await import("./postgres/migrate.ts");
+    return migratePostgres(databaseUrl, options);
+  }
+  if (!isSqlite(databaseUrl)) throw unknownEngine();
+  if (options.citus) throw new Error("Only a PostgreSQL with Citus can be distributed.");
+  const { migrateSqlite } = await import("./sqlite/migrate.ts");
+  return migrateSqlite(databaseUrl);
+}
+
+const unknownEngine = () =>
+  new Error(
     "TIDEMARK_DATABASE_URL must begin with file: (such as file:./tidemark-data/tidemark.db) or postgres://.",
   );
-}

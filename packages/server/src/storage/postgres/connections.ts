@@ -2,10 +2,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Client, Pool, type PoolClient, types } from "pg";
 import { isRepeatable, isTimeout, orUnavailable } from "./failures.ts";
 
-/** How a transaction begins: `write` sees what was committed when each statement begins, `read` is one snapshot. */
+/**
+ * How a transaction begins: `write` sees what was committed when each statement begins, `read` is one snapshot, and so is
+ * `slowRead`, which may be idle for as long as it wants.
+ */
 const BEGIN = {
   write: "BEGIN ISOLATION LEVEL READ COMMITTED",
   read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+  slowRead: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 };
 
 /** How long to wait for a connection that is made, or becomes free. */
@@ -128,10 +132,14 @@ export class Connections {
 
   /** A connection on which a transaction has begun. One that does not answer is replaced, once. */
   async #beginOn(kind: keyof typeof BEGIN): Promise<PoolClient> {
+    const patience = kind === "slowRead" ? "; SET LOCAL idle_in_transaction_session_timeout = 0" : "";
     for (let attempt = 1; ; attempt++) {
       const client = await this.#pool.connect();
       try {
-        await client.query({ text: BEGIN[kind] + this.#begin, query_timeout: ANSWER_TIMEOUT_MS } as never);
+        await client.query({
+          text: BEGIN[kind] + this.#begin + patience,
+          query_timeout: ANSWER_TIMEOUT_MS,
+        } as never);
         return client;
       } catch (error) {
         await this.#abandon(client, error);

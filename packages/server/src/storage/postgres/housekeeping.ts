@@ -159,10 +159,12 @@ function deleteOld(
   before: number,
 ): Promise<HousekeepingStep> {
   const look = { text: `SELECT t.store_id FROM ${table} t WHERE ${age} < $1`, values: [before] };
+  // Citus wants to be told the store of each table within a statement that changes something.
+  const ageInStore = age.replaceAll("t.store_id", "$2");
   return stepOn(connections, look, async (tx, storeId) => {
     const gone = await tx.rows(
       `DELETE FROM ${table} WHERE store_id = $2 AND ctid = ANY (ARRAY(
-         SELECT t.ctid FROM ${table} t WHERE t.store_id = $2 AND ${age} < $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
+         SELECT t.ctid FROM ${table} t WHERE t.store_id = $2 AND ${ageInStore} < $1 LIMIT ${STEP_ROWS})) RETURNING 1`,
       [before, storeId],
     );
     return { rows: gone.length, more: gone.length === STEP_ROWS };

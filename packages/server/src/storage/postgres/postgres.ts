@@ -13,6 +13,7 @@ import { type ConnectionSettings, Connections, type Transaction } from "./connec
 import { orUnavailable, startFailure } from "./failures.ts";
 import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
 import { PostgresLedgerTransaction, takeTurn } from "./ledger.ts";
+import { ROWS_OF_ID } from "./lookups.ts";
 import { migrate } from "./migrate.ts";
 import { countRequest } from "./rate-windows.ts";
 import { Turns } from "./turns.ts";
@@ -66,6 +67,10 @@ class PostgresStorage implements Storage {
     return this.#connections.transaction("read", (tx) => work(sqlOf(tx)));
   }
 
+  readSlowly<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#connections.transaction("slowRead", (tx) => work(sqlOf(tx)));
+  }
+
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
     return orUnavailable(() =>
       this.#turns.take(storeId, () =>
@@ -79,9 +84,10 @@ class PostgresStorage implements Storage {
   async liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
     const rows = await this.#connections.transaction("read", (tx) =>
       tx.rows<[number]>(
-        `SELECT k.number FROM unnest($3::text[]) WITH ORDINALITY k(id, number)
+        `SELECT k.number
+         FROM (SELECT $2 AS namespace, id, number FROM unnest($3::text[]) WITH ORDINALITY u(id, number)) k
+         CROSS JOIN ${ROWS_OF_ID} r
          JOIN namespaces n ON n.store_id = $1 AND n.namespace = $2
-         JOIN records r ON r.store_id = $1 AND r.namespace = $2 AND r.id = k.id
          WHERE r.version IS NOT NULL AND ${IS_CURRENT}`,
         [storeId, namespace, textArray(ids)],
       ),

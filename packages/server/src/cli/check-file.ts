@@ -1,0 +1,57 @@
+import { digestOf, everyItem } from "@tidemark/client";
+import { openClient } from "./client-settings.ts";
+import { fail } from "./failure.ts";
+import { type FileOptions, NOT_LEVEL } from "./file-options.ts";
+import { showProgress } from "./progress.ts";
+import { readRecords } from "./read-records.ts";
+
+/** Compares a namespace with a file. What differs is printed, and said by the exit code. */
+export async function checkFile(path: string, options: FileOptions): Promise<void> {
+  try {
+    const { namespace, idField, format, json } = options;
+    if (path === "-") throw new Error("A check reads its file twice: it cannot be standard input.");
+    const tidemark = openClient(options, () => {});
+    const source = await digestOf(readRecords(path, idField, format).records);
+    const found = { records: 0, digest: "0".repeat(64) };
+    for await (const listed of everyItem((page) => tidemark.listNamespaces(page))) {
+      if (listed.namespace === namespace) Object.assign(found, listed);
+    }
+    const level = source === found.digest;
+    const difference = level ? null : await countDifference();
+    if (!level) process.exitCode = NOT_LEVEL;
+    if (json) {
+      const digests = { source, server: found.digest };
+      console.log(JSON.stringify({ namespace, level, records: found.records, digests, difference }, null, 2));
+    } else if (difference === null) console.log(`${namespace}: level, ${found.records} records`);
+    else {
+      const { missing, different, extra } = difference;
+      console.log(`${namespace}: NOT LEVEL: ${missing} missing, ${different} different, ${extra} too many`);
+      for (const [what, ids] of Object.entries(difference.samples)) {
+        if (ids.length > 0) console.log(`  ${what}: ${ids.join(", ")}`);
+      }
+    }
+
+    async function countDifference() {
+      const file = readRecords(path, idField, format);
+      const progress = showProgress(file);
+      try {
+        const { changes, samples } = await tidemark.plan(file.records, {
+          mode: "incremental",
+          namespace,
+          onProgress: ({ operations }) => progress.show(operations),
+        });
+        const { created, updated, unchanged } = changes;
+        return {
+          missing: created,
+          different: updated,
+          extra: Math.max(0, found.records - updated - unchanged),
+          samples: { missing: samples.created ?? [], different: samples.updated ?? [] },
+        };
+      } finally {
+        progress.end();
+      }
+    }
+  } catch (error) {
+    fail(error);
+  }
+}

@@ -1,0 +1,35 @@
+import { Command } from "commander";
+import { readConfig } from "../config.ts";
+import type { Finding } from "../storage/finding.ts";
+import { fail } from "./failure.ts";
+import { jsonOption } from "./options.ts";
+
+/** `tidemark doctor`: exit code 1 if a check failed. */
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description(
+      `check the database and what is around it, and say what to do
+
+Changes nothing. Exit codes: 0 all is well, or there are warnings; 1 a check failed.`,
+    )
+    .addOption(jsonOption())
+    .action(async ({ json }: { json: boolean }) => {
+      try {
+        const { examine } = await import("../doctor/examine.ts");
+        const checks = await examine(readConfig(), Date.now());
+        console.log(json ? JSON.stringify({ checks }, null, 2) : describe(checks));
+        if (checks.some(({ status }) => status === "failed")) process.exitCode = 1;
+      } catch (error) {
+        fail(error);
+      }
+    });
+}
+
+function describe(findings: Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.map(({ check, status, message, advice }) => {
+    const line = `${status.padEnd(7)}  ${check.padEnd(width)}  ${message}`;
+    return advice ? `${line}\n${" ".repeat(width + 11)}${advice}` : line;
+  });
+  return lines.join("\n");
+}

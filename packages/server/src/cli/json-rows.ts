@@ -1,0 +1,84 @@
+import { parseJson, parseJsonNumbers } from "@tidemark/protocol/parse-json";
+import { isExact } from "../wire/read-json.ts";
+
+/** A number that may not be the same when it was read as a double: many digits, or an exponent. */
+const SUSPICIOUS = /[\d.]{16}|\d[eE]/;
+
+/**
+ * Reads one JSON value.
+ * @throws SyntaxError; Error for a number that a double cannot hold: it would reach the server as another one
+ */
+export function readJsonValue(text: string): unknown {
+  return SUSPICIOUS.test(text) ? parseJsonNumbers(text, readExactly) : parseJson(text);
+}
+
+function readExactly(source: string): number {
+  if (isExact(source)) return Number(source);
+  throw new Error(`${source} cannot be kept exactly; write it as a string`);
+}
+
+/** The lines of a text that are not blank, each with its number, from 1 on. */
+export async function* readLines(
+  chunks: AsyncIterable<string>,
+): AsyncGenerator<{ line: number; text: string }> {
+  let rest = "";
+  let line = 0;
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const text of lines) {
+      line++;
+      if (text.trim() !== "") yield { line, text };
+    }
+  }
+  if (rest.trim() !== "") yield { line: line + 1, text: rest };
+}
+
+/**
+ * The texts of the items of a JSON array, without holding the array.
+ * @throws SyntaxError if the text is not one array; what is wrong within an item is found when it is read
+ */
+export async function* readArrayItems(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let depth = 0;
+  let inString = false;
+  let escaped = false;
+  let ended = false;
+  let items = 0;
+  let item = "";
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let at = 0; at < chunk.length; at++) {
+      const character = chunk[at]!;
+      if (inString) {
+        if (escaped) escaped = false;
+        else if (character === "\\") escaped = true;
+        else if (character === '"') inString = false;
+        continue;
+      }
+      if (depth === 0) {
+        if (/\s|\uFEFF/.test(character)) continue;
+        if (character !== "[" || ended) throw new SyntaxError("It is not one JSON array.");
+        depth = 1;
+        from = at + 1;
+      } else if (character === '"') inString = true;
+      else if (character === "[" || character === "{") depth++;
+      else if (character === "]" || character === "}") {
+        if (--depth > 0) continue;
+        if (character !== "]") throw new SyntaxError("It is not one JSON array.");
+        item += chunk.slice(from, at);
+        // After a comma there must be one.
+        if (items > 0 || item.trim() !== "") yield item;
+        item = "";
+        ended = true;
+        from = at + 1;
+      } else if (character === "," && depth === 1) {
+        yield item + chunk.slice(from, at);
+        items++;
+        item = "";
+        from = at + 1;
+      }
+    }
+    if (depth > 0) item += chunk.slice(from);
+  }
+  if (!ended) throw new SyntaxError("The JSON array does not end.");
+}

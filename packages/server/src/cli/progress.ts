@@ -1,0 +1,43 @@
+import type { Wait } from "@tidemark/client";
+import { Presets, SingleBar } from "cli-progress";
+import type { RecordFile } from "./read-records.ts";
+
+/** What a person at a terminal sees while records are sent. In a pipe there is none of it. */
+export interface ProgressDisplay {
+  /** @param records acknowledged so far */
+  show(records: number): void;
+  showWait(wait: Wait): void;
+  end(): void;
+}
+
+const NONE: ProgressDisplay = { show() {}, showWait() {}, end() {} };
+
+/** A bar with rate and time left on standard error, if that is a terminal. */
+export function showProgress(file: RecordFile): ProgressDisplay {
+  if (!process.stderr.isTTY) return NONE;
+  const format =
+    file.bytes === undefined
+      ? "{records} records · {rate}/s · {duration_formatted} {note}"
+      : "{bar} {percentage}% · {records} records · {rate}/s · {eta_formatted} left {note}";
+  const bar = new SingleBar(
+    { format, stream: process.stderr, hideCursor: true, etaBuffer: 50 },
+    Presets.shades_classic,
+  );
+  const started = performance.now();
+  bar.start(file.bytes ?? 0, 0, { records: 0, rate: 0, note: "" });
+  return {
+    show(records) {
+      const seconds = (performance.now() - started) / 1000;
+      bar.update(file.bytesRead(), {
+        records,
+        rate: Math.round(records / Math.max(seconds, 0.001)),
+        note: "",
+      });
+    },
+    showWait({ reason, delayMs }) {
+      const why = reason === "rate_limit" ? "rate limit" : "no answer, trying again";
+      bar.update({ note: `(${why}: ${Math.ceil(delayMs / 1000)} s)` });
+    },
+    end: () => bar.stop(),
+  };
+}

@@ -1,0 +1,74 @@
+import { type SyncAllOptions, type SyncAllResult, TidemarkError } from "@tidemark/client";
+import { openClient } from "./client-settings.ts";
+import { fail } from "./failure.ts";
+import { NOT_LEVEL, REFUSED } from "./file-options.ts";
+import { type ProgressDisplay, showProgress } from "./progress.ts";
+import { readRecords } from "./read-records.ts";
+import type { SyncOptions } from "./sync.ts";
+
+/** Sends a file's records. What happened is printed, and said by the exit code. */
+export async function syncFile(path: string, options: SyncOptions): Promise<void> {
+  let progress: ProgressDisplay | undefined;
+  try {
+    const tidemark = openClient(options, (wait) => progress?.showWait(wait));
+    const file = readRecords(path, options.idField, options.format);
+    const display = showProgress(file);
+    progress = display;
+    const { namespace, fullRefresh, deleteMissing, removalLimit } = options;
+    const syncOptions: SyncAllOptions = {
+      mode: fullRefresh ? "full_refresh" : "incremental",
+      namespace,
+      deleteMissing,
+      removalLimit,
+      onProgress: ({ operations }) => display.show(operations),
+    };
+    if (options.dryRun) {
+      const plan = await tidemark.plan(file.records, syncOptions);
+      progress.end();
+      report(plan, options, { samples: plan.samples, refused: plan.refusal?.details ?? null });
+      if (plan.refusal) refuse(plan.refusal);
+    } else {
+      const result = await tidemark.syncAll(file.records, syncOptions);
+      progress.end();
+      report(result, options);
+      if (result.level === false) process.exitCode = NOT_LEVEL;
+    }
+  } catch (error) {
+    progress?.end();
+    fail(error);
+    if (error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED")) refuse(error);
+  }
+}
+
+/** Says which namespaces would lose too much. */
+function refuse({ details }: TidemarkError<"REMOVAL_LIMIT_EXCEEDED">): void {
+  for (const { namespace, records, removed, cleared } of details.namespaces) {
+    const lost = removed + cleared;
+    console.error(
+      `tidemark: ${namespace} would lose ${lost} of ${records} records (limit ${details.removal_limit})`,
+    );
+  }
+  process.exitCode = REFUSED;
+}
+
+function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: object = {}): void {
+  const { operations, requests, changes, digests } = result;
+  const level = dryRun ? undefined : result.level;
+  if (json) {
+    console.log(
+      JSON.stringify({ operations, requests, changes, digests, level: level ?? null, ...more }, null, 2),
+    );
+    return;
+  }
+  const counts = Object.entries(changes).filter(([, count]) => count > 0);
+  const verdict = {
+    true: "; level",
+    false: "; NOT LEVEL: something else wrote the namespace",
+    undefined: "",
+  };
+  console.log(
+    `${dryRun ? "would send" : "sent"} ${operations} records: ${
+      counts.map(([name, count]) => `${count} ${name}`).join(", ") || "nothing to do"
+    }${verdict[`${level}`]}`,
+  );
+}

@@ -1,0 +1,315 @@
+import { createHash, type Hash, hash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { Row } from "./pages.ts";
+import { ACCESS_TABLES, type Kind, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
+
+/**
+ * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and a
+ * line that ends it; the section of what belongs to all stores; the last line. A page is a line with its table, number of
+ * rows and SHA-256, then each row as an array. docs/guides/moving.md describes it for people.
+ */
+export const FORMAT = 1;
+
+export interface ExportHeader {
+  tidemark_export: number;
+  schema: number;
+  export_id: string;
+  /** The version of Tidemark that wrote it. */
+  version: string;
+  exported_at: string;
+  /** The one store that was asked for; null: all. */
+  store: string | null;
+  /** The columns of every table. */
+  tables: Record<string, string[]>;
+  /** What is in it, so that it can be refused at once where something of it exists already. */
+  organizations: { id: string; created_at: number }[];
+  connectors: string[];
+  stores: string[];
+}
+
+interface PageLine {
+  page: string;
+  rows: number;
+  /** Of the rows' lines, line ends included, in hex. */
+  sha256: string;
+}
+interface LastLine {
+  end: "export";
+  /** Lines before this one. */
+  lines: number;
+  /** Of all lines before that are not rows. */
+  sha256: string;
+}
+
+/** How far a file goes: what is needed to go on behind a line. */
+export interface Position {
+  bytes: number;
+  lines: number;
+  control: Hash;
+}
+
+export type ExportEvent =
+  | { type: "header"; header: ExportHeader; position: Position }
+  | { type: "store"; id: string; snapshot: string }
+  | { type: "page"; table: Table; rows: Row[] }
+  | { type: "storeEnd"; id: string; revision: number; position: Position }
+  | { type: "end"; lines: number };
+
+/** Who takes the text of an export; it resolves when more may come. */
+export type Sink = (text: string) => Promise<void>;
+
+export const tableColumns = (): Record<string, string[]> =>
+  Object.fromEntries(
+    [...LEDGER_TABLES, ...ACCESS_TABLES].map(({ name, columns }) => [name, Object.keys(columns)]),
+  );
+
+/** Writes the lines of an export, and counts them. */
+export class ExportWriter {
+  #sink: Sink;
+  #lines: number;
+  #control: Hash;
+  #sectionRows = 0;
+
+  /** @param from where a file goes on that was begun before */
+  constructor(sink: Sink, from?: Position) {
+    this.#sink = sink;
+    this.#lines = from?.lines ?? 0;
+    this.#control = from?.control.copy() ?? createHash("sha256");
+  }
+
+  header(header: ExportHeader): Promise<void> {
+    return this.#writeControl(header);
+  }
+
+  /** @param snapshot an id of its own: a store that is exported again, in the same file, has another */
+  beginStore(id: string, snapshot: string): Promise<void> {
+    return this.#beginSection({ section: "store", id, snapshot });
+  }
+
+  /** Who may do what: the one section after those of the stores. */
+  beginAccess(): Promise<void> {
+    return this.#beginSection({ section: "access" });
+  }
+
+  async page({ name }: Table, rows: Row[]): Promise<void> {
+    const text = rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    const line: PageLine = { page: name, rows: rows.length, sha256: hash("sha256", text, "hex") };
+    this.#sectionRows += rows.length;
+    await this.#writeControl(line, text);
+    this.#lines += rows.length;
+  }
+
+  endStore(revision: number): Promise<void> {
+    return this.#writeControl({ end: "store", rows: this.#sectionRows, revision });
+  }
+
+  endAccess(): Promise<void> {
+    return this.#writeControl({ end: "access", rows: this.#sectionRows });
+  }
+
+  end(): Promise<void> {
+    const line: LastLine = { end: "export", lines: this.#lines, sha256: this.#control.copy().digest("hex") };
+    return this.#writeControl(line);
+  }
+
+  #beginSection(line: object): Promise<void> {
+    this.#sectionRows = 0;
+    return this.#writeControl(line);
+  }
+
+  async #writeControl(line: object, rows = ""): Promise<void> {
+    const text = `${JSON.stringify(line)}\n`;
+    this.#control.update(text);
+    this.#lines++;
+    await this.#sink(text + rows);
+  }
+}
+
+/** A line of any length; longer ones are no export. */
+const LINE_BYTES_MAX = 512 * 1024 * 1024;
+const CUT_OFF = "the file is cut off: its last lines are missing";
+
+const fault = (line: number, what: string) => new Error(`Line ${line} of the export: ${what}.`);
+
+interface Line {
+  number: number;
+  /** With its line end. */
+  bytes: Buffer;
+  /** Where the next line begins. */
+  end: number;
+}
+
+async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  let number = 1;
+  let end = 0;
+  let open: Buffer[] = [];
+  let openBytes = 0;
+  for await (const chunk of source) {
+    let start = 0;
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, start)) {
+      const tail = chunk.subarray(start, at + 1);
+      const bytes = open.length > 0 ? Buffer.concat([...open, tail]) : tail;
+      end += bytes.length;
+      yield { number: number++, bytes, end };
+      open = [];
+      openBytes = 0;
+      start = at + 1;
+    }
+    if (start === chunk.length) continue;
+    open.push(chunk.subarray(start));
+    openBytes += chunk.length - start;
+    if (openBytes > LINE_BYTES_MAX) throw fault(number, "is too long for one");
+  }
+  if (openBytes > 0) throw fault(number, CUT_OFF);
+}
+
+/**
+ * Reads an export and checks it: nothing of a page is given before its hash was compared.
+ * @param source its bytes
+ * @throws Error that names the line that is wrong
+ */
+export async function* readExport(source: AsyncIterable<Buffer>): AsyncGenerator<ExportEvent> {
+  const reader = new ExportReader(source);
+  try {
+    yield* reader.events();
+  } finally {
+    await reader.close();
+  }
+}
+
+class ExportReader {
+  #lines: AsyncGenerator<Line>;
+  #line: Line = { number: 0, bytes: Buffer.alloc(0), end: 0 };
+  #control = createHash("sha256");
+
+  constructor(source: AsyncIterable<Buffer>) {
+    this.#lines = readLines(source);
+  }
+
+  async close(): Promise<void> {
+    await this.#lines.return(undefined);
+  }
+
+  async *events(): AsyncGenerator<ExportEvent> {
+    const header = checkHeader(await this.#controlLine());
+    yield { type: "header", header, position: this.#position() };
+    for (const id of header.stores) {
+      const line = (await this.#controlLine()) as { snapshot?: unknown };
+      const snapshot = String(line.snapshot);
+      this.#expect(line, { section: "store", id, snapshot });
+      yield { type: "store", id, snapshot };
+      const { revision } = yield* this.#section("store", LEDGER_TABLES);
+      yield { type: "storeEnd", id, revision, position: this.#position() };
+    }
+    this.#expect(await this.#controlLine(), { section: "access" });
+    yield* this.#section("access", ACCESS_TABLES);
+    const sha256 = this.#control.copy().digest("hex");
+    const lines = this.#line.number;
+    const last = (await this.#controlLine()) as Partial<LastLine>;
+    if (last.end === "export" && last.sha256 !== sha256) {
+      throw fault(lines + 1, "the hash of the lines before is another: one of them is damaged");
+    }
+    this.#expect(last, { end: "export", lines, sha256 });
+    if (!(await this.#lines.next()).done) throw fault(lines + 2, "comes after the last line");
+    yield { type: "end", lines };
+  }
+
+  /** The pages of a section, up to its end. */
+  async *#section(name: string, tables: Table[]): AsyncGenerator<ExportEvent, { revision: number }> {
+    let rows = 0;
+    for (;;) {
+      const line = (await this.#controlLine()) as Partial<PageLine> & Partial<{ revision: number }>;
+      const table = tables.find((known) => known.name === line.page);
+      if (!table) {
+        const revision = line.revision ?? 0;
+        this.#expect(line, name === "store" ? { end: name, rows, revision } : { end: name, rows });
+        return { revision };
+      }
+      const page = await this.#page(line as PageLine, table);
+      rows += page.length;
+      yield { type: "page", table, rows: page };
+    }
+  }
+
+  async #page({ rows, sha256 }: PageLine, table: Table): Promise<Row[]> {
+    const first = this.#line.number + 1;
+    const digest = createHash("sha256");
+    const lines: Line[] = [];
+    if (!Number.isSafeInteger(rows) || rows < 1) throw fault(first - 1, "is damaged");
+    while (lines.length < rows) {
+      const line = await this.#next();
+      digest.update(line.bytes);
+      lines.push(line);
+    }
+    const kinds = Object.values(table.columns);
+    const page = lines.map((line) => readRow(line, kinds));
+    if (digest.digest("hex") !== sha256) {
+      throw fault(first, `this line or one of the ${rows - 1} after it is damaged (their hash is another)`);
+    }
+    return page;
+  }
+
+  async #controlLine(): Promise<unknown> {
+    const { bytes, number } = await this.#next();
+    this.#control.update(bytes);
+    try {
+      const line: unknown = JSON.parse(bytes.toString());
+      if (typeof line === "object" && line !== null && !Array.isArray(line)) return line;
+    } catch {}
+    throw fault(number, number === 1 ? "is not the header of an export of Tidemark" : "is damaged");
+  }
+
+  async #next(): Promise<Line> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw fault(this.#line.number + 1, CUT_OFF);
+    this.#line = value;
+    return value;
+  }
+
+  #expect(line: unknown, expected: object): void {
+    if (!isDeepStrictEqual(line, expected)) throw fault(this.#line.number, "is not what must follow here");
+  }
+
+  #position(): Position {
+    return { bytes: this.#line.end, lines: this.#line.number, control: this.#control.copy() };
+  }
+}
+
+function readRow({ bytes, number }: Line, kinds: Kind[]): Row {
+  let row: unknown;
+  try {
+    row = JSON.parse(bytes.toString());
+  } catch {}
+  const fits =
+    Array.isArray(row) &&
+    row.length === kinds.length &&
+    kinds.every((kind, index) => isOfKind(row[index], kind));
+  if (!fits) throw fault(number, "is damaged");
+  return (row as Row).map((value, index) =>
+    kinds[index] === "nanoseconds" && value !== null ? BigInt(value) : value,
+  );
+}
+
+function isOfKind(value: unknown, kind: Kind): boolean {
+  if (value === null) return true;
+  if (kind === "number") return Number.isSafeInteger(value);
+  return typeof value === "string" && (kind === "text" || /^-?\d{1,19}$/.test(value));
+}
+
+/** @throws Error if another version of Tidemark is needed to read what follows */
+function checkHeader(line: unknown): ExportHeader {
+  const header = line as ExportHeader;
+  if (header.tidemark_export === undefined) {
+    throw fault(1, "is not the header of an export of Tidemark");
+  }
+  const known = header.tidemark_export === FORMAT && header.schema === SCHEMA;
+  if (!known || !isDeepStrictEqual(header.tables, tableColumns())) {
+    throw new Error(
+      `The export was written by Tidemark ${header.version} (format ${header.tidemark_export}, schema ` +
+        `${header.schema}); this version reads format ${FORMAT}, schema ${SCHEMA}. Export and import with the same version.`,
+    );
+  }
+  const listed = [header.organizations, header.connectors, header.stores].every(Array.isArray);
+  if (!listed || typeof header.export_id !== "string") throw fault(1, "is damaged");
+  return header;
+}

@@ -1,0 +1,161 @@
+import { STORE_TABLES } from "../storage/store-tables.ts";
+
+/** What a column has: `nanoseconds` are 64-bit numbers, written as text because no double holds them. */
+export type Kind = "text" | "number" | "nanoseconds";
+
+export interface Table {
+  name: string;
+  /** Every column but `store_id`, in the order in which a row's values are written. */
+  columns: Record<string, Kind>;
+  /** What tells its rows apart (within a store), in the order in which they are read. */
+  key: string[];
+  /** Columns that may be long. */
+  long: string[];
+}
+
+/** The format's own number of these tables: a file with others is refused. Raise it with every change below. */
+export const SCHEMA = 1;
+
+const COLUMNS: Record<string, Record<string, Kind>> = {
+  namespaces: {
+    namespace: "text",
+    generation: "number",
+    next_generation: "number",
+    refreshed_at: "nanoseconds",
+    newest_at: "nanoseconds",
+    purged_at: "nanoseconds",
+    records: "number",
+    digest: "text",
+    last_sync_at: "number",
+    sweep_from: "text",
+  },
+  records: {
+    namespace: "text",
+    id: "text",
+    generation: "number",
+    decided_at: "nanoseconds",
+    version: "number",
+    hash: "text",
+    fingerprint: "text",
+    written_at: "number",
+  },
+  contents: { version: "number", content: "text" },
+  dirty_contents: { version: "number", namespace: "text", id: "text", marked_at: "number" },
+  refresh_run_parts: { run_id: "text", part: "text" },
+  refresh_run_marks: { run_id: "text", namespace: "text", id: "text", kind: "text" },
+  refresh_run_namespaces: {
+    namespace: "text",
+    run_id: "text",
+    sync_timestamp: "nanoseconds",
+    generation: "number",
+    upserts: "number",
+    digest: "text",
+    newer_records: "number",
+    newer_digest: "text",
+    created: "number",
+    updated: "number",
+    unchanged: "number",
+    removed: "number",
+    absent: "number",
+    stale: "number",
+    superseded: "number",
+    recount: "number",
+  },
+  refresh_runs: {
+    run_id: "text",
+    connector_id: "text",
+    sync_timestamp: "nanoseconds",
+    refresh_id: "text",
+    operations: "number",
+    failed: "number",
+    batches: "number",
+    started_at: "number",
+    state: "text",
+    last_part_at: "number",
+    last_part: "text",
+    answer: "text",
+  },
+  idempotency_keys: {
+    connector_id: "text",
+    key: "text",
+    body: "text",
+    answer: "text",
+    created_at: "number",
+  },
+  syncs: {
+    revision: "number",
+    sync_id: "text",
+    connector_id: "text",
+    mode: "text",
+    status: "text",
+    sync_timestamp: "nanoseconds",
+    refresh_id: "text",
+    received_at: "number",
+    duration_ms: "number",
+    trace_id: "text",
+    results: "text",
+    by_namespace: "text",
+    changes: "text",
+  },
+  store_revisions: { revision: "number" },
+
+  organizations: { id: "text", name: "text", created_at: "number" },
+  vector_stores: {
+    id: "text",
+    organization_id: "text",
+    name: "text",
+    description: "text",
+    settings: "text",
+    created_at: "number",
+    updated_at: "number",
+    deleted_at: "number",
+  },
+  connectors: {
+    id: "text",
+    organization_id: "text",
+    vector_store_id: "text",
+    name: "text",
+    created_at: "number",
+    deleted_at: "number",
+  },
+  api_keys: {
+    id: "text",
+    hash: "text",
+    role: "text",
+    name: "text",
+    organization_id: "text",
+    vector_store_id: "text",
+    connector_id: "text",
+    created_at: "number",
+    expires_at: "number",
+    revoked_at: "number",
+  },
+  api_key_usage: { key_id: "text", last_used_at: "number" },
+};
+
+const LONG = ["content", "answer", "by_namespace"];
+
+function table(name: string, key: string[]): Table {
+  const columns = COLUMNS[name]!;
+  return { name, columns, key, long: LONG.filter((column) => column in columns) };
+}
+
+/**
+ * The tables of one store's ledger, in the order in which their rows are written and read. Namespaces come first: a
+ * tombstone that is purged while the rest arrives is remembered there.
+ */
+export const LEDGER_TABLES: Table[] = [
+  ...STORE_TABLES.map(([name, key]) => table(name, key.split(", "))).sort(
+    (a, b) => Number(b.name === "namespaces") - Number(a.name === "namespaces"),
+  ),
+  table("store_revisions", []),
+];
+
+/** The tables that say who may do what, in an order in which no row refers to a later one. */
+export const ACCESS_TABLES: Table[] = [
+  table("organizations", ["id"]),
+  table("vector_stores", ["id"]),
+  table("connectors", ["id"]),
+  table("api_keys", ["id"]),
+  table("api_key_usage", ["key_id"]),
+];

@@ -1,0 +1,142 @@
+import type { Sql, Storage } from "../storage/port.ts";
+import { STORE_TABLES } from "../storage/store-tables.ts";
+import type { ExportHeader } from "./format.ts";
+
+/**
+ * A store that is being imported belongs to an organization that nobody has a key for, until it is whole: no caller can
+ * reach it, its id is taken, and housekeeping leaves it alone. The id of that organization says which export it is;
+ * no id that a person chooses has a colon.
+ */
+const PREFIX = "org_import:";
+
+const STEP_ROWS = 2000;
+/** Ids that one statement looks for. */
+const LOOK_IDS = 100;
+
+/** A condition: an organization's id is not that of an unfinished import. */
+export const isWhole = (column: string): string => `${column} NOT LIKE '${PREFIX}%'`;
+
+/** The organization that the stores of an export wait in. */
+export const waitingRoom = (exportId: string): string => PREFIX + exportId;
+
+/** The rows of a table with some ids. */
+export async function findRows(sql: Sql, table: string, columns: string, ids: string[]) {
+  const found = [];
+  for (let start = 0; start < ids.length; start += LOOK_IDS) {
+    const some = ids.slice(start, start + LOOK_IDS);
+    const places = some.map((_, index) => `$${index + 1}`).join(", ");
+    found.push(...(await sql.all(`SELECT ${columns} FROM ${table} WHERE id IN (${places})`, some)));
+  }
+  return found;
+}
+
+/**
+ * Looks whether an export can be imported.
+ * @returns its stores that an earlier, unfinished import of the same export has begun, and the snapshot of each
+ * @throws Error if something of it exists already
+ */
+export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<string, string>> {
+  const begun = new Map<string, string>();
+  const stores = await findRows(
+    sql,
+    "vector_stores",
+    "id, organization_id, description, deleted_at",
+    header.stores,
+  );
+  for (const { id, organization_id, description, deleted_at } of stores) {
+    const organization = String(organization_id);
+    if (organization === waitingRoom(header.export_id)) begun.set(String(id), String(description));
+    else if (organization.startsWith(PREFIX)) {
+      const other = organization.slice(PREFIX.length);
+      throw new Error(
+        `The vector store ${id} is half imported from another export: finish that, or tidemark import --give-up ${other}`,
+      );
+    } else if (deleted_at !== null) {
+      throw new Error(`The vector store ${id} was deleted here: its id cannot be used again.`);
+    } else throw new Error(`The vector store ${id} exists already. Nothing was imported.`);
+  }
+  const [connector] = await findRows(sql, "connectors", "id", header.connectors);
+  if (connector) throw new Error(`The connector ${connector.id} exists already. Nothing was imported.`);
+  const made = new Map(header.organizations.map(({ id, created_at }) => [id, created_at]));
+  for (const { id, created_at } of await findRows(sql, "organizations", "id, created_at", [...made.keys()])) {
+    mustBeSame(String(id), Number(created_at), made.get(String(id))!);
+  }
+  return begun;
+}
+
+/** @throws Error if an organization's id means another organization here: their keys must not open each other's stores */
+export function mustBeSame(id: string, here: number, there: number): void {
+  if (here === there) return;
+  throw new Error(
+    `The organization ${id} exists already and is another one (made ${new Date(here).toISOString()}, in the export ` +
+      `${new Date(there).toISOString()}).`,
+  );
+}
+
+/** Makes the place of a store that is about to be imported. Its description is the snapshot that its rows are of. */
+export async function beginStore(
+  storage: Storage,
+  header: ExportHeader,
+  { id, snapshot }: { id: string; snapshot: string },
+  now: number,
+): Promise<void> {
+  const organization = waitingRoom(header.export_id);
+  await storage.write(async (sql) => {
+    await sql.all("INSERT INTO organizations VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", [
+      organization,
+      `Unfinished import of ${header.export_id}`,
+      now,
+    ]);
+    await sql.all(
+      `INSERT INTO vector_stores (id, organization_id, name, description, settings, created_at, updated_at)
+       VALUES ($1, $2, 'Unfinished import', $3, '{}', $4, $4)`,
+      [id, organization, snapshot, now],
+    );
+  });
+}
+
+export interface UnfinishedImport {
+  export_id: string;
+  stores: string[];
+}
+
+/** The imports that were begun and not finished. */
+export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
+  const rows = await sql.all(
+    `SELECT o.id, s.id AS store_id FROM organizations o LEFT JOIN vector_stores s ON s.organization_id = o.id
+     WHERE NOT (${isWhole("o.id")}) ORDER BY o.id, s.id`,
+  );
+  const imports = new Map<string, string[]>();
+  for (const { id, store_id } of rows) {
+    const exportId = String(id).slice(PREFIX.length);
+    const stores = imports.get(exportId) ?? [];
+    if (store_id !== null) stores.push(String(store_id));
+    imports.set(exportId, stores);
+  }
+  return [...imports].map(([export_id, stores]) => ({ export_id, stores }));
+}
+
+/**
+ * Removes what an unfinished import brought, in small steps.
+ * @returns the ids of its stores
+ * @throws Error if there is no such import
+ */
+export async function giveUpImport(storage: Storage, exportId: string): Promise<string[]> {
+  const unfinished = await storage.read(listUnfinished);
+  const found = unfinished.find(({ export_id }) => export_id === exportId);
+  if (!found) throw new Error(`There is no unfinished import of ${exportId}.`);
+  for (const id of found.stores) {
+    for (const [table, key] of STORE_TABLES) {
+      const step = `DELETE FROM ${table} WHERE store_id = $1 AND (${key}) IN
+        (SELECT ${key} FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS}) RETURNING 1`;
+      while ((await storage.write((sql) => sql.all(step, [id]))).length > 0);
+    }
+    await storage.write(async (sql) => {
+      await sql.all("DELETE FROM store_revisions WHERE store_id = $1", [id]);
+      await sql.all("DELETE FROM vector_stores WHERE id = $1", [id]);
+    });
+  }
+  const organization = waitingRoom(exportId);
+  await storage.write((sql) => sql.all("DELETE FROM organizations WHERE id = $1", [organization]));
+  return found.stores;
+}

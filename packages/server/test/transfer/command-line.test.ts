@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { describe, type TestContext, test } from "node:test";
+import { engines, type TestEngine } from "../engines.ts";
+import { cleanEnvironment, runTidemark, TIDEMARK } from "../server-process.ts";
+import { temporaryFolder } from "../test-server.ts";
+import { openRichLedger, openTarget, readStoreRows } from "./rich-ledger.ts";
+
+/** Two databases, one full and one empty, and the program for each. */
+async function openPrograms(t: TestContext, engine: TestEngine) {
+  const source = await openRichLedger(t, engine);
+  const target = await openTarget(t, engines[0]!);
+  const at = ({ databaseUrl }: { databaseUrl: string }) => ({ TIDEMARK_DATABASE_URL: databaseUrl });
+  return {
+    source,
+    target,
+    file: `${await temporaryFolder(t)}/stores.ndjson`,
+    onSource: (...args: string[]) => runTidemark(args, at(source)),
+    onTarget: (...args: string[]) => runTidemark(args, at(target)),
+    /** Starts the program with pipes. */
+    spawnOn: (database: { databaseUrl: string }, ...args: string[]) => {
+      const child = spawn(process.execPath, [TIDEMARK, ...args], { env: cleanEnvironment(at(database)) });
+      t.after(() => child.kill("SIGKILL"));
+      return { child, exited: once(child, "exit") };
+    },
+  };
+}
+
+for (const engine of engines) {
+  describe(`${engine.name}: tidemark export and import`, () => {
+    test("move every store through a file", async (t) => {
+      const { source, target, file, onSource, onTarget } = await openPrograms(t, engine);
+      const exported = await onSource("export", file);
+      assert.deepEqual([exported.code, exported.stderr], [0, ""]);
+      assert.match(exported.stdout, /^Exported 2 vector stores, \d+ rows to .*\n$/);
+      assert.equal(statSync(file).mode & 0o077, 0, "nobody else may read it");
+      assert.ok(!existsSync(`${file}.partial`));
+      const again = await onSource("export", file);
+      assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} exists already.\n`]);
+
+      const imported = await onTarget("import", file);
+      assert.deepEqual([imported.code, imported.stderr], [0, ""]);
+      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. tidemark verify checks them\.\n$/);
+      for (const store of [source.one, source.two]) {
+        assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
+      }
+      const twice = await onTarget("import", file);
+      assert.equal(twice.code, 1);
+      assert.match(
+        twice.stderr,
+        /^tidemark: The vector store vs_\w+ exists already\. Nothing was imported\.\n$/,
+      );
+    });
+
+    test("move one store through a pipe", async (t) => {
+      const { source, target, spawnOn } = await openPrograms(t, engine);
+      const { two } = source;
+      const from = spawnOn(source, "export", "-", "--store", two.storeId);
+      const to = spawnOn(target, "import", "-");
+      from.child.stdout.pipe(to.child.stdin);
+      const said = Promise.all([text(from.child.stderr), text(to.child.stdout), text(to.child.stderr)]);
+      assert.deepEqual([(await from.exited)[0], (await to.exited)[0]], [0, 0]);
+      const [exported, imported, errors] = await said;
+      assert.match(exported, /^Exported 1 vector stores, \d+ rows\.\n$/);
+      assert.match(imported, /^Imported 1 vector stores/);
+      assert.equal(errors, "");
+      assert.deepEqual(await readStoreRows(target, two), await readStoreRows(source, two));
+    });
+  });
+}
+
+test("tidemark export goes on with the file that an interrupted one left", async (t) => {
+  const { source, target, file, onSource, onTarget } = await openPrograms(t, engines[0]!);
+  await onSource("export", file);
+  const whole = readFileSync(file);
+  const partial = `${file}2.partial`;
+  writeFileSync(partial, whole.subarray(0, whole.lastIndexOf('{"section":"access"}') + 5));
+  const { code, stderr, stdout } = await onSource("export", `${file}2`);
+  assert.equal(code, 0);
+  assert.match(stderr, /^Going on with .*\.partial of \S+: 2 stores are in it\.\n$/);
+  assert.match(stdout, /^Exported 2 vector stores/);
+  assert.deepEqual(readFileSync(`${file}2`), whole);
+  assert.ok(!existsSync(partial));
+  assert.equal((await onTarget("import", `${file}2`)).code, 0);
+  assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
+});
+
+test("tidemark import says in one line what is wrong with a file, and goes on with the right one", async (t) => {
+  const { file, onSource, onTarget } = await openPrograms(t, engines[0]!);
+  await onSource("export", file);
+  const bytes = readFileSync(file);
+  writeFileSync(`${file}.cut`, bytes.subarray(0, bytes.length - 20));
+  const cut = await onTarget("import", `${file}.cut`);
+  assert.equal(cut.code, 1);
+  assert.match(
+    cut.stderr,
+    /^tidemark: Line \d+ of the export: the file is cut off: its last lines are missing\.\n$/,
+  );
+  const missing = await onTarget("import", `${file}.none`);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^tidemark: .*\.none.*\n$/);
+  const right = await onTarget("import", file);
+  assert.match(right.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were there already\./);
+});
+
+test("tidemark import --give-up removes what was begun", async (t) => {
+  const { file, onSource, onTarget, target, source } = await openPrograms(t, engines[0]!);
+  await onSource("export", file);
+  const bytes = readFileSync(file);
+  writeFileSync(`${file}.cut`, bytes.subarray(0, bytes.length - 20));
+  await onTarget("import", `${file}.cut`);
+  const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
+  const given = await onTarget("import", "--give-up", export_id);
+  assert.equal(given.code, 0);
+  assert.match(given.stdout, new RegExp(`^Removed what was imported of .*${source.one.storeId}`));
+  assert.equal((await readStoreRows(target, source.one)).records!.length, 0);
+  for (const args of [[], [file, "--give-up", export_id]]) {
+    const { code, stderr } = await onTarget("import", ...args);
+    assert.equal(code, 1);
+    assert.match(stderr, /give a file, or --give-up/);
+  }
+});
+
+test("tidemark export ends with one line when nobody reads its output any more", async (t) => {
+  const { source, spawnOn } = await openPrograms(t, engines[0]!);
+  const { child, exited } = spawnOn(source, "export", "-");
+  child.stdout.destroy();
+  const said = text(child.stderr);
+  assert.deepEqual(await exited, [1, null]);
+  assert.match(await said, /^tidemark: .*EPIPE.*\n$/);
+});

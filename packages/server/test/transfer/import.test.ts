@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { exportStores } from "../../src/transfer/export.ts";
+import { findResumable } from "../../src/transfer/resume.ts";
+import { giveUpImport, listUnfinished } from "../../src/transfer/unfinished.ts";
+import { engines, type TestEngine } from "../engines.ts";
+import { forgetAll, sweepAll } from "../test-ledger.ts";
+import {
+  exportToBuffer,
+  inPieces,
+  openRichLedger,
+  openTarget,
+  readStoreRows,
+  remove,
+  upsert,
+} from "./rich-ledger.ts";
+
+const FAR_FUTURE = Date.UTC(2100, 0);
+
+/** A full database on the first engine, its export, and an empty database on another. */
+async function openBoth(t: TestContext, engine: TestEngine) {
+  const source = await openRichLedger(t, engines[0]!);
+  const target = await openTarget(t, engine);
+  const bytes = await exportToBuffer(source.storage);
+  /** The export up to a part of its bytes. */
+  const cut = (share: number) => bytes.subarray(0, Math.floor(bytes.length * share));
+  const importCut = (share: number) => assert.rejects(target.import(cut(share)), /is cut off/);
+  const unfinished = () => target.storage.read(listUnfinished);
+  return { source, target, bytes, importCut, unfinished };
+}
+
+for (const engine of engines) {
+  describe(`${engine.name}: an import`, () => {
+    test("that was interrupted, again and again, goes on and ends with the same rows", async (t) => {
+      const { source, target, bytes, importCut, unfinished } = await openBoth(t, engine);
+      for (const share of [0.02, 0.3, 0.31, 0.5, 0.7, 0.999]) await importCut(share);
+      assert.equal((await unfinished()).length, 1);
+      const { stores, rows, skipped } = await target.import(bytes);
+      assert.equal(stores, 2);
+      assert.ok(skipped > rows, `${skipped} rows were there, ${rows} were written`);
+      for (const store of [source.one, source.two]) {
+        assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
+      }
+      assert.deepEqual(await unfinished(), []);
+    });
+
+    test("that is not finished gives nobody anything, and keeps its stores' ids", async (t) => {
+      const { source, target, bytes, importCut } = await openBoth(t, engine);
+      const { organizationId, storeId, key } = source.one;
+      await importCut(0.999);
+      const { access } = target.commands;
+      assert.equal(await access("identify", key, 0), undefined);
+      assert.equal(await access("findOrganization", organizationId), undefined);
+      await assert.rejects(access("getVectorStore", organizationId, storeId), {
+        code: "VECTOR_STORE_NOT_FOUND",
+      });
+      const other = await access("createOrganization", { name: "Other" }, 1);
+      await assert.rejects(access("createVectorStore", other.id, { name: "Mine", id: storeId }, 1), {
+        code: "ALREADY_EXISTS",
+      });
+      const another = await exportToBuffer(source.storage);
+      await assert.rejects(target.import(another), /half imported from another export: .*--give-up exp_/);
+      await assert.rejects(exportToBuffer(target.storage, storeId), /There is no vector store/);
+      await target.import(bytes);
+      assert.equal((await access("identify", key, 0))!.storeId, storeId);
+    });
+
+    test("that was damaged can be used by nobody, though most of it arrived", async (t) => {
+      const { source, target, bytes } = await openBoth(t, engine);
+      const damaged = Buffer.from(bytes);
+      damaged[bytes.lastIndexOf('"sha256"') + 12]! ^= 1;
+      await assert.rejects(target.import(damaged), /^Error: Line \d+ of the export: /);
+      assert.equal(await target.commands.access("identify", source.one.key, 0), undefined);
+      await target.import(bytes);
+      assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
+    });
+
+    test("is not harmed by the housekeeping of a server that runs meanwhile", async (t) => {
+      const { source, target, bytes, importCut } = await openBoth(t, engine);
+      const there = target.storeOf(source.one);
+      // First where rows of the unfinished refresh are there, and what says that they are its own is not.
+      const staged = bytes.indexOf('{"page":"refresh_run_namespaces"') / bytes.length;
+      for (const share of [staged, 0.7, 0.8, 0.9, 0.999]) {
+        await importCut(share);
+        await forgetAll(target.storage, { tombstones: FAR_FUTURE, openRuns: FAR_FUTURE });
+        await sweepAll(target.storage, FAR_FUTURE);
+      }
+      await target.import(bytes);
+      const refreshes = await target.commands.browse(
+        "listRefreshes",
+        there.organizationId,
+        there.storeId,
+        {},
+        null,
+      );
+      assert.equal(refreshes.data.length, 1, "the unfinished refresh is still open");
+      for (const { storage } of [source, target]) {
+        await forgetAll(storage, { tombstones: FAR_FUTURE });
+        await sweepAll(storage, FAR_FUTURE);
+      }
+      assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
+      const verified = await target.commands.browse("verifyStore", there.storeId);
+      assert.ok(verified.every(({ level }) => level));
+      const late = await there.sync({
+        sync_timestamp: "2025-11-11T10:40:00Z",
+        operations: [upsert("r31")],
+      });
+      assert.equal(
+        late.changes.stale,
+        1,
+        "the delete of 10:55 is remembered, though its tombstone was purged",
+      );
+    });
+
+    test("does not mix two snapshots of a store that was exported again into the same file", async (t) => {
+      const { source, target, bytes, unfinished } = await openBoth(t, engine);
+      const options = { version: "test", now: 1 };
+      const section = bytes.lastIndexOf('{"section":"store"');
+      const resume = await findResumable(source.storage, inPieces(bytes.subarray(0, section)), options);
+      assert.equal(resume!.stores.length, 1);
+      await assert.rejects(
+        target.import(bytes.subarray(0, bytes.lastIndexOf('{"page":"syncs"'))),
+        /is cut off/,
+      );
+      const parts = [bytes.subarray(0, resume!.position.bytes).toString()];
+      await exportStores(source.storage, async (text) => void parts.push(text), { ...options, resume });
+      const again = Buffer.from(parts.join(""));
+      await assert.rejects(
+        target.import(again),
+        /begun from an earlier state of this file: .*--give-up exp_/,
+      );
+      await giveUpImport(target.storage, (await unfinished())[0]!.export_id);
+      assert.equal((await target.import(again)).skipped, 0);
+    });
+
+    test("can be given up: nothing of it is left, and it can begin again", async (t) => {
+      const { source, target, bytes, importCut, unfinished } = await openBoth(t, engine);
+      await importCut(0.999);
+      const [{ export_id, stores }] = (await unfinished()) as [{ export_id: string; stores: string[] }];
+      assert.deepEqual(stores, [source.one.storeId, source.two.storeId].sort());
+      assert.deepEqual(await giveUpImport(target.storage, export_id), stores);
+      for (const store of [source.one, source.two]) {
+        const rows = await readStoreRows(target, store);
+        assert.deepEqual(
+          Object.entries(rows).filter(([, { length }]) => length > 0),
+          [],
+        );
+      }
+      const organizations = await target.commands.access("listOrganizations", {});
+      assert.deepEqual(organizations.data, []);
+      await assert.rejects(giveUpImport(target.storage, export_id), /There is no unfinished import of exp_/);
+      assert.equal((await target.import(bytes)).skipped, 0);
+      await assert.rejects(giveUpImport(target.storage, export_id), /There is no unfinished import/);
+      assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
+    });
+
+    test("of a store that exists, or was deleted, is refused and changes nothing", async (t) => {
+      const { source, target, bytes } = await openBoth(t, engine);
+      const { organizationId, storeId } = source.one;
+      await target.import(bytes);
+      const before = await readStoreRows(target, source.one);
+      await assert.rejects(target.import(bytes), /vector store vs_\w+ exists already\. Nothing was/);
+      assert.deepEqual(await readStoreRows(target, source.one), before);
+      await target.commands.access("deleteVectorStore", organizationId, storeId, 2);
+      const again = await exportToBuffer(source.storage, storeId);
+      await assert.rejects(target.import(again), new RegExp(`${storeId} was deleted here`));
+    });
+
+    test("is refused where an id of its organization or connector means another one", async (t) => {
+      const { source, target, bytes, unfinished } = await openBoth(t, engine);
+      const { organizationId, connectorId } = source.one;
+      const { access } = target.commands;
+      await access("createOrganization", { name: "Namesake", id: organizationId }, 77);
+      await assert.rejects(
+        target.import(bytes),
+        new RegExp(`organization ${organizationId} exists .*another one`),
+      );
+      const second = await openTarget(t, engine);
+      const mine = await second.commands.access("createOrganization", { name: "Mine" }, 77);
+      const store = await second.commands.access("createVectorStore", mine.id, { name: "Mine" }, 77);
+      const taken = { name: "Mine", storeId: store.id, id: connectorId };
+      await second.commands.access("createConnector", mine.id, taken, 77);
+      await assert.rejects(second.import(bytes), new RegExp(`connector ${connectorId} exists already`));
+      assert.deepEqual(await unfinished(), []);
+    });
+
+    test("of an organization's stores one by one brings its keys once, and what was revoked since", async (t) => {
+      const { source, target } = await openBoth(t, engine);
+      const { organizationId } = source.one;
+      const { access } = source.commands;
+      const next = await access("createVectorStore", organizationId, { name: "Next" }, 1);
+      await target.import(await exportToBuffer(source.storage, source.one.storeId));
+      const admin = await target.commands.access("identify", source.admin, 0);
+      assert.equal(admin!.role, "admin");
+      await access("revokeKeys", "key", admin!.keyId, 5);
+      await access("noteKeyUse", [[admin!.keyId, 50]]);
+      await target.import(await exportToBuffer(source.storage, next.id));
+      assert.equal(await target.commands.access("identify", source.admin, 0), undefined);
+      const stores = await target.commands.access("listVectorStores", organizationId, {});
+      assert.deepEqual(stores.data.map(({ id }) => id).sort(), [source.one.storeId, next.id].sort());
+      assert.deepEqual(
+        await target.commands.access("listKeys", organizationId, {}),
+        await access("listKeys", organizationId, {}),
+      );
+    });
+
+    test("takes a store with records longer than a page", async (t) => {
+      const { source, target } = await openBoth(t, engine);
+      const text = "x".repeat(3 * 1024 * 1024);
+      const { two } = source;
+      await two.sync({ operations: ["a", "b", "c"].map((id) => upsert(id, "long", { text, id })) });
+      await two.sync({ operations: Array.from({ length: 2345 }, (_, index) => upsert(`n${index}`, "many")) });
+      await two.sync({ operations: Array.from({ length: 1000 }, (_, index) => remove(`n${index}`, "many")) });
+      const pages: number[] = [];
+      const parts: string[] = [];
+      const sink = async (part: string) => {
+        parts.push(part);
+        pages.push(part.length);
+      };
+      await exportStores(source.storage, sink, { store: two.storeId, version: "test", now: 1 });
+      assert.ok(Math.max(...pages) < 5 * 1024 * 1024, "a page has not more than one long record");
+      await target.import(Buffer.from(parts.join("")));
+      assert.deepEqual(await readStoreRows(target, two), await readStoreRows(source, two));
+    });
+  });
+}
