@@ -65,8 +65,11 @@ export interface Commands {
   countRequest(window: string, limit: number, windowMs: number): Promise<RateWindow>;
   /** Live records of all stores. */
   countRecords(): Promise<number>;
-  /** Does a small step of background work; true if another one is worthwhile at once. */
-  keepHouse(): Promise<boolean>;
+  /**
+   * Does a small step of background work; true if another one is worthwhile at once.
+   * @param forgets false to leave out what grows old in days, whose look goes over all stores
+   */
+  keepHouse(forgets?: boolean): Promise<boolean>;
 }
 
 /** The commands over one open storage. @param now the clock, ms since 1970 */
@@ -116,9 +119,9 @@ export function openCommands(
 
     countRecords: () => storage.countRecords(),
 
-    async keepHouse() {
+    async keepHouse(forgets = true) {
       const swept = await storage.sweep(now());
-      if (swept.more) return true;
+      if (swept.more || !forgets) return swept.more;
       const hourMs = 3_600_000;
       const forgotten = await storage.forget({
         tombstones: now() - config.tombstoneDays * 24 * hourMs,

@@ -24,9 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     "node:crypto",
   ],
 
-  transfer: [
-    ...["type storage/port.ts", "storage/store-tables.ts", "ulid", "node:crypto", "node:util"],
-  ],
+  transfer: [...["type storage/port.ts", "storage/store-tables.ts", "ulid", "node:crypto", "node:util"]],
   doctor: ["type config.ts", "storage", "transfer/unfinished.ts"],
 
   threads: [

@@ -54,7 +54,7 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
     },
     countRequest: (...args) => call(reader, "countRequest", args),
     countRecords: () => call(reader, "countRecords", []),
-    keepHouse: () => call(writer, "keepHouse", []),
+    keepHouse: (...args) => call(writer, "keepHouse", args),
   };
   return {
     commands,
