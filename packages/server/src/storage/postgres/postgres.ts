@@ -83,8 +83,8 @@ class PostgresStorage implements Storage {
 
   async liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
     const rows = await this.#connections.transaction("read", (tx) =>
-      tx.rows<[number]>(
-        `SELECT k.number
+      tx.rows<[number[]]>(
+        `SELECT coalesce(array_agg(k.number::int), '{}')
          FROM (SELECT $2 AS namespace, id, number FROM unnest($3::text[]) WITH ORDINALITY u(id, number)) k
          CROSS JOIN ${ROWS_OF_ID} r
          JOIN namespaces n ON n.store_id = $1 AND n.namespace = $2
@@ -92,7 +92,7 @@ class PostgresStorage implements Storage {
         [storeId, namespace, textArray(ids)],
       ),
     );
-    return new Set(rows.map(([number]) => ids[number - 1]!));
+    return new Set(rows[0]![0].map((number) => ids[number - 1]!));
   }
 
   countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow> {

@@ -111,7 +111,7 @@ CREATE TABLE records (
   fingerprint text,
   written_at bigint NOT NULL,
   PRIMARY KEY (store_id, namespace, id, generation)
-) WITH (fillfactor=90);
+) WITH (fillfactor=50);
 CREATE INDEX tombstones_by_age ON records USING btree (store_id, written_at) WHERE (version IS NULL);
 
 CREATE TABLE refresh_run_marks (

@@ -183,7 +183,7 @@ CREATE TABLE records (
   fingerprint text,                           -- of the operation's text as it was sent: equal means same content
   written_at bigint NOT NULL,                 -- when this content, or the tombstone, arrived
   PRIMARY KEY (store_id, namespace, id, generation)
-) WITH (fillfactor = 90);                     -- room to change a time in place
+) WITH (fillfactor = 50);                     -- room for a newer time in the same page, without an index entry
 CREATE INDEX tombstones_by_age ON records (store_id, written_at) WHERE version IS NULL;
 
 -- What records say. Written once, shared by the rows of several generations.
