@@ -5,7 +5,7 @@ import type { Commands } from "../commands.ts";
 import { type Call, fromPlain, type Reply, type WorkerSetup } from "./messages.ts";
 
 /** Room for the short-lived values of a 5000-operation batch, so that they die young instead of being copied. */
-const YOUNG_GENERATION_MB = 32;
+const YOUNG_GENERATION_MB = 48;
 
 /** Pause before another try to replace a thread that died. */
 const RESPAWN_AFTER_MS = 500;

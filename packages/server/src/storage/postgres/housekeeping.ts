@@ -66,7 +66,10 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
         numberArray(dead.map(([, generation]) => generation)),
       ]);
     }
-    const contents = dead.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }]));
+    const keptVersions = new Set(rows.flatMap(([, , version, kept]) => (kept ? version : [])));
+    const contents = dead.flatMap(([id, , version]) =>
+      version === null || keptVersions.has(version) ? [] : [{ id, version }],
+    );
     await dropUnused(tx, storeId, namespace as string, contents, now);
     // The next step begins with the last id again: its rows may go on behind the limit.
     const next = rows.length < STEP_ROWS ? null : rows.at(-1)![0];

@@ -38,10 +38,12 @@ export function sweepNamespace(connection: Connection, now: number): Housekeepin
        (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
   );
   const markDirty = sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
+  const keptVersions = new Set(rows.flatMap(({ version, kept }) => (kept ? version : [])));
   for (const { id, generation, version, kept } of rows) {
     if (kept) continue;
     dropRow.run(store, namespace, id, generation);
-    if (version === null || !dropUnused.run(store, namespace, id, version).changes) continue;
+    if (version === null || keptVersions.has(version)) continue;
+    if (!dropUnused.run(store, namespace, id, version).changes) continue;
     markDirty.run(store, version, namespace, id, now);
   }
   // The next step begins with the last id again: its rows may go on behind the limit.

@@ -245,8 +245,9 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
 
     const carry = sql(
       `INSERT INTO records
-       SELECT store_id, namespace, id, ?1, NULL, version, hash, fingerprint, written_at FROM records
-       WHERE store_id = ?2 AND namespace = ?3 AND generation = ?4 AND id IN (SELECT value FROM json_each(?5))`,
+       SELECT r.store_id, r.namespace, r.id, ?1, NULL, r.version, r.hash, r.fingerprint, r.written_at
+       FROM json_each(?5) j CROSS JOIN records r
+         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value AND r.generation = ?4`,
     );
     for (const { namespace, ids, from, to } of writes.carry) {
       carry.run(to, store, namespace, from, JSON.stringify(ids));
