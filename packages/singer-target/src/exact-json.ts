@@ -1,0 +1,111 @@
+import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
+
+/** Stands for a number that a double cannot hold. */
+export class InexactNumber {
+  readonly source: string;
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+export interface ParsedLine {
+  value: unknown;
+  /** Whether the value has {@link InexactNumber}s in it. */
+  inexact: boolean;
+}
+
+/** May have a number of 16 digits or an exponent: fewer digits are exact. Also true of some texts, which costs time only. */
+const SUSPICIOUS = /\d[eE][+-]?\d|[\d.]{16}/;
+
+/**
+ * Parses a line, and loses no digit of its numbers.
+ * @throws SyntaxError, or RangeError for one that is nested too deeply
+ */
+export function parseLine(line: string): ParsedLine {
+  // A backslash: see parseJson on what JSON.parse does to keys with escapes.
+  if (!line.includes("\\") && !SUSPICIOUS.test(line)) return { value: JSON.parse(line), inexact: false };
+  let inexact = false;
+  const value = parseJsonNumbers(line, (source) => {
+    if (isExact(source)) return Number(source);
+    inexact = true;
+    return new InexactNumber(source);
+  });
+  return { value, inexact };
+}
+
+/** A copy with doubles in place of {@link InexactNumber}s: what a schema is asked about. */
+export function approximate(value: unknown): unknown {
+  if (value instanceof InexactNumber) return Number(value.source);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(approximate);
+  // fromEntries() and not assignment, to which the key __proto__ is special.
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, approximate(item)]));
+}
+
+/** True if a JSON number means the same after it was read as a double and written again. */
+function isExact(source: string): boolean {
+  const number = Number(source);
+  return Number.isFinite(number) && decimal(source) === decimal(String(number));
+}
+
+/** A decimal literal as digits and exponent, without redundant zeros. */
+function decimal(literal: string): string {
+  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
+    literal,
+  )!;
+  const digits = (whole + fraction).replace(/^0+/, "");
+  if (digits === "") return "0";
+  // A loop, because /0+$/ takes quadratic time on many zeros before another digit.
+  let end = digits.length;
+  while (digits[end - 1] === "0") end--;
+  return `${sign}${digits.slice(0, end)}e${Number(exponent) - fraction.length + (digits.length - end)}`;
+}
+
+/**
+ * A member of an object as it is written, so that it can be handed on to the letter.
+ * @param text a JSON object that was parsed before
+ * @returns undefined if it has no such member; of several the last
+ */
+export function rawMember(text: string, name: string): string | undefined {
+  let found: string | undefined;
+  let at = text.indexOf("{") + 1;
+  for (;;) {
+    at = skipSpace(text, at);
+    if (text[at] !== '"') return found;
+    const keyEnd = skipString(text, at);
+    const key = JSON.parse(text.slice(at, keyEnd));
+    const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = skipValue(text, start);
+    if (key === name) found = text.slice(start, end).trimEnd();
+    if (text[end] !== ",") return found;
+    at = end + 1;
+  }
+}
+
+function skipSpace(text: string, at: number): number {
+  while (at < text.length && " \t\r\n".includes(text[at]!)) at++;
+  return at;
+}
+
+function skipString(text: string, start: number): number {
+  let at = start + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+/** Where a value ends, white space after it included: at a comma or a closing bracket of what it is in. */
+function skipValue(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; ) {
+    const char = text[at]!;
+    if (char === '"') {
+      at = skipString(text, at);
+      continue;
+    }
+    if (depth === 0 && (char === "," || char === "}" || char === "]")) return at;
+    if (char === "{" || char === "[") depth++;
+    else if (char === "}" || char === "]") depth--;
+    at++;
+  }
+  return text.length;
+}

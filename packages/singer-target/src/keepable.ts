@@ -1,0 +1,80 @@
+import { LIMITS } from "@tidemark/protocol/limits";
+import { InexactNumber } from "./exact-json.ts";
+import { FieldError, fieldPath } from "./failure.ts";
+
+/** What is done about values that the store cannot keep exactly. */
+export interface Keeping {
+  /** Whether characters that cannot be kept become U+FFFD; else they are an error. */
+  replaceText: boolean;
+  /** Whether numbers that a double cannot hold become texts with all their digits; else they are an error. */
+  inexactAsText: boolean;
+}
+
+/** Levels of a record: those of a request, without the ones around it (body, `operations`, operation). */
+const DEPTH = LIMITS.jsonDepth - 3;
+
+/**
+ * Makes a parsed record one that the store can keep, in place.
+ * @param onReplace told of the path of each text that is changed
+ * @returns the record
+ * @throws FieldError that names the field
+ */
+export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: string) => void): T {
+  const path: (string | number)[] = [];
+
+  const keepText = (text: string): string => {
+    if (!text.includes("\0") && text.isWellFormed()) return text;
+    const field = fieldPath(path);
+    if (!keeping.replaceText) {
+      throw new FieldError("The text has U+0000 or half of a surrogate pair, which cannot be kept.", field);
+    }
+    onReplace(field);
+    return text.replaceAll("\0", "\ufffd").toWellFormed();
+  };
+
+  const keep = (value: unknown): unknown => {
+    if (typeof value === "string") return keepText(value);
+    if (typeof value !== "object" || value === null) return value;
+    if (value instanceof InexactNumber) return keepNumber(value);
+    if (path.length >= DEPTH) throw new FieldError(`Nested deeper than ${DEPTH} levels.`, fieldPath(path));
+    if (Array.isArray(value)) {
+      for (let i = 0; i < value.length; i++) {
+        path.push(i);
+        value[i] = keep(value[i]);
+        path.pop();
+      }
+      return value;
+    }
+    for (const key of Object.keys(value)) keepMember(value as Record<string, unknown>, key);
+    return value;
+  };
+
+  const keepMember = (object: Record<string, unknown>, key: string) => {
+    path.push(key);
+    const before = object[key];
+    const name = keepText(key);
+    const after = keep(before);
+    if (name !== key) {
+      if (Object.hasOwn(object, name)) throw new FieldError("Two names become one.", fieldPath(path));
+      delete object[key];
+    }
+    // Defined, because assigning to __proto__ would set the prototype.
+    if (name !== key || after !== before) {
+      Object.defineProperty(object, name, {
+        value: after,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+    path.pop();
+  };
+
+  const keepNumber = ({ source }: InexactNumber): string => {
+    if (keeping.inexactAsText) return source;
+    const hint = 'Set inexact_numbers to "text" to keep such numbers as texts.';
+    throw new FieldError(`The number has more digits than a double can hold. ${hint}`, fieldPath(path));
+  };
+
+  return keep(record) as T;
+}

@@ -1,0 +1,120 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import formatsModule from "ajv-formats";
+import { fieldPath } from "./failure.ts";
+
+/** What is wrong with a record, and where. */
+export interface Misfit {
+  field: string | undefined;
+  message: string;
+}
+
+/** Tells what is wrong with a record; undefined if nothing is. */
+export type CheckRecord = (record: unknown) => Misfit | undefined;
+
+type Schema = Record<string, unknown>;
+
+// With CommonJS types the module's default is `default` of what Node imports.
+const addFormats = formatsModule as unknown as typeof formatsModule.default;
+
+/** Times as databases write them: the zone may be missing, a space may stand for the T, a date may stand alone. */
+const DATE = "\\d{4}-[01]\\d-[0-3]\\d";
+const TIME = "[0-2]\\d:[0-5]\\d(?::[0-6]\\d(?:\\.\\d+)?)?(?: ?(?:z|[+-]\\d\\d(?::?\\d\\d)?))?";
+const LENIENT = {
+  "date-time": new RegExp(`^${DATE}(?:[t ]${TIME})?$`, "i"),
+  date: new RegExp(`^${DATE}(?:[t ]${TIME})?$`, "i"),
+  time: new RegExp(`^${TIME}$`, "i"),
+};
+
+/** Compiles the schemas of streams: JSON Schema as taps write it, of drafts 4 to 7. */
+export class SchemaCompiler {
+  #ajv: Ajv;
+
+  constructor() {
+    this.#ajv = new Ajv({
+      // Taps write keywords and formats of their own.
+      strict: false,
+      logger: false,
+      addUsedSchema: false,
+      // Their patterns are Python's, which has escapes that Unicode mode refuses.
+      unicodeRegExp: false,
+      // 0.1 + 0.2 must be a multiple of 0.1.
+      multipleOfPrecision: 9,
+    });
+    addFormats(this.#ajv, { mode: "fast", keywords: false });
+    for (const [name, format] of Object.entries(LENIENT)) this.#ajv.addFormat(name, format);
+  }
+
+  /** @throws Error if it is not a JSON Schema */
+  compile(schema: Schema): CheckRecord {
+    const normal = inDraft7(schema) as Schema;
+    const validate = this.#ajv.compile(normal);
+    // Compiled once each; the cache would grow with every schema that a long run sends.
+    this.#ajv.removeSchema(normal);
+    const properties = new Set(Object.keys(schema.properties as object));
+    return (record) => check(validate, withoutOwnColumns(record as Schema, properties));
+  }
+}
+
+function check(validate: ValidateFunction, record: unknown): Misfit | undefined {
+  if (validate(record)) return undefined;
+  const { instancePath, keyword, params, message = "is not valid" } = validate.errors![0] as ErrorObject;
+  const path = instancePath
+    .split("/")
+    .slice(1)
+    .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+  if (keyword === "required") {
+    return {
+      field: fieldPath([...path, params.missingProperty]),
+      message: "The record lacks this property.",
+    };
+  }
+  if (keyword === "additionalProperties") {
+    return {
+      field: fieldPath([...path, params.additionalProperty]),
+      message: "The schema has no such property.",
+    };
+  }
+  const allowed = keyword === "enum" ? `: ${JSON.stringify(params.allowedValues).slice(0, 200)}` : "";
+  const field = path.length > 0 ? fieldPath(path) : undefined;
+  return { field, message: `The value ${message}${allowed}.` };
+}
+
+/** Taps add columns such as _sdc_deleted_at without naming them in the schema. */
+function withoutOwnColumns(record: Schema, properties: Set<string>): Schema {
+  const extra = Object.keys(record).filter((name) => name.startsWith("_sdc_") && !properties.has(name));
+  if (extra.length === 0) return record;
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !extra.includes(name)));
+}
+
+const MAPS = new Set(["properties", "patternProperties", "definitions", "$defs", "dependencies"]);
+const SCHEMAS = new Set([
+  ...["items", "additionalItems", "additionalProperties", "contains", "propertyNames", "not"],
+  ...["anyOf", "allOf", "oneOf", "if", "then", "else"],
+]);
+
+/** What drafts 4 and 7 write differently, as draft 7 has it, and without what names a schema: each is one of its own. */
+function inDraft7(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(inDraft7);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const normal: Schema = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (keyword === "$schema" || keyword === "$id" || keyword === "id") continue;
+    if (MAPS.has(keyword) && typeof value === "object" && value !== null) {
+      normal[keyword] = Object.fromEntries(Object.entries(value).map(([name, of]) => [name, inDraft7(of)]));
+    } else normal[keyword] = SCHEMAS.has(keyword) ? inDraft7(value) : value;
+  }
+  for (const [exclusive, bound] of [
+    ["exclusiveMinimum", "minimum"],
+    ["exclusiveMaximum", "maximum"],
+  ] as const) {
+    if (typeof normal[exclusive] !== "boolean") continue;
+    if (normal[exclusive] && bound in normal) {
+      normal[exclusive] = normal[bound];
+      delete normal[bound];
+    } else delete normal[exclusive];
+  }
+  // It needs a type beside it, and says nothing without one.
+  if (!("type" in normal)) delete normal.nullable;
+  return normal;
+}

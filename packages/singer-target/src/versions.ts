@@ -1,0 +1,165 @@
+import { createHash } from "node:crypto";
+import { everyItem, type RemovalLimit, type Tidemark, TidemarkError } from "@tidemark/client";
+import type { RunClock, Timestamp } from "./clock.ts";
+
+/** A version of a table: what the tap calls one reading of the whole of it. */
+export interface TableVersion {
+  version: string;
+  /** What its refresh is known by, in every run that has records of this version. */
+  refreshId: string;
+  /** Everything of the namespace that was last written at or before this moment is of an older version. */
+  until: Timestamp;
+  /** Whether the namespace is known to have had another version before. */
+  replaces: boolean;
+  /** Whether a later run can find it: then STATEs may go out. */
+  marked: boolean;
+  /** Whether what older versions left was removed. */
+  applied: boolean;
+  /** Whether this run has had a record of it, … */
+  hasRecords: boolean;
+  /** … or an ACTIVATE_VERSION before the first one, … */
+  announced: boolean;
+  /** … and a STATE after all of those. */
+  settled: boolean;
+}
+
+/** A refresh of this target in the store's history. */
+interface Entry {
+  refreshId: string;
+  until: Timestamp;
+  applied: boolean;
+}
+
+/** Pages of history that are read at most: 10,000 refreshes of this connector. */
+const HISTORY_PAGES = 100;
+
+const PREFIX = "singer-";
+
+/**
+ * What the store remembers of table versions between runs.
+ *
+ * The version of a table, and the moment when it began, are a full refresh of its namespace with no operations: staged when
+ * a run first has to rely on it (the **mark**), applied by ACTIVATE_VERSION. Records are written by incremental
+ * syncs that are newer than the refresh, which therefore leaves them alone and clears the rest.
+ */
+export class Versions {
+  #tidemark: Tidemark;
+  #clock: RunClock;
+  #removalLimit: RemovalLimit | undefined;
+  #history: Promise<Map<string, Entry[]>> | undefined;
+
+  constructor(tidemark: Tidemark, clock: RunClock, removalLimit: RemovalLimit | undefined) {
+    this.#tidemark = tidemark;
+    this.#clock = clock;
+    this.#removalLimit = removalLimit;
+  }
+
+  /** A version that this run meets for the first time. @throws TidemarkError */
+  async find(namespace: string, version: string): Promise<TableVersion> {
+    this.#history ??= readHistory(this.#tidemark);
+    const entries = (await this.#history).get(namespace) ?? [];
+    const refreshId = PREFIX + hash(JSON.stringify([namespace, version])).slice(0, 48);
+    const [newest] = entries;
+    // If a run before this one began it, it began then.
+    const known = newest?.refreshId === refreshId ? newest : undefined;
+    return {
+      version,
+      refreshId,
+      // Nothing is known of a namespace's first version: a run that is forgotten may have begun it.
+      until: known?.until ?? (newest ? this.#clock.before() : this.#clock.beforeVersion(version)),
+      replaces: entries.some((entry) => entry.refreshId !== refreshId),
+      marked: known !== undefined,
+      applied: entries.some(
+        (entry) => entry.applied && entry.refreshId === refreshId && entry.until === known?.until,
+      ),
+      hasRecords: false,
+      announced: false,
+      settled: false,
+    };
+  }
+
+  /** Makes a later run find the version. @throws TidemarkError */
+  async mark(namespace: string, table: TableVersion): Promise<void> {
+    if (table.marked || table.applied) return;
+    await this.#stage(namespace, table);
+    table.marked = true;
+    await this.#remember(namespace, table);
+  }
+
+  /**
+   * Removes what older versions left in a namespace, in one instant.
+   * @returns how many records were removed; undefined if a newer refresh had been applied already
+   * @throws TidemarkError REMOVAL_LIMIT_EXCEEDED and others
+   */
+  async apply(namespace: string, table: TableVersion): Promise<number | undefined> {
+    let cleared: number | undefined;
+    try {
+      cleared = await this.#refresh(namespace, table);
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.is("STALE_SYNC"))) throw error;
+    }
+    table.marked = true;
+    table.applied = true;
+    await this.#remember(namespace, table);
+    return cleared;
+  }
+
+  async #refresh(namespace: string, table: TableVersion): Promise<number> {
+    const run = { sync_timestamp: table.until, refresh_id: table.refreshId };
+    const removalLimit = this.#removalLimit;
+    const send = () => this.#tidemark.syncAll([], { mode: "full_refresh", namespace, run, removalLimit });
+    try {
+      return (await send()).changes.cleared;
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.is("INCOMPLETE_REFRESH"))) throw error;
+      // The mark is a day old and forgotten. It holds no records, so it is simply made again.
+      await this.#stage(namespace, table);
+      return (await send()).changes.cleared;
+    }
+  }
+
+  async #stage(namespace: string, { until, refreshId }: TableVersion): Promise<void> {
+    try {
+      await this.#tidemark.sync({
+        sync_mode: "full_refresh",
+        sync_timestamp: until,
+        refresh_id: refreshId,
+        namespaces: [namespace],
+        last_batch: false,
+        operations: [],
+      });
+    } catch (error) {
+      // A newer refresh was applied: there is nothing older left that this one could remove.
+      if (!(error instanceof TidemarkError && error.is("STALE_SYNC"))) throw error;
+    }
+  }
+
+  /** So that the next version in this run knows of this one. */
+  async #remember(namespace: string, { refreshId, until, applied }: TableVersion): Promise<void> {
+    const history = await this.#history!;
+    const before = history.get(namespace) ?? [];
+    const others = before.filter((entry) => entry.refreshId !== refreshId || entry.until !== until);
+    history.set(namespace, [{ refreshId, until, applied }, ...others]);
+  }
+}
+
+/** The refreshes of this target by namespace, newest first. */
+async function readHistory(tidemark: Tidemark): Promise<Map<string, Entry[]>> {
+  const history = new Map<string, Entry[]>();
+  let pages = 0;
+  const read = async (page: object) => {
+    const list = await tidemark.listSyncs({ sync_mode: "full_refresh", ...page });
+    return ++pages < HISTORY_PAGES ? list : { ...list, next_cursor: null };
+  };
+  for await (const { refresh_id: refreshId, sync_timestamp, status, by_namespace } of everyItem(read)) {
+    if (!refreshId?.startsWith(PREFIX)) continue;
+    for (const namespace of Object.keys(by_namespace)) {
+      const entries = history.get(namespace) ?? [];
+      entries.push({ refreshId, until: sync_timestamp, applied: status === "success" });
+      history.set(namespace, entries);
+    }
+  }
+  return history;
+}
+
+const hash = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -1,0 +1,142 @@
+import { type SyncFields, type SyncResponse, type Tidemark, TidemarkError } from "@tidemark/client";
+import type { RunClock } from "./clock.ts";
+import { asTargetError, type Place, TargetError } from "./failure.ts";
+
+export interface WriterOptions {
+  tidemark: Tidemark;
+  clock: RunClock;
+  /** Operations, and UTF-8 bytes of them, of a request at most. */
+  batchRows: number;
+  batchBytes: number;
+  /** How long an operation or a state waits at most until its batch is sent, ms. */
+  waitMs: number;
+  /** Hands a STATE on, which may take a while. */
+  emit(state: string): Promise<void>;
+  warn(message: string): void;
+}
+
+/** What is sent together. */
+interface Batch {
+  operations: string[];
+  /** Where each operation came from. */
+  places: Place[];
+  bytes: number;
+  /** The STATEs that came after some of the operations: they go out once these are on disk. */
+  states: string[];
+}
+
+const emptyBatch = (): Batch => ({ operations: [], places: [], bytes: 0, states: [] });
+
+/**
+ * Sends operations in batches, one batch after another, and hands each STATE on when everything before it is on disk.
+ * While one batch is under way the next one is collected: no more is ever in memory.
+ */
+export class Writer {
+  /** Rejects with the first failure, also of a batch that nobody waits for. */
+  readonly failed: Promise<never>;
+  readonly counts = { upserted: 0, deleted: 0, stale: 0, requests: 0 };
+  #options: WriterOptions;
+  #batch = emptyBatch();
+  #sending: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #fail!: (error: unknown) => void;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failed.catch(() => {});
+  }
+
+  /** Adds an operation, as JSON. Waits while a full batch is sent. @throws TargetError */
+  async add(operation: string, place: Place): Promise<void> {
+    const size = Buffer.byteLength(operation) + 1;
+    const { batchRows, batchBytes } = this.#options;
+    if (this.#batch.operations.length > 0 && this.#batch.bytes + size > batchBytes) await this.#handOver();
+    const { operations, places } = this.#batch;
+    operations.push(operation);
+    places.push(place);
+    this.#batch.bytes += size;
+    if (operations.length >= batchRows || this.#batch.bytes >= batchBytes) await this.#handOver();
+    else this.#startTimer();
+  }
+
+  /** Takes a STATE, which goes out after all operations that were added before it. @throws TargetError */
+  async addState(state: string): Promise<void> {
+    this.#batch.states.push(state);
+    this.#batch.bytes += state.length;
+    if (this.#batch.operations.length === 0 || this.#batch.bytes >= this.#options.batchBytes) {
+      await this.#handOver();
+    } else this.#startTimer();
+  }
+
+  /** Waits until everything that was added is on disk, and its STATEs are out. @throws TargetError */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#batch;
+    this.#batch = emptyBatch();
+    this.#sending = this.#sending.then(() => this.#send(batch));
+    // Whoever waits for it gets it too.
+    this.#sending.catch((error) => this.#fail(error));
+    return this.#sending;
+  }
+
+  /** Lets the batch go as soon as the one before it is on disk. */
+  async #handOver(): Promise<void> {
+    const before = this.#sending;
+    const sent = this.flush();
+    // An error of this batch shows in `failed`, and in whatever is sent next.
+    sent.catch(() => {});
+    await before;
+  }
+
+  #startTimer(): void {
+    this.#timer ??= setTimeout(() => {
+      // Not before the one under way is done: else a slow server would let batches pile up.
+      this.#sending.then(() => this.flush()).catch(() => {});
+    }, this.#options.waitMs);
+  }
+
+  async #send({ operations, places, states }: Batch): Promise<void> {
+    const { tidemark, clock, emit, warn } = this.#options;
+    if (operations.length > 0) {
+      const fields: Omit<SyncFields, "operations"> = {
+        sync_mode: "incremental",
+        sync_timestamp: clock.now(),
+      };
+      let answer: SyncResponse;
+      try {
+        answer = await tidemark.sync(fields as SyncFields, { written: operations });
+      } catch (error) {
+        throw located(error, places);
+      }
+      const { results, changes } = answer;
+      this.counts.upserted += results.upserted;
+      this.counts.deleted += results.deleted;
+      this.counts.requests++;
+      if (changes.stale > 0 && this.counts.stale === 0) {
+        warn(
+          "The store has newer decisions on some of the records than this run's; those records stay as they are.",
+        );
+      }
+      this.counts.stale += changes.stale;
+    }
+    for (const state of states) await emit(state);
+  }
+}
+
+/** The error of a batch, at the record that it is about, where that can be told. */
+function located(error: unknown, places: Place[]): TargetError {
+  if (!(error instanceof TidemarkError)) return asTargetError(error);
+  if (!error.is("VALIDATION_ERROR")) {
+    const isRecords = error.is("PAYLOAD_TOO_LARGE") && places.length === 1;
+    return asTargetError(error, isRecords ? places[0] : {});
+  }
+  const [first] = error.details.errors;
+  const [, index, field] = /^operations\[(\d+)\]\.?(?:data\.)?(.*)$/.exec(first?.field ?? "") ?? [];
+  if (!first || index === undefined) return asTargetError(error);
+  const place = { ...places[Number(index)], field: field || undefined };
+  return new TargetError(`${error.code}: ${first.message}`, place, asTargetError(error).exitCode, error);
+}
