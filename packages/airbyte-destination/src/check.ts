@@ -1,0 +1,20 @@
+import { readConfig } from "./config.ts";
+import { connect } from "./connection.ts";
+import { explain } from "./explain.ts";
+import { type Emit, logTo } from "./messages.ts";
+
+/** Times that a server that does not answer is asked: a person waits. */
+const ATTEMPTS = 3;
+
+/** Says whether a configuration works: the protocol's `check`. */
+export async function check(config: unknown, emit: Emit): Promise<void> {
+  const status = (status: "SUCCEEDED" | "FAILED", message?: string) =>
+    emit({ type: "CONNECTION_STATUS", connectionStatus: message ? { status, message } : { status } });
+  try {
+    await connect(readConfig(config), ATTEMPTS, logTo(emit)).validate();
+  } catch (error) {
+    status("FAILED", explain(error).message);
+    return;
+  }
+  status("SUCCEEDED");
+}

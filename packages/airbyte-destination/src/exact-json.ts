@@ -1,0 +1,92 @@
+import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
+
+/** What a text may have that `JSON.parse` does not read exactly: long numbers, large exponents, escaped keys. */
+const UNSURE = /\\|[\d.]{16}|\d[eE][+-]?\d{3}/;
+/** Escapes for NUL and for halves of surrogate pairs, which Tidemark does not keep. */
+const UNSURE_CHARACTERS = /\\u(?:0000|[dD][89a-fA-F])/;
+
+/** A number that a double does not hold exactly, as it is written. */
+export class InexactNumber {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export interface ReadJson {
+  value: unknown;
+  /** Whether the value may hold what Tidemark refuses: see {@link keepable}. */
+  unsure: boolean;
+}
+
+/**
+ * Reads JSON without changing a number: one that a double cannot hold becomes an {@link InexactNumber}.
+ * @throws SyntaxError
+ */
+export function readExactly(text: string): ReadJson {
+  if (!UNSURE.test(text)) return { value: JSON.parse(text), unsure: false };
+  let unsure = UNSURE_CHARACTERS.test(text);
+  const value = parseJsonNumbers(text, (source) => {
+    if (isExact(source)) return Number(source);
+    unsure = true;
+    return new InexactNumber(source);
+  });
+  return { value, unsure };
+}
+
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
+
+/** A number that is written as a text says, such as `12.0`. */
+export const rawNumber = (text: string): object => rawJSON(text);
+
+/** Reads JSON that is only passed on: every number is written again as it was. @throws SyntaxError */
+export function readToPassOn(text: string): unknown {
+  return parseJsonNumbers(text, (source) => {
+    const number = Number(source);
+    return String(number) === source ? number : rawJSON(source);
+  });
+}
+
+/** Whether a number has the same value when it is read as a double and written again. */
+export function isExact(source: string): boolean {
+  return decimal(source) === decimal(String(Number(source)));
+}
+
+/** A number as its digits without zeros around them and its power of ten: equal texts are equal numbers. */
+function decimal(source: string): string {
+  const [, sign, whole = "", fraction = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
+  const digits = (whole + fraction).replace(/^0+/, "");
+  const significant = digits.replace(/0+$/, "");
+  if (significant === "") return /\d/.test(source) ? "0" : source;
+  const power = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
+  return `${sign}${significant}e${power}`;
+}
+
+/** How much of a value could not be kept as it was. */
+export interface Adaptations {
+  /** Numbers that became texts. */
+  numbers: number;
+  /** Texts in which NUL or half of a surrogate pair became U+FFFD. */
+  texts: number;
+}
+
+/** The value as Tidemark can keep it: inexact numbers as texts, characters that are none as U+FFFD. */
+export function keepable(value: unknown, adapted: Adaptations): unknown {
+  if (value instanceof InexactNumber) {
+    adapted.numbers++;
+    return value.text;
+  }
+  if (typeof value === "string") return keepableText(value, adapted);
+  if (Array.isArray(value)) return value.map((item) => keepable(item, adapted));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [keepableText(name, adapted), keepable(member, adapted)]),
+  );
+}
+
+function keepableText(text: string, adapted: Adaptations): string {
+  if (text.isWellFormed() && !text.includes("\0")) return text;
+  adapted.texts++;
+  return text.toWellFormed().replaceAll("\0", "\uFFFD");
+}

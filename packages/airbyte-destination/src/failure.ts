@@ -1,0 +1,25 @@
+/** Who can do something about a failure: the user, time, or the maintainers. */
+export type FailureType = "config_error" | "transient_error" | "system_error";
+
+/** The protocol's name of a stream. */
+export interface StreamDescriptor {
+  name: string;
+  namespace?: string;
+}
+
+/** A failure with a message for the person who reads it in Airbyte. */
+export class DestinationError extends Error {
+  override readonly name = "DestinationError";
+  readonly failureType: FailureType;
+  readonly stream: StreamDescriptor | undefined;
+
+  constructor(failureType: FailureType, message: string, cause?: unknown, stream?: StreamDescriptor) {
+    super(message, { cause });
+    this.failureType = failureType;
+    this.stream = stream;
+  }
+}
+
+/** What the user has to change. */
+export const configError = (message: string, cause?: unknown, stream?: StreamDescriptor) =>
+  new DestinationError("config_error", message, cause, stream);

@@ -1,0 +1,82 @@
+import { writeSync } from "node:fs";
+import { readToPassOn } from "./exact-json.ts";
+import { DestinationError, type StreamDescriptor } from "./failure.ts";
+
+/** Writes one message of the protocol. */
+export type Emit = (message: { type: string; [member: string]: unknown }) => void;
+
+export type LogLevel = "INFO" | "WARN" | "ERROR";
+export type Log = (level: LogLevel, message: string) => void;
+
+/** A message that a destination acts on; of the other types there is nothing to do. */
+export type InputMessage =
+  | { type: "RECORD"; record: { stream: string; namespace?: string | null; data: unknown } }
+  | { type: "STATE"; state: StateMessage }
+  | {
+      type: "TRACE";
+      trace: {
+        type: string;
+        stream_status?: { stream_descriptor: StreamDescriptor; status: string };
+      };
+    }
+  | { type: "" };
+
+export interface StateMessage {
+  type?: "STREAM" | "GLOBAL" | "LEGACY";
+  stream?: { stream_descriptor: StreamDescriptor };
+}
+
+/**
+ * Checks that a message has what its type needs.
+ * @param value the JSON of one line
+ */
+export function readMessage(value: unknown): InputMessage {
+  // Members that are absent are as harmless to look into as those of other types.
+  // biome-ignore lint/suspicious/noExplicitAny: this is where the shape is found out
+  const message = value as any;
+  const { type } = Object(message);
+  const isText = (text: unknown) => typeof text === "string";
+  if (type === "RECORD") {
+    const { stream, data, namespace } = Object(message.record);
+    const isObject = typeof data === "object" && data !== null && !Array.isArray(data);
+    if (isText(stream) && isObject && (namespace === undefined || namespace === null || isText(namespace))) {
+      return message;
+    }
+  } else if (type === "STATE") {
+    const state = Object(message.state);
+    const name = state.stream?.stream_descriptor?.name;
+    if (message.state && (state.type !== "STREAM" || isText(name))) return message;
+  } else if (type === "TRACE" && message.trace?.type === "STREAM_STATUS") {
+    const { stream_descriptor, status } = Object(message.trace.stream_status);
+    if (isText(stream_descriptor?.name) && isText(status)) return message;
+  } else if (isText(type)) return { type: "" };
+  throw new DestinationError(
+    "system_error",
+    `The source sent a message that is not one of the Airbyte protocol${isText(type) ? `: a ${type} without its members` : ""}.`,
+  );
+}
+
+/** A state as it came, with the number of records that it stands for. */
+export function stateWithStats(line: string, recordCount: object): { type: string; state: object } {
+  const message = readToPassOn(line) as { type: string; state: object };
+  return { ...message, state: { ...message.state, destinationStats: { recordCount } } };
+}
+
+/** Writes messages to standard output, each at once and whole: what was written survives a kill. */
+export const emitToStdout: Emit = (message) => {
+  const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      // A pipe whose reader is slow, and which something made non-blocking.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+};
+
+export const logTo =
+  (emit: Emit): Log =>
+  (level, message) =>
+    emit({ type: "LOG", log: { level, message } });

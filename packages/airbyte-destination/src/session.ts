@@ -1,0 +1,190 @@
+import { recordId, type Stream, streamKey } from "./catalog.ts";
+import { type Adaptations, keepable, readExactly } from "./exact-json.ts";
+import { DestinationError } from "./failure.ts";
+import { type Emit, type InputMessage, type Log, readMessage } from "./messages.ts";
+import { valueAt } from "./record-id.ts";
+import { States } from "./states.ts";
+import type { IncrementalWriter, RefreshWriter, Writer } from "./writers.ts";
+
+/** Bytes of all records and states together that wait at most: then all are sent. */
+const WAITING_BYTES = 32 * 1024 * 1024;
+const SOURCE_SYSTEM = "airbyte";
+const DELETED_AT = "_ab_cdc_deleted_at";
+
+interface Progress {
+  stream: Stream;
+  status: string | undefined;
+  records: number;
+  deletes: number;
+  adapted: Adaptations;
+}
+
+/** One `write`: takes messages in order, gathers records, and lets a state go when all before it is durable. */
+export class Session {
+  readonly streams: readonly Stream[];
+  /** When the oldest of what waits came, ms since 1970; undefined if nothing waits. */
+  waitingSince: number | undefined;
+  #progress: Map<string, Progress>;
+  #shared: IncrementalWriter;
+  /** Those of streams that were not applied yet, by namespace. */
+  #refreshes: Map<string, RefreshWriter>;
+  #states: States;
+  #messageNumber = 0;
+  /** Of the records that wait. */
+  #recordBytes = 0;
+
+  constructor(
+    streams: readonly Stream[],
+    shared: IncrementalWriter,
+    refreshes: Map<string, RefreshWriter>,
+    emit: Emit,
+  ) {
+    this.streams = streams;
+    this.#progress = new Map(
+      streams.map((stream) => {
+        const adapted = { numbers: 0, texts: 0 };
+        return [stream.namespace, { stream, status: undefined, records: 0, deletes: 0, adapted }];
+      }),
+    );
+    this.#shared = shared;
+    this.#refreshes = refreshes;
+    this.#states = new States(emit);
+  }
+
+  statusOf = ({ namespace }: Stream): string | undefined => this.#progress.get(namespace)?.status;
+
+  /** Whether a stream is to be replaced, and was not yet. */
+  isRefreshed = ({ namespace }: Stream): boolean => this.#refreshes.has(namespace);
+
+  /** Takes one line of input. @throws DestinationError */
+  async take(line: string): Promise<void> {
+    if (line.trim() === "") return;
+    const messageNumber = ++this.#messageNumber;
+    const { message, unsure } = this.#read(line);
+    if (message.type === "RECORD") await this.#takeRecord(message.record, unsure, messageNumber);
+    else if (message.type === "STATE") {
+      const { stream_descriptor } = message.state.stream ?? {};
+      const stream = stream_descriptor ? streamKey(stream_descriptor) : "";
+      this.#states.add(line, messageNumber, message.state, stream);
+      this.#releaseStates();
+    } else if (message.type === "TRACE" && message.trace.stream_status) {
+      const { stream_descriptor, status } = message.trace.stream_status;
+      await this.#takeStatus(stream_descriptor, status);
+    }
+    const waiting = this.#recordBytes + this.#states.size;
+    if (waiting > WAITING_BYTES) await this.flush();
+    else if (waiting === 0) this.waitingSince = undefined;
+    else this.waitingSince ??= Date.now();
+  }
+
+  #read(line: string): { message: InputMessage; unsure: boolean } {
+    try {
+      const { value, unsure } = readExactly(line);
+      return { message: readMessage(value), unsure };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      // Not the line itself: it may be a record.
+      const message = `Line ${this.#messageNumber} of the source's messages is not JSON.`;
+      throw new DestinationError("system_error", message, error);
+    }
+  }
+
+  async #takeRecord(
+    record: { stream: string; namespace?: string | null; data: unknown },
+    unsure: boolean,
+    messageNumber: number,
+  ): Promise<void> {
+    const progress = this.#find({ name: record.stream, namespace: record.namespace ?? null });
+    const { stream } = progress;
+    const { namespace } = stream;
+    const { data } = record;
+    const kept = unsure ? keepable(data, progress.adapted) : data;
+    const id = recordId(stream, { read: data, kept });
+    const isDelete = stream.key !== undefined && (valueAt(data, [DELETED_AT]) ?? null) !== null;
+    const operation = JSON.stringify(
+      isDelete
+        ? { action: "delete", id, namespace }
+        : { action: "upsert", id, namespace, source_system: SOURCE_SYSTEM, data: kept },
+    );
+    progress.records++;
+    if (isDelete) progress.deletes++;
+    this.#states.countRecord(namespace);
+
+    const writer: Writer = this.#refreshes.get(namespace) ?? this.#shared;
+    const size = Buffer.byteLength(operation) + 1;
+    if (writer.batch.isFullFor(size)) {
+      await writer.flush();
+      this.#noteSent();
+    }
+    writer.batch.add(operation, size, messageNumber);
+    this.#recordBytes += size;
+  }
+
+  async #takeStatus(descriptor: { name: string; namespace?: string | null }, status: string): Promise<void> {
+    const progress = this.#find(descriptor);
+    if (status !== "COMPLETE" && status !== "INCOMPLETE") return;
+    progress.status = status;
+    const { namespace } = progress.stream;
+    const refresh = this.#refreshes.get(namespace);
+    if (status !== "COMPLETE" || !refresh) return;
+    await refresh.complete();
+    // What may come after it is added.
+    this.#refreshes.delete(namespace);
+    this.#noteSent();
+  }
+
+  #find({ name, namespace }: { name: string; namespace?: string | null }): Progress {
+    const progress = this.#progress.get(streamKey({ name, namespace: namespace ?? null }));
+    if (progress) return progress;
+    const title = namespace ? `${namespace}.${name}` : name;
+    throw new DestinationError(
+      "system_error",
+      `The source sent something of the stream ${title}, which is not in the catalog.`,
+    );
+  }
+
+  /** Sends all that waits. @throws DestinationError */
+  async flush(): Promise<void> {
+    for (const writer of this.#writers()) {
+      await writer.flush();
+      this.#noteSent();
+    }
+    this.waitingSince = undefined;
+  }
+
+  #writers(): Writer[] {
+    return [this.#shared, ...this.#refreshes.values()];
+  }
+
+  #noteSent(): void {
+    this.#recordBytes = 0;
+    for (const { batch } of this.#writers()) this.#recordBytes += batch.bytes;
+    this.#releaseStates();
+  }
+
+  #releaseStates(): void {
+    let before = Number.POSITIVE_INFINITY;
+    for (const { undurableSince } of this.#writers()) before = Math.min(before, undurableSince);
+    this.#states.release(before);
+  }
+
+  /** Says how much came of each stream, and what could not be kept as it was. */
+  logSummary(log: Log): void {
+    for (const { stream, records, deletes, adapted } of this.#progress.values()) {
+      const deleted = deletes > 0 ? `, ${deletes} of them deletes` : "";
+      log("INFO", `${stream.title}: ${records} records${deleted}.`);
+      if (adapted.numbers > 0) {
+        log(
+          "WARN",
+          `${stream.title}: ${adapted.numbers} numbers that a double cannot hold are kept as texts.`,
+        );
+      }
+      if (adapted.texts > 0) {
+        log(
+          "WARN",
+          `${stream.title}: in ${adapted.texts} texts, characters that are not Unicode became U+FFFD.`,
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { InexactNumber, isExact, keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
+import { readLines } from "../src/read-lines.ts";
+
+test("what JSON.stringify writes is read as it was, and is sure", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const text = JSON.stringify(value);
+      const read = readExactly(text);
+      assert.deepEqual([JSON.stringify(read.value), read.unsure], [text, false]);
+    }),
+  );
+});
+
+test("an integer is exact if a double holds it", () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 69n), max: 2n ** 69n }), (integer) => {
+      const exact = BigInt(String(Number(integer))) === integer;
+      assert.equal(isExact(`${integer}`), exact);
+      assert.equal(readExactly(`[${integer}]`).unsure, !exact);
+    }),
+  );
+});
+
+const NUMBERS: [source: string, exact: boolean][] = [
+  ["0", true],
+  ["-0", true],
+  ["1.0", true],
+  ["100e-2", true],
+  ["0.1", true],
+  ["9007199254740992", true],
+  ["9007199254740993", false],
+  ["9007199254740993.0", false],
+  ["1e400", false],
+  ["1e-400", false],
+  ["5e-324", true],
+  ["4.9e-324", false],
+  ["1e22", true],
+  ["10000000000000000000000", true],
+  ["123456789.123456789", false],
+  ["0.000000000000000000000000000001", true],
+];
+for (const [source, exact] of NUMBERS) {
+  test(`${source} is ${exact ? "a number" : "kept as it is written"}`, () => {
+    const { value, unsure } = readExactly(`{"a": ${source}}`);
+    assert.equal(unsure, !exact);
+    const { a } = value as { a: unknown };
+    if (exact) assert.equal(a, Number(source));
+    else assert.ok(a instanceof InexactNumber && a.text === source);
+  });
+}
+
+test("what Tidemark would refuse is adapted, counted, and nothing else is changed", () => {
+  const text =
+    '{"a": [9007199254740993, 1, "9007199254740993"], "b\\u0000": "\\ud800x", "__proto__": {"c": 1e999}, "d": "\\ud83d\\ude00"}';
+  const adapted = { numbers: 0, texts: 0 };
+  const { value, unsure } = readExactly(text);
+  assert.equal(unsure, true);
+  assert.equal(
+    JSON.stringify(keepable(value, adapted)),
+    '{"a":["9007199254740993",1,"9007199254740993"],"b\uFFFD":"\uFFFDx","__proto__":{"c":"1e999"},"d":"😀"}',
+  );
+  assert.deepEqual(adapted, { numbers: 2, texts: 2 });
+});
+
+test("a state is passed on with every number as it was written", () => {
+  const text = '{"lsn":23011544123456789012,"count":12.0,"ratio":0.10,"big":1e400,"text":"\\n\u2028"}';
+  assert.equal(JSON.stringify(readToPassOn(text)), text);
+});
+
+async function linesOf(pieces: AsyncIterable<Uint8Array>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const lines of readLines(pieces)) found.push(...lines);
+  return found;
+}
+
+test("lines end at line feeds and nowhere else, wherever the pieces are cut", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.string({ unit: fc.constantFrom("a", "é", "😀", "\u2028", "\r", " ") })),
+      fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }),
+      async (lines, sizes) => {
+        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+        const pieces = async function* () {
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const size = sizes[i % sizes.length]!;
+            yield bytes.subarray(at, at + size);
+            at += size;
+          }
+        };
+        assert.deepEqual(await linesOf(pieces()), lines);
+      },
+    ),
+  );
+  const unended = async function* () {
+    yield Buffer.from("a\nb");
+  };
+  assert.deepEqual(await linesOf(unended()), ["a", "b"]);
+});

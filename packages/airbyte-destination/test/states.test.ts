@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { write } from "../src/write.ts";
+import {
+  complete,
+  deduplicated,
+  type Message,
+  record,
+  refreshed,
+  runWrite,
+  startDestination,
+  startServer,
+  stateValues,
+  status,
+  streamState,
+} from "./destination.ts";
+
+const { newStore } = await startServer();
+const isState = ({ type }: Message) => type === "STATE";
+const user = (id: number) => record("users", { id });
+const order = (id: number) => record("orders", { id });
+const TWO = { streams: [deduplicated("users"), deduplicated("orders")] };
+const ENDS = [complete("users"), complete("orders")];
+
+const globalState = (shared: unknown) => ({
+  type: "STATE",
+  state: {
+    type: "GLOBAL",
+    global: {
+      shared_state: shared,
+      stream_states: [{ stream_descriptor: { name: "users" }, stream_state: { at: shared } }],
+    },
+  },
+});
+
+describe("states", () => {
+  test("come out as they went in, in their order, with the records that each stands for", async (t) => {
+    const { config } = await newStore();
+    const { states, code } = await runWrite(t, config, TWO, [
+      streamState("users", { at: 0 }),
+      user(1),
+      order(1),
+      streamState("users", { at: 1 }),
+      user(2),
+      user(3),
+      streamState("users", { at: 3 }),
+      streamState("orders", { at: 1 }),
+      order(2),
+      streamState("orders", { at: 2 }),
+      ...ENDS,
+    ]);
+    assert.equal(code, 0);
+    const found = states.map(({ stream, destinationStats }) => [
+      stream.stream_descriptor.name,
+      stream.stream_state.at,
+      destinationStats.recordCount,
+    ]);
+    assert.deepEqual(found, [
+      ["users", 0, 0],
+      ["users", 1, 1],
+      ["users", 3, 2],
+      ["orders", 1, 1],
+      ["orders", 2, 1],
+    ]);
+  });
+
+  test("of all streams count the records of all, and old ones without a type are of all", async (t) => {
+    const { config } = await newStore();
+    const { states } = await runWrite(t, config, TWO, [
+      user(1),
+      order(1),
+      globalState(1),
+      order(2),
+      { type: "STATE", state: { data: { at: 2 } } },
+      globalState(3),
+      ...ENDS,
+    ]);
+    assert.deepEqual(
+      states.map(({ type, destinationStats }) => [type, destinationStats.recordCount]),
+      [
+        ["GLOBAL", 2],
+        [undefined, 1],
+        ["GLOBAL", 0],
+      ],
+    );
+    assert.deepEqual(states[0].global, globalState(1).state.global);
+    assert.deepEqual(states[1].data, { at: 2 });
+  });
+
+  test("keep every number, member and text exactly as the source wrote them", async (t) => {
+    const { config } = await newStore();
+    const members = '"lsn":23011544123456789012,"ratio":0.10,"text":"\u2028 \\\\ é","\\\\":1,"\\n":2';
+    const state = `{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{${members}}},"id":7,"sourceStats":{"recordCount":1.0}}`;
+    const destination = await startDestination(t, "write", { config, catalog: TWO });
+    let output = "";
+    destination.process.stdout.on("data", (bytes) => {
+      output += bytes;
+    });
+    destination.send(user(1), `{"type":"STATE","state":${state}}`, ...ENDS);
+    await destination.end();
+    const expected = `{"type":"STATE","state":${state.slice(0, -1)},"destinationStats":{"recordCount":1.0}}}`;
+    assert.ok(output.split("\n").includes(expected), output);
+  });
+
+  test("wait for all records before them, of every stream", async (t) => {
+    const { config, contents } = await newStore();
+    const catalog = { streams: [refreshed("users", 1), deduplicated("orders")] };
+    const two = { ...config, batch_records: 2 };
+    const destination = await startDestination(t, "write", { config: two, catalog });
+    destination.send(user(1), order(1), streamState("orders", { at: 1 }), order(2), order(3));
+    // The two orders are sent when the third comes; the user before the state is not.
+    destination.send(order(4), order(5), user(2), user(3));
+    await destination.next(isState);
+    assert.deepEqual(Object.keys(await contents("orders")), ["1", "2", "3", "4"]);
+    assert.deepEqual(stateValues(destination.messages.filter(isState).map(({ state }) => state)), [
+      { at: 1 },
+    ]);
+    destination.send(streamState("orders", { at: 5 }), complete("users"), complete("orders"));
+    const { states, code } = await destination.end();
+    assert.deepEqual([code, stateValues(states)], [0, [{ at: 1 }, { at: 5 }]]);
+  });
+
+  test("come out while the source is silent, when the interval has passed", async (t) => {
+    const { config, contents } = await newStore();
+    const often = { ...config, flush_interval_seconds: 0.1 };
+    const destination = await startDestination(t, "write", { config: often, catalog: TWO });
+    for (const id of [1, 2, 3]) {
+      destination.send(user(id), streamState("users", { at: id }));
+      const { state } = await destination.next(isState);
+      assert.deepEqual(state.stream.stream_state, { at: id });
+      assert.equal(Object.keys(await contents("users")).length, id);
+    }
+    destination.send(...ENDS);
+    assert.equal((await destination.end()).code, 0);
+  });
+
+  test("come out while a source never pauses, when the interval has passed", async () => {
+    const { config } = await newStore();
+    let out = false;
+    let sent = 0;
+    const line = (message: object) => Buffer.from(`${JSON.stringify(message)}\n`);
+    const input = async function* () {
+      yield line(user(0));
+      yield line(streamState("users", { at: 0 }));
+      // Nothing that would fill a batch.
+      while (!out && sent++ < 1_000_000) yield line(status("users", "RUNNING"));
+      yield line(complete("users"));
+    };
+    await write({ ...config, flush_interval_seconds: 0.1 }, TWO, input(), ({ type }) => {
+      out ||= type === "STATE";
+    });
+    assert.ok(sent < 1_000_000, "it came out while the source was sending");
+  });
+
+  test("and records come out when very much waits, over all streams", { timeout: 120_000 }, async (t) => {
+    const { config, tidemark } = await newStore();
+    const names = ["a", "b", "c", "d", "e"];
+    const catalog = { streams: names.map((name) => refreshed(name, 1)) };
+    const late = { ...config, flush_interval_seconds: 3600 };
+    const destination = await startDestination(t, "write", { config: late, catalog });
+    const text = "x".repeat(7 * 1024 * 1024);
+    const sent = destination.next(isState);
+    destination.send(record("a", { id: 1 }));
+    for (const name of names) destination.send(record(name, { id: 2, text }));
+    destination.send(streamState("a", { at: 1 }));
+    await sent;
+    const { data } = await tidemark.listRefreshes();
+    assert.deepEqual(data.map(({ operations }) => operations).sort(), [1, 1, 1, 1, 2]);
+    destination.send(...names.map((name) => complete(name)));
+    assert.equal((await destination.end()).code, 0);
+  });
+
+  test("wait no longer than until their records fill a request: so many, or 8 MiB", async (t) => {
+    const { config, tidemark } = await newStore();
+    const text = "x".repeat(5 * 1024 * 1024);
+    const large = [1, 2, 3].map((id) => record("users", { id, text }));
+    const small = [4, 5, 6, 7, 8, 9].map((id) => order(id));
+    await runWrite(t, { ...config, batch_records: 4 }, TWO, [...large, ...small, ...ENDS]);
+    const { data } = await tidemark.listSyncs();
+    // The third large one goes with three of the small ones.
+    assert.deepEqual(data.map(({ results }) => results.upserted).reverse(), [1, 1, 4, 3]);
+  });
+
+  test("of which there are very many all come out", async (t) => {
+    const { config } = await newStore();
+    const messages = Array.from({ length: 5000 }, (_, at) => [
+      user(at % 50),
+      streamState("users", { at }),
+    ]).flat();
+    const { states, code } = await runWrite(t, { ...config, batch_records: 500 }, TWO, [
+      ...messages,
+      ...ENDS,
+    ]);
+    assert.equal(code, 0);
+    assert.deepEqual(
+      stateValues(states).map(({ at }) => at),
+      Array.from({ length: 5000 }, (_, at) => at),
+    );
+    assert.ok(states.every(({ destinationStats }) => destinationStats.recordCount === 1));
+  });
+
+  test("after the last record that the server took stay in, when it refuses one", async (t) => {
+    const { config, contents } = await newStore();
+    const deep = record("users", { id: 3, deep: JSON.parse("[".repeat(80) + "]".repeat(80)) });
+    const { states, code, errors } = await runWrite(t, { ...config, batch_records: 1 }, TWO, [
+      user(1),
+      streamState("users", { at: 1 }),
+      user(2),
+      streamState("users", { at: 2 }),
+      deep,
+      streamState("users", { at: 3 }),
+      user(4),
+      ...ENDS,
+    ]);
+    assert.equal(code, 1);
+    assert.deepEqual(stateValues(states), [{ at: 1 }, { at: 2 }]);
+    assert.deepEqual(Object.keys(await contents("users")), ["1", "2"]);
+    assert.equal(errors[0].failure_type, "config_error");
+    assert.match(errors[0].message, /refuses the record "3" of users/);
+  });
+});
