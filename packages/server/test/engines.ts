@@ -15,6 +15,8 @@ export interface TestEngine {
   name: string;
   /** The part of a random test's rounds that is worth its time here: a commit takes longer on one engine than another. */
   share: number;
+  /** Server processes that share a database under load: SQLite lets processes wait for each other, but not in turn. */
+  servers: number;
   /**
    * The URL of a new, empty database that is removed when the test ends.
    * @param options.quick for tests that make thousands of commits and care only for what they say: in memory where
@@ -32,6 +34,7 @@ export interface TestEngine {
 const sqlite: TestEngine = {
   name: "SQLite",
   share: 1,
+  servers: 1,
 
   async createDatabase(t, { quick = false } = {}) {
     const folder = await mkdtemp(join(quick ? memoryFolder() : tmpdir(), "tidemark-test-"));
@@ -64,6 +67,7 @@ const sqlite: TestEngine = {
 export const postgres: TestEngine = {
   name: "PostgreSQL",
   share: 1 / 10,
+  servers: 2,
 
   async createDatabase(t) {
     const url = new URL(await postgresUrl());
