@@ -1,3 +1,4 @@
+import { isExact } from "@tidemark/protocol/exact-number";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 
 /** What a text may have that `JSON.parse` does not read exactly: long numbers, large exponents, escaped keys. */
@@ -45,22 +46,6 @@ export function readToPassOn(text: string): unknown {
     const number = Number(source);
     return String(number) === source ? number : rawJSON(source);
   });
-}
-
-/** Whether a number has the same value when it is read as a double and written again. */
-export function isExact(source: string): boolean {
-  return decimal(source) === decimal(String(Number(source)));
-}
-
-/** A number as its digits without zeros around them and its power of ten: equal texts are equal numbers. */
-function decimal(source: string): string {
-  const [, sign, whole = "", fraction = "", exponent = "0"] =
-    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
-  const digits = (whole + fraction).replace(/^0+/, "");
-  const significant = digits.replace(/0+$/, "");
-  if (significant === "") return /\d/.test(source) ? "0" : source;
-  const power = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
-  return `${sign}${significant}e${power}`;
 }
 
 /** How much of a value could not be kept as it was. */

@@ -123,7 +123,7 @@ async function send(
   stream?: Stream,
 ): Promise<SyncResponse> {
   try {
-    return await tidemark.sync(fields as SyncFields, { written: operations });
+    return await tidemark.sync(fields, { written: operations });
   } catch (error) {
     const { failureType, message } = explain(error, operations);
     throw new DestinationError(failureType, message, error, stream?.descriptor);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
-import { InexactNumber, isExact, keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
+import { InexactNumber, keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
 import { readLines } from "../src/read-lines.ts";
 
 test("what JSON.stringify writes is read as it was, and is sure", () => {

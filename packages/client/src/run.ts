@@ -4,7 +4,7 @@ import { type Batch, cutBatches, oneAhead } from "./batches.ts";
 import { digestedText, hashOf } from "./digest.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 import type { Progress, Run, SyncAllOptions, SyncAllResult } from "./sync-all.ts";
-import type { SyncFields, Tidemark } from "./tidemark.ts";
+import type { SyncHead, Tidemark } from "./tidemark.ts";
 
 /** Failed operations that are kept, and ids of each kind of change: as many as an answer of the server has. */
 const KEPT_ERRORS = 100;
@@ -109,7 +109,7 @@ export class SyncRun {
     // The same for the same request of the same run, after a crash too: it is then answered again and not applied again.
     const idempotencyKey = `${result.requests}-${hash}`;
     const sent = { ...options, idempotencyKey, written: batch };
-    const answer = await tidemark.sync(fields as SyncFields, sent);
+    const answer = await tidemark.sync(fields as SyncHead, sent);
     if (answer.status === "staged") {
       if (this.#parts.has(hash)) this.#explained = true;
       else this.staged += batch.length;

@@ -21,6 +21,9 @@ type Store = Pick<SyncRequest, "organization_id" | "vector_store_id">;
 /** A sync's fields but for the store, which the client knows. */
 export type SyncFields = Omit<SyncRequest, keyof Store>;
 
+/** The same, where the operations are given apart, as {@link SyncOptions.written}. */
+export type SyncHead = Omit<SyncFields, "operations">;
+
 export interface SyncOptions extends CallOptions {
   /** The same for the same request: it is then applied once, however often it is sent. Default: a new one. */
   idempotencyKey?: string;
@@ -76,8 +79,10 @@ export class Tidemark {
   }
 
   /** Applies up to 5000 operations, all or none. */
+  sync(fields: SyncFields, options?: SyncOptions): Promise<SyncResponse>;
+  sync(fields: SyncHead, options: SyncOptions & { written: string[] }): Promise<SyncResponse>;
   sync(
-    fields: SyncFields,
+    fields: SyncHead,
     { idempotencyKey = crypto.randomUUID(), written, ...options }: SyncOptions = {},
   ): Promise<SyncResponse> {
     let body = JSON.stringify({ ...this.#store, ...fields });

@@ -1,3 +1,4 @@
+import { isExact } from "@tidemark/protocol/exact-number";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 
 /** Stands for a number that a double cannot hold. */
@@ -40,25 +41,6 @@ export function approximate(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(approximate);
   // fromEntries() and not assignment, to which the key __proto__ is special.
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, approximate(item)]));
-}
-
-/** True if a JSON number means the same after it was read as a double and written again. */
-function isExact(source: string): boolean {
-  const number = Number(source);
-  return Number.isFinite(number) && decimal(source) === decimal(String(number));
-}
-
-/** A decimal literal as digits and exponent, without redundant zeros. */
-function decimal(literal: string): string {
-  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
-    literal,
-  )!;
-  const digits = (whole + fraction).replace(/^0+/, "");
-  if (digits === "") return "0";
-  // A loop, because /0+$/ takes quadratic time on many zeros before another digit.
-  let end = digits.length;
-  while (digits[end - 1] === "0") end--;
-  return `${sign}${digits.slice(0, end)}e${Number(exponent) - fraction.length + (digits.length - end)}`;
 }
 
 /**

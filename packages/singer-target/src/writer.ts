@@ -108,7 +108,7 @@ export class Writer {
       };
       let answer: SyncResponse;
       try {
-        answer = await tidemark.sync(fields as SyncFields, { written: operations });
+        answer = await tidemark.sync(fields, { written: operations });
       } catch (error) {
         throw located(error, places);
       }

@@ -1,5 +1,5 @@
+import { isExact } from "@tidemark/protocol/exact-number";
 import { parseJson, parseJsonNumbers } from "@tidemark/protocol/parse-json";
-import { isExact } from "../wire/read-json.ts";
 
 /** A number that may not be the same when it was read as a double: many digits, or an exponent. */
 const SUSPICIOUS = /[\d.]{16}|\d[eE]/;

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
+import { isExact } from "@tidemark/protocol/exact-number";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 import { ERRORS_PER_VALUE } from "./check-shape.ts";
@@ -101,25 +102,4 @@ function parseClosely(text: string): Omit<ParsedJson, "elements"> {
   };
   visit(value, []);
   return { value, inexact, complete: inexact.length < ERRORS_PER_VALUE };
-}
-
-/** True if a JSON number means the same after it was read as a double and written again. */
-export function isExact(source: string): boolean {
-  const number = Number(source);
-  return Number.isFinite(number) && decimal(source) === decimal(String(number));
-}
-
-/** A decimal literal as digits and exponent, without redundant zeros. It may be as long as a body: one pass only. */
-function decimal(literal: string): string {
-  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
-    literal,
-  )!;
-  const digits = whole + fraction;
-  let start = 0;
-  let end = digits.length;
-  while (start < end && digits[start] === "0") start++;
-  if (start === end) return "0";
-  while (digits[end - 1] === "0") end--;
-  const shift = Number(exponent) - fraction.length + (digits.length - end);
-  return `${sign}${digits.slice(start, end)}e${shift}`;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "@tidemark/protocol/errors";
+import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
-import { isExact, readJson } from "../../src/wire/read-json.ts";
+import { readJson } from "../../src/wire/read-json.ts";
 import { scanJson } from "../../src/wire/scan-json.ts";
 
 const RUNS = process.env.TIDEMARK_TEST_LONG ? 50_000 : 3000;
