@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { basename, delimiter, join } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { codeBlocks, ROOT } from "../../server/test/docs/markdown.ts";
+import { installPacked } from "../../server/test/packed-packages.ts";
 import { temporaryFolder } from "../../server/test/test-server.ts";
 import { startServer } from "./destination.ts";
 
@@ -24,43 +25,7 @@ test("the packed package runs its README's first example as written, alone", asy
   };
   const env = { ...process.env, ...npm, PATH: join(modules, ".bin") + delimiter + process.env.PATH };
 
-  // Packing changes the package.json files for a moment: not those of the checkout that other tests read.
-  const checkout = join(folder, "checkout");
-  for (const name of ["package.json", "tsconfig.json", "LICENSE", "scripts", "packages"]) {
-    await cp(fileURLToPath(new URL(name, ROOT)), join(checkout, name), {
-      recursive: true,
-      filter: (path) => !["node_modules", "dist"].includes(basename(path)),
-    });
-  }
-  await symlink(modules, join(checkout, "node_modules"));
-  const tarballs = join(folder, "tarballs");
-  await mkdir(tarballs);
-  const packed = ["protocol", "client", "airbyte-destination"];
-  const workspaces = packed.flatMap((name) => ["--workspace", `packages/${name}`]);
-  await run("npm", ["pack", ...workspaces, "--pack-destination", tarballs], { cwd: checkout, env });
-  const path = "packages/airbyte-destination/package.json";
-  const manifest = await readFile(new URL(path, ROOT), "utf8");
-  assert.equal(
-    await readFile(join(checkout, path), "utf8"),
-    manifest,
-    "packing leaves the manifest as it was",
-  );
-
-  // Installed as npm would, but for the network: the protocol's own dependency is that of the checkout.
-  const app = join(folder, "app");
-  const installed = join(app, "node_modules");
-  for (const name of packed) {
-    const target = join(installed, "@tidemark", name);
-    await mkdir(target, { recursive: true });
-    const tarball = (await readdir(tarballs)).find((file) => file.includes(name));
-    await run("tar", ["-xzf", join(tarballs, tarball!), "--strip-components=1", "-C", target]);
-  }
-  await symlink(join(modules, "typebox"), join(installed, "typebox"));
-  const content = (await readdir(join(installed, "@tidemark", "airbyte-destination"))).sort();
-  assert.deepEqual(content, ["LICENSE", "README.md", "bin", "dist", "package.json"]);
-  const [[command, program]] = Object.entries<string>(JSON.parse(manifest).bin) as [[string, string]];
-  await mkdir(join(installed, ".bin"));
-  await symlink(join("..", "@tidemark", "airbyte-destination", program), join(installed, ".bin", command));
+  const app = await installPacked(folder, ["protocol", "client", "airbyte-destination"], ["typebox"]);
   await writeFile(join(app, "package.json"), '{"private": true}');
 
   const { config, contents } = await newStore();

@@ -1,58 +1,24 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
-import { basename, delimiter, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { codeBlocks, ROOT } from "../../server/test/docs/markdown.ts";
+import { installPacked } from "../../server/test/packed-packages.ts";
 import { startStore } from "./target-process.ts";
 
 const run = promisify(execFile);
 const modules = fileURLToPath(new URL("node_modules/", ROOT));
 const PATH = join(modules, ".bin") + delimiter + process.env.PATH;
-const PACKAGES = ["protocol", "client", "singer-target"];
 
 test("the packed package runs its README's first example as written, alone", async (t) => {
   const store = await startStore(t);
-  const { folder } = store;
-
-  // Packing changes the package.json files for a moment: not those of the checkout that other tests read.
-  const checkout = join(folder, "checkout");
-  for (const name of ["package.json", "tsconfig.json", "LICENSE", "scripts", "packages"]) {
-    await cp(fileURLToPath(new URL(name, ROOT)), join(checkout, name), {
-      recursive: true,
-      filter: (path) => !["node_modules", "dist"].includes(basename(path)),
-    });
-  }
-  await symlink(modules, join(checkout, "node_modules"));
-  const tarballs = join(folder, "tarballs");
-  await mkdir(tarballs);
-  const workspaces = PACKAGES.flatMap((name) => ["--workspace", `packages/${name}`]);
-  const npm = { npm_config_cache: join(folder, "npm"), npm_config_update_notifier: "false" };
-  await run("npm", ["pack", ...workspaces, "--pack-destination", tarballs, "--offline"], {
-    cwd: checkout,
-    env: { ...process.env, PATH, ...npm },
-  });
-  const path = "packages/singer-target/package.json";
-  const [before, after] = [readFile(new URL(path, ROOT), "utf8"), readFile(join(checkout, path), "utf8")];
-  assert.equal(await after, await before, "packing leaves the manifest as it was");
-
-  // Installed as npm would, but for the network: the other dependencies are those of the checkout.
-  const installed = join(folder, "app", "node_modules");
-  for (const name of PACKAGES) {
-    const target = join(installed, "@tidemark", name);
-    await mkdir(target, { recursive: true });
-    const tarball = (await readdir(tarballs)).find((file) => file.includes(name));
-    await run("tar", ["-xzf", join(tarballs, tarball!), "--strip-components=1", "-C", target]);
-  }
-  for (const name of ["typebox", "ajv", "ajv-formats"])
-    await symlink(join(modules, name), join(installed, name));
-  const own = join(installed, "@tidemark", "singer-target");
-  assert.deepEqual((await readdir(own)).sort(), ["LICENSE", "README.md", "bin", "dist", "package.json"]);
-  const bin = join(installed, ".bin");
-  await mkdir(bin);
-  await symlink(join(own, "bin", "target-tidemark.js"), join(bin, "target-tidemark"));
+  const app = await installPacked(
+    store.folder,
+    ["protocol", "client", "singer-target"],
+    ["typebox", "ajv", "ajv-formats"],
+  );
 
   let example = codeBlocks("packages/singer-target/README.md", "bash")[0]!;
   const { url, api_key, organization_id, vector_store_id } = store.settings as Record<string, string>;
@@ -66,8 +32,8 @@ test("the packed package runs its README's first example as written, alone", asy
     example = example.replaceAll(written, here!);
   }
   const { stdout } = await run("bash", ["-euo", "pipefail", "-c", example], {
-    cwd: join(folder, "app"),
-    env: { ...process.env, PATH: bin + delimiter + PATH },
+    cwd: app,
+    env: { ...process.env, PATH: join(app, "node_modules", ".bin") + delimiter + PATH },
   });
   assert.equal(stdout, '{"bookmarks": {"tickets": {"id": 2}}}\n');
   assert.deepEqual(await store.contents("tickets"), {

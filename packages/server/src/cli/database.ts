@@ -2,30 +2,18 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import type { PageRequest } from "../access/pages.ts";
 import type { Commands } from "../commands.ts";
-import { readConfig } from "../config.ts";
-import { fail } from "./failure.ts";
+import { withStorage } from "./storage.ts";
 
 /**
  * Runs a command of the machine's owner straight on the database, beside a server or without one. An error is one
  * line on standard error and exit code 1.
  */
-export async function withDatabase(work: (commands: Commands) => Promise<void>): Promise<void> {
-  try {
-    const config = readConfig();
+export function withDatabase(work: (commands: Commands) => Promise<void>): Promise<void> {
+  return withStorage(async (storage, config) => {
     // Loaded only now: a server that starts loads them in its threads.
-    const [{ openStorage }, { openCommands }] = await Promise.all([
-      import("../storage/open.ts"),
-      import("../commands.ts"),
-    ]);
-    const storage = await openStorage(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
-    try {
-      await work(openCommands(storage, config));
-    } finally {
-      await storage.close();
-    }
-  } catch (error) {
-    fail(error);
-  }
+    const { openCommands } = await import("../commands.ts");
+    await work(openCommands(storage, config));
+  });
 }
 
 /** Reads every page of a list into one. */
