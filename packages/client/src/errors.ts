@@ -32,6 +32,7 @@ export interface DetailsOf {
     received_operations?: number;
     received_batches?: number;
   };
+  INDEX_NOT_READY: { after_sync: string; pending: number };
   SERVICE_UNAVAILABLE: { outcome?: "not_applied" | "unknown"; reason?: string };
 }
 

@@ -1,3 +1,11 @@
+export type {
+  SearchChunk,
+  SearchFilter,
+  SearchMode,
+  SearchRequest,
+  SearchResponse,
+  SearchResult,
+} from "@tidemark/protocol/search";
 export type { SyncOperation, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 export type { CallOptions, Pause, Wait } from "./connection.ts";
 export { digestOf } from "./digest-of.ts";

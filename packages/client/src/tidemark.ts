@@ -2,6 +2,7 @@ import type { NamespaceObject, RecordObject, RefreshObject, SyncObject } from "@
 import type { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
 import type { HealthResponse, ValidateResponse } from "@tidemark/protocol/health";
 import type { Deleted, List } from "@tidemark/protocol/management";
+import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
 import type { SyncMode, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import { type Call, type CallOptions, Connection, type ConnectionOptions } from "./connection.ts";
 import type { Page } from "./lists.ts";
@@ -49,7 +50,7 @@ export class Tidemark {
     this.#connection = new Connection(options);
     this.#store = { organization_id: organizationId, vector_store_id: vectorStoreId };
     const [organization, store] = [organizationId, vectorStoreId].map(encodeURIComponent);
-    this.#path = `/v1/organizations/${organization}/vector-stores/${store}`;
+    this.#path = `/v1/organizations/${organization}/vector-stores/${store}/`;
   }
 
   /**
@@ -87,8 +88,7 @@ export class Tidemark {
   ): Promise<SyncResponse> {
     let body = JSON.stringify({ ...this.#store, ...fields });
     if (written) body = `${body.slice(0, -1)},"operations":[${written.join()}]}`;
-    const headers = { "idempotency-key": idempotencyKey };
-    return this.#post("sync", { ...options, body, headers, policy: "sync" });
+    return this.#post("sync", { ...options, body, headers: { "idempotency-key": idempotencyKey } });
   }
 
   /** Which of up to 5000 ids exist in a namespace. */
@@ -96,8 +96,7 @@ export class Tidemark {
     request: Omit<CheckExistsRequest, keyof Store>,
     options?: CallOptions,
   ): Promise<CheckExistsResponse> {
-    const body = { ...this.#store, ...request };
-    return this.#post("check-exists", { ...options, body, policy: "check-exists" });
+    return this.#post("check-exists", { ...options, body: { ...this.#store, ...request } });
   }
 
   /** Whether the service works. An unhealthy one is an answer too, not an error. */
@@ -132,7 +131,7 @@ export class Tidemark {
 
   /** Gives an unfinished refresh up. @param id `run_…`, from {@link listRefreshes} */
   giveUpRefresh(id: string, options: CallOptions = {}): Promise<Deleted> {
-    return this.#connection.call("DELETE", `${this.#path}/refreshes/${encodeURIComponent(id)}`, options);
+    return this.#connection.call("DELETE", `${this.#path}refreshes/${encodeURIComponent(id)}`, options);
   }
 
   /** The acknowledged syncs, newest first; a connector sees its own. */
@@ -147,11 +146,20 @@ export class Tidemark {
     return this.#read(`syncs/${encodeURIComponent(id)}`, {}, options);
   }
 
-  #read<T>(path: string, query: object = {}, options?: CallOptions): Promise<T> {
-    return this.#connection.call("GET", `${this.#path}/${path}`, { ...options, query: { ...query } });
+  /**
+   * The records that match a query best, with a reader's key.
+   * @throws TidemarkError INDEX_NOT_READY if what `after_sync` names was not searchable within `timeout_ms`
+   */
+  search(request: SearchRequest, options?: CallOptions): Promise<SearchResponse> {
+    return this.#post("search", { ...options, body: request }, this.#path);
   }
 
-  #post<T>(path: string, call: Call): Promise<T> {
-    return this.#connection.call("POST", PIPELINE + path, { ...call, repeatable: true });
+  #read<T>(path: string, query?: object, options?: CallOptions): Promise<T> {
+    return this.#connection.call("GET", this.#path + path, { ...options, query: { ...query } });
+  }
+
+  /** Rate limits have the names of their paths. */
+  #post<T>(path: string, call: Call, below = PIPELINE): Promise<T> {
+    return this.#connection.call("POST", below + path, { ...call, policy: path, repeatable: true });
   }
 }

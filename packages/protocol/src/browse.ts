@@ -5,6 +5,24 @@ import { StagedFile, SyncChanges, SyncMode, SyncResults, SyncStatus } from "./sy
 const Time = Type.String({ format: "date-time" });
 const count = () => Type.Integer({ minimum: 0 });
 
+/** How far the index is behind what was written. */
+export const Indexing = Type.Object({
+  pending: Type.Integer({
+    minimum: 0,
+    description:
+      "Contents that wait for the index: search finds their records by what they said before. Counted up to 100,000.",
+  }),
+  failed: Type.Integer({
+    minimum: 0,
+    description: "Contents that the index gave up after several tries, until an operator asks for another.",
+  }),
+  oldest_pending_at: Type.Union([Time, Type.Null()], {
+    description:
+      "Since when the oldest of the pending waits: how far the index lags behind. Null: none waits.",
+  }),
+});
+export type Indexing = Static<typeof Indexing>;
+
 export const NamespaceObject = Type.Object({
   object: Type.Literal("namespace"),
   namespace: Namespace,
@@ -13,7 +31,7 @@ export const NamespaceObject = Type.Object({
   last_refresh_at: Type.Union([Time, Type.Null()], {
     description: "The `sync_timestamp` of its last full refresh.",
   }),
-  indexing: Type.Object({ pending: count(), failed: count() }),
+  indexing: Indexing,
   digest: Type.String({ description: "Sum of the records' hashes modulo 2^256, 64 hexadecimal digits." }),
 });
 export type NamespaceObject = Static<typeof NamespaceObject>;
@@ -28,7 +46,13 @@ export const RecordObject = Type.Object({
   created_at: Type.Optional(Type.String()),
   updated_at: Type.Optional(Type.String()),
   synced_at: Type.String({ format: "date-time", description: "When this content arrived." }),
-  indexing: Type.Object({ status: Type.Enum(["pending", "indexed"]) }),
+  indexing: Type.Object({
+    status: Type.Enum(["indexed", "pending", "failed"], {
+      description:
+        "`indexed`: search finds it by this content. `pending`: not yet. `failed`: the index gave it up, until an operator asks for another try. Until then search finds it by its content before, if it had one.",
+    }),
+    error: Type.Optional(Type.String({ description: "Why the last try failed, where one did." })),
+  }),
 });
 export type RecordObject = Static<typeof RecordObject>;
 
@@ -60,6 +84,8 @@ export const SyncObject = Type.Object({
   results: SyncResults,
   by_namespace: Type.Record(Type.String(), SyncResults),
   changes: SyncChanges,
-  indexing: Type.Object({ pending: count() }),
+  indexing: Type.Object(Indexing.properties, {
+    description: "Of everything up to this sync: with nothing pending, search reflects it.",
+  }),
 });
 export type SyncObject = Static<typeof SyncObject>;

@@ -152,7 +152,8 @@ export const ERRORS = define({
     type: "conflict_error",
     message: "The index has not caught up with this sync yet.",
     systemMessage: "Index not ready",
-    meaning: "The wait for `after_sync` ended first. Ask again, or with a longer `timeout_ms`.",
+    meaning:
+      "The wait for `after_sync` ended first; `details` has `after_sync` and `pending`, how many of its records are not searchable yet. Ask again, or with a longer `timeout_ms`.",
   },
   LISTING_OUTDATED: {
     status: 409,

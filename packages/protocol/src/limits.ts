@@ -38,4 +38,24 @@ export const LIMITS = {
   /** Unicode code points of names and of descriptions. */
   nameCodePoints: 255,
   descriptionCodePoints: 4096,
+  /** Unicode code points of a search's `query`. */
+  queryCodePoints: 4096,
+  /** Records of one search's answer; by default `searchResultsDefault`. */
+  searchResults: 100,
+  searchResultsDefault: 10,
+  /** Passages of each of them. */
+  resultChunks: 10,
+  /** Namespaces that one search names. */
+  searchNamespaces: 100,
+  /** How long a search waits for `after_sync`; by default `searchTimeoutMsDefault`. */
+  searchTimeoutMs: 60_000,
+  searchTimeoutMsDefault: 10_000,
+  /** Filters and `$not`s within each other, the outermost included. */
+  filterDepth: 16,
+  /** Conditions of a filter: each operator of each field, and each field with a plain value. */
+  filterConditions: 200,
+  /** Values of one `$in` or `$nin`. */
+  filterValues: 1000,
+  /** Unicode code points of a path in a filter. */
+  filterPathCodePoints: 255,
 } as const;

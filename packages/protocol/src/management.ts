@@ -18,6 +18,66 @@ export const Organization = Type.Object({
 });
 export type Organization = Static<typeof Organization>;
 
+/** Languages whose words are brought to their stems for search; `none` leaves words as they are. */
+export const LANGUAGES = [
+  ...["none", "arabic", "armenian", "bulgarian", "danish", "dutch", "english", "finnish", "french", "german"],
+  ...["greek", "hungarian", "indian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian"],
+  ...["portuguese", "romanian", "russian", "sanskrit", "serbian", "spanish", "swedish", "tamil", "turkish"],
+  "ukrainian",
+] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+/** Limits of a store's settings. */
+export const SETTINGS_LIMITS = {
+  /** Paths of one member. */
+  paths: 100,
+  /** Unicode code points of a path. */
+  pathCodePoints: 255,
+  chunkTokensMin: 32,
+  chunkTokensMax: 2000,
+} as const;
+
+const DataPath = Type.String({ minLength: 1, maxLength: SETTINGS_LIMITS.pathCodePoints });
+const DataPaths = Type.Array(DataPath, { maxItems: SETTINGS_LIMITS.paths });
+
+/** What a store's settings may say. One type with `null` in it, and not a union: a wrong value is one error. */
+const settingsMembers = {
+  text_fields: orNull<string[]>(
+    DataPaths,
+    "Dotted paths of `data` whose strings, numbers and booleans are searched. Default: every one.",
+  ),
+  title_field: orNull<string>(
+    DataPath,
+    "Dotted path of the title, which every passage of a record begins with. Default: found by name (`title`, `name`, `summary`, `subject` …).",
+  ),
+  metadata_fields: orNull<string[]>(
+    DataPaths,
+    "Dotted paths of `data` that are only filtered by and never searched. Default: none.",
+  ),
+  chunk_tokens: orNull<number>(
+    Type.Integer({ minimum: SETTINGS_LIMITS.chunkTokensMin, maximum: SETTINGS_LIMITS.chunkTokensMax }),
+    "About how many tokens a passage has. Default: 300.",
+  ),
+  chunk_overlap: orNull<number>(
+    Type.Integer({ minimum: 0, maximum: SETTINGS_LIMITS.chunkTokensMax / 2 }),
+    "Tokens that a passage repeats of the one before; less than half of `chunk_tokens`. Default: 0.",
+  ),
+  language: Type.Optional(
+    Type.Unsafe<Language | null>({
+      enum: [...LANGUAGES, null],
+      description: "Whose words are brought to their stems. Default: `english`.",
+    }),
+  ),
+};
+
+function orNull<T>(schema: TSchema & { type: string }, description: string) {
+  return Type.Optional(Type.Unsafe<T | null>({ ...schema, type: [schema.type, "null"], description }));
+}
+
+/** How a store's records become searchable text. `null` takes a member back to its default. */
+export const SetVectorStoreSettings = Type.Object(settingsMembers, { additionalProperties: false });
+export type SetVectorStoreSettings = Static<typeof SetVectorStoreSettings>;
+
 export const VectorStore = Type.Object({
   id: VectorStoreId,
   object: Type.Literal("vector_store"),
@@ -26,14 +86,18 @@ export const VectorStore = Type.Object({
   organization_id: OrganizationId,
   record_count: Type.Integer({ minimum: 0 }),
   status: Type.Enum(["active"]),
-  settings: Type.Record(Type.String(), Type.Unknown()),
+  settings: Type.Record(Type.String(), Type.Unknown(), { description: "The settings that were set." }),
   created_at: Time,
   updated_at: Time,
 });
 export type VectorStore = Static<typeof VectorStore>;
 
 export const CreateVectorStore = Type.Object(
-  { name: Name, description: Type.Optional(Type.Union([Description, Type.Null()])) },
+  {
+    name: Name,
+    description: Type.Optional(Type.Union([Description, Type.Null()])),
+    settings: Type.Optional(SetVectorStoreSettings),
+  },
   { additionalProperties: false },
 );
 export type CreateVectorStore = Static<typeof CreateVectorStore>;

@@ -7,6 +7,8 @@ interface Setting<T> {
   description: string;
   read(text: string): T | undefined;
   expects: string;
+  /** Whether no message may show the value. */
+  secret?: true;
 }
 
 const text = (variable: string, fallback: string, description: string): Setting<string> => ({
@@ -61,7 +63,33 @@ const list = (variable: string, description: string): Setting<string[]> => ({
   expects: "a comma-separated list",
 });
 
+const webAddress = (variable: string, description: string): Setting<string> => ({
+  variable,
+  default: "",
+  description,
+  read: (value) => {
+    const url = URL.parse(value);
+    const web = url?.protocol === "http:" || url?.protocol === "https:";
+    // `fetch` refuses a URL with credentials in it.
+    return web && url.username === "" && url.password === "" ? value : undefined;
+  },
+  expects: "an http:// or https:// URL without a user name",
+});
+
+/** A value that goes into an HTTP header, and into no message. */
+const secret = (variable: string, description: string): Setting<string> => ({
+  variable,
+  default: "",
+  description,
+  read: (value) => (/^[\x21-\x7e]+$/.test(value) ? value : undefined),
+  expects: "ASCII characters without spaces and line ends",
+  secret: true,
+});
+
 const GIB = 1024 * 1024 * 1024;
+
+/** The most numbers that a vector may have, on every engine: what pgvector's types hold. */
+export const EMBEDDING_DIMENSIONS_MAX = 16_000;
 
 export const SETTINGS = {
   host: text("TIDEMARK_HOST", "127.0.0.1", "Address to listen on; `0.0.0.0` or `::` for all."),
@@ -147,6 +175,59 @@ export const SETTINGS = {
     "Hours after its last part that a staged refresh without its last batch is forgotten.",
   ),
   historyDays: integer("TIDEMARK_HISTORY_DAYS", 90, [1, 3650], "Days that the history of syncs is kept."),
+  embeddingsUrl: webAddress(
+    "TIDEMARK_EMBEDDINGS_URL",
+    "Base URL of an OpenAI-compatible endpoint, to which `/embeddings` is added, such as `https://api.openai.com/v1` or `http://localhost:11434/v1`; without it search is lexical. With `?api-version=…` at its end, the key is sent as Azure's deployment URLs want it.",
+  ),
+  embeddingsApiKey: secret(
+    "TIDEMARK_EMBEDDINGS_API_KEY",
+    "Key for the embeddings endpoint; not needed where it asks for none.",
+  ),
+  embeddingsModel: text(
+    "TIDEMARK_EMBEDDINGS_MODEL",
+    "",
+    "Model whose vectors are used, by the endpoint's name for it.",
+  ),
+  embeddingsDimensions: integer(
+    "TIDEMARK_EMBEDDINGS_DIMENSIONS",
+    0,
+    [0, EMBEDDING_DIMENSIONS_MAX],
+    "Numbers that a vector has, for models that can shorten theirs: it is sent and checked; 0 takes what the model gives.",
+  ),
+  embeddingsBatchSize: integer(
+    "TIDEMARK_EMBEDDINGS_BATCH_SIZE",
+    32,
+    [1, 2048],
+    "Texts in one request to the embeddings endpoint.",
+  ),
+  embeddingsConcurrency: integer(
+    "TIDEMARK_EMBEDDINGS_CONCURRENCY",
+    4,
+    [1, 64],
+    "Requests with records' texts that one server process has at the embeddings endpoint at once.",
+  ),
+  embeddingsTimeoutMs: integer(
+    "TIDEMARK_EMBEDDINGS_TIMEOUT_MS",
+    30_000,
+    [100, 300_000],
+    "Milliseconds in which the answer to a request with records' texts must have arrived, body and all.",
+  ),
+  embeddingsQueryTimeoutMs: integer(
+    "TIDEMARK_EMBEDDINGS_QUERY_TIMEOUT_MS",
+    10_000,
+    [100, 60_000],
+    "Milliseconds that a search waits for the vector of its query.",
+  ),
+  embeddingsPassagePrefix: text(
+    "TIDEMARK_EMBEDDINGS_PASSAGE_PREFIX",
+    "",
+    "What the model wants before a record's text, such as `passage: ` (E5) or `search_document: ` (Nomic), with its space; changing it embeds everything again.",
+  ),
+  embeddingsQueryPrefix: text(
+    "TIDEMARK_EMBEDDINGS_QUERY_PREFIX",
+    "",
+    "What the model wants before a query, such as `query: ` or `search_query: `, with its space.",
+  ),
 };
 
 export type Config = { [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]["default"] };
@@ -166,9 +247,15 @@ export function readConfig(
     const override = overrides[name as keyof Config];
     const value = override ?? (given === undefined || given === "" ? setting.default : setting.read(given));
     if (value === undefined) {
-      throw new Error(`${setting.variable} is ${JSON.stringify(given)}, but must be ${setting.expects}.`);
+      // A URL may have a password in it.
+      const shown = setting.secret ? "wrong" : JSON.stringify(given).replace(/:[^:@/]+@/, ":…@");
+      throw new Error(`${setting.variable} is ${shown}, but must be ${setting.expects}.`);
     }
     config[name] = value;
+  }
+  if (config.embeddingsUrl && !config.embeddingsModel) {
+    const { embeddingsModel, embeddingsUrl } = SETTINGS;
+    throw new Error(`${embeddingsModel.variable} is needed where ${embeddingsUrl.variable} is set.`);
   }
   return config as Config;
 }

@@ -1,17 +1,34 @@
-import { ApiError } from "@tidemark/protocol/errors";
-import type { Deleted, List, UpdateVectorStore, VectorStore } from "@tidemark/protocol/management";
+import { ApiError, validationError } from "@tidemark/protocol/errors";
+import type {
+  Deleted,
+  List,
+  SetVectorStoreSettings,
+  UpdateVectorStore,
+  VectorStore,
+} from "@tidemark/protocol/management";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { checkTextSettings } from "../text/settings.ts";
 import { revokeKeys } from "./api-keys.ts";
 import { newId } from "./ids.ts";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
 const COLUMNS = "id, organization_id, name, description, settings, created_at, updated_at";
 
-/** @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS if an id was asked for that is taken */
+interface NewVectorStore {
+  name: string;
+  description?: string | null;
+  settings?: SetVectorStoreSettings;
+  id?: string;
+}
+
+/**
+ * @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS if an id was asked for that is taken,
+ *   VALIDATION_ERROR if the settings do not go together
+ */
 export async function createVectorStore(
   sql: Sql,
   organizationId: string,
-  { name, description = null, id = newId("vs") }: { name: string; description?: string | null; id?: string },
+  { name, description = null, settings = {}, id = newId("vs") }: NewVectorStore,
   now: number,
 ): Promise<VectorStore> {
   const [organization] = await sql.all("SELECT 1 FROM organizations WHERE id = $1", [organizationId]);
@@ -20,8 +37,8 @@ export async function createVectorStore(
   if (taken) throw new ApiError("ALREADY_EXISTS", { id });
   await sql.all(
     `INSERT INTO vector_stores (id, organization_id, name, description, settings, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, '{}', $5, $5)`,
-    [id, organizationId, name, description, now],
+     VALUES ($1, $2, $3, $4, $5, $6, $6)`,
+    [id, organizationId, name, description, JSON.stringify(changeSettings({}, settings)), now],
   );
   return getVectorStore(sql, organizationId, id);
 }
@@ -67,7 +84,22 @@ async function countRecords(sql: Sql, storeIds: string[]): Promise<Map<string, n
   return new Map(rows.map(({ store_id, records }) => [String(store_id), Number(records)]));
 }
 
-/** @throws ApiError VECTOR_STORE_NOT_FOUND */
+/**
+ * Settings after a change, which names some of them; null takes one away, so that its default is in force.
+ * @throws ApiError VALIDATION_ERROR if they do not go together
+ */
+function changeSettings(
+  before: Record<string, unknown>,
+  changes: SetVectorStoreSettings,
+): Record<string, unknown> {
+  const members = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null);
+  const after = Object.fromEntries(members);
+  const errors = checkTextSettings(after, changes);
+  if (errors.length > 0) throw validationError(errors);
+  return after;
+}
+
+/** @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR if the settings do not go together */
 export async function updateVectorStore(
   sql: Sql,
   organizationId: string,
@@ -77,9 +109,11 @@ export async function updateVectorStore(
 ): Promise<VectorStore> {
   const store = await getVectorStore(sql, organizationId, id);
   const { name = store.name, description = store.description } = changes;
+  const settings = changes.settings ? changeSettings(store.settings, changes.settings) : store.settings;
   await sql.all(
-    "UPDATE vector_stores SET name = $3, description = $4, updated_at = $5 WHERE organization_id = $1 AND id = $2",
-    [organizationId, id, name, description, now],
+    `UPDATE vector_stores SET name = $3, description = $4, settings = $5, updated_at = $6
+     WHERE organization_id = $1 AND id = $2`,
+    [organizationId, id, name, description, JSON.stringify(settings), now],
   );
   return getVectorStore(sql, organizationId, id);
 }

@@ -111,7 +111,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       url: "/:organization_id/vector-stores/:vector_store_id",
       schema: describeRoute({
         tag: "Vector stores",
-        summary: "Rename or describe a vector store",
+        summary: "Rename or describe a vector store, or change its settings",
         params: StoreParams,
         body: UpdateVectorStore,
         response: VectorStore,

@@ -168,7 +168,8 @@ test("bodies of stores are judged strictly", async (t) => {
     [{ name: "x", description: 5 }, "description", "INVALID_TYPE"],
     [{ name: "x", description: "d".repeat(4097) }, "description", "TOO_LONG"],
     [{ name: "x", id: "vs_mine" }, "id", "UNKNOWN_FIELD"],
-    [{ name: "x", settings: {} }, "settings", "UNKNOWN_FIELD"],
+    [{ name: "x", settings: null }, "settings", "INVALID_TYPE"],
+    [{ name: "x", settings: [] }, "settings", "INVALID_TYPE"],
     ['{"name":"x","__proto__":{}}', "__proto__", "UNKNOWN_FIELD"],
     [String.raw`{"name":"\ud800"}`, "name", "INVALID_TEXT"],
     [String.raw`{"name":"a\u0000"}`, "name", "INVALID_TEXT"],
@@ -187,6 +188,91 @@ test("bodies of stores are judged strictly", async (t) => {
   assertFieldError(await call("POST", "/vector-stores", {}), "name", "REQUIRED");
   assert.deepEqual((await call("GET", path)).body, before);
   assert.equal((await call("GET", "/vector-stores")).body.data.length, 1);
+});
+
+test("a store's settings are kept as set; a change replaces what it names, null takes it back", async (t) => {
+  const { server, call } = await startManagement(t);
+  const settings = {
+    text_fields: ["title", "author.name", "größe"],
+    title_field: "title",
+    metadata_fields: [],
+    chunk_tokens: 100,
+    chunk_overlap: 49,
+    language: "german",
+  };
+  const made = await call("POST", "/vector-stores", { name: "x", settings });
+  assert.deepEqual([made.status, made.body.settings], [201, settings]);
+  const path = `/vector-stores/${made.body.id}`;
+  const listed = (await call("GET", "/vector-stores")).body.data;
+  assert.deepEqual(listed.find(({ id }: { id: string }) => id === made.body.id).settings, settings);
+
+  const change = async (changes: object) => {
+    server.clock.now += 1000;
+    const changed = await call("PATCH", path, changes);
+    assert.equal(changed.status, 200, JSON.stringify(changed.body));
+    const { body } = await call("GET", path);
+    assert.deepEqual(body, changed.body);
+    assert.equal(body.updated_at, new Date(server.clock.now).toISOString());
+    return body.settings;
+  };
+  const changed = { ...settings, chunk_tokens: 2000, text_fields: ["body"] };
+  const changes = { chunk_tokens: 2000, text_fields: ["body"] };
+  assert.deepEqual(await change({ settings: changes }), changed);
+  assert.deepEqual(await change({ settings: {} }), changed);
+  assert.deepEqual(await change({ name: "y", description: null }), changed);
+  const { text_fields, chunk_overlap, ...left } = changed;
+  assert.deepEqual(await change({ settings: { text_fields: null, chunk_overlap: null } }), left);
+  const none = Object.fromEntries(Object.keys(settings).map((name) => [name, null]));
+  assert.deepEqual(await change({ settings: none }), {});
+  assert.deepEqual((await call("POST", "/vector-stores", { name: "z", settings: none })).body.settings, {});
+});
+
+test("settings that are wrong get 422 with the field, and change nothing", async (t) => {
+  const { tenant, call } = await startManagement(t);
+  const path = `/vector-stores/${tenant.storeId}`;
+  const before = (await call("PATCH", path, { settings: { chunk_tokens: 200, chunk_overlap: 60 } })).body;
+  const bad: [settings: object, field: string, code: string][] = [
+    [{ chunk_tokens: 31 }, "chunk_tokens", "TOO_SMALL"],
+    [{ chunk_tokens: 2001 }, "chunk_tokens", "TOO_LARGE"],
+    [{ chunk_tokens: 64.5 }, "chunk_tokens", "INVALID_TYPE"],
+    [{ chunk_tokens: "300" }, "chunk_tokens", "INVALID_TYPE"],
+    [{ chunk_overlap: -1 }, "chunk_overlap", "TOO_SMALL"],
+    [{ chunk_tokens: 100, chunk_overlap: 50 }, "chunk_overlap", "TOO_LARGE"],
+    [{ chunk_overlap: 150, chunk_tokens: null }, "chunk_overlap", "TOO_LARGE"],
+    [{ language: "klingon" }, "language", "INVALID_VALUE"],
+    [{ language: "English" }, "language", "INVALID_VALUE"],
+    [{ language: ["english"] }, "language", "INVALID_VALUE"],
+    [{ title_field: "" }, "title_field", "TOO_SHORT"],
+    [{ title_field: ["title"] }, "title_field", "INVALID_TYPE"],
+    [{ title_field: "t".repeat(256) }, "title_field", "TOO_LONG"],
+    [{ text_fields: "title" }, "text_fields", "INVALID_TYPE"],
+    [{ text_fields: ["title", 5] }, "text_fields[1]", "INVALID_TYPE"],
+    [{ text_fields: ["title", ""] }, "text_fields[1]", "TOO_SHORT"],
+    [{ metadata_fields: ["📚".repeat(256)] }, "metadata_fields[0]", "TOO_LONG"],
+    [{ metadata_fields: Array(101).fill("x") }, "metadata_fields", "TOO_MANY"],
+    [{ model: "ours" }, "model", "UNKNOWN_FIELD"],
+  ];
+  for (const [settings, member, code] of bad) {
+    const field = `settings.${member}`;
+    await t.test(`${code} of ${field}`, async () => {
+      for (const answer of [
+        await call("POST", "/vector-stores", { name: "x", settings }),
+        await call("PATCH", path, { settings }),
+      ]) {
+        assertFieldError(answer, field, code);
+        assert.equal(answer.body.error.details.total_errors, 1, "one mistake, one error");
+      }
+    });
+  }
+  await t.test("what does not go with the settings that are there", async () => {
+    const tokens = await call("PATCH", path, { settings: { chunk_tokens: 120 } });
+    assertFieldError(tokens, "settings.chunk_tokens", "TOO_SMALL");
+    const overlap = await call("PATCH", path, { settings: { chunk_overlap: 100 } });
+    assertFieldError(overlap, "settings.chunk_overlap", "TOO_LARGE");
+  });
+  assert.deepEqual((await call("GET", path)).body, before);
+  const largest = { metadata_fields: ["📚".repeat(255)], text_fields: Array(100).fill("x") };
+  assert.equal((await call("PATCH", path, { settings: largest })).status, 200);
 });
 
 test("a reader tied to one store sees that one, a reader of the organization sees all", async (t) => {

@@ -1,0 +1,42 @@
+/** From here on the runtime's own copying is quicker than a loop. */
+const LONG_COPY_BYTES = 32;
+
+/** Bytes that grow as they are written, and can be written again from the start. */
+export class ByteWriter {
+  bytes: Uint8Array;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(capacity);
+  }
+
+  /** Makes room for so many bytes more. */
+  reserve(more: number): void {
+    if (this.length + more <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  /** A whole number from 0 to 2^53 - 1: seven bits a byte, the lowest first; the highest bit says that more follow. */
+  varint(value: number): void {
+    this.reserve(8);
+    const { bytes } = this;
+    let at = this.length;
+    let rest = value;
+    // Bit operations are for 32 bits only.
+    for (; rest >= 0x80000000; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128;
+    for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
+    bytes[at++] = rest;
+    this.length = at;
+  }
+
+  copy(from: Uint8Array, start: number, end: number): void {
+    this.reserve(end - start);
+    const { bytes } = this;
+    const at = this.length;
+    if (end - start >= LONG_COPY_BYTES) bytes.set(from.subarray(start, end), at);
+    else for (let i = start; i < end; i++) bytes[at + i - start] = from[i]!;
+    this.length = at + end - start;
+  }
+}

@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Config } from "../../src/config.ts";
+import { faults } from "../embeddings-server.ts";
+import { embedderFor, embedPassages, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
+
+const KEY = "sk-test-0123456789abcdef";
+
+const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+
+describe("vectors", () => {
+  test("come in the texts' order, with length 1, and are near where the texts are", async (t) => {
+    const { embedder } = await startEmbedder(t, { embeddingsBatchSize: 2 });
+    assert.equal(embedder.dimensions, null);
+    const texts = ["a cat on a mat", "stocks fell on monday", "the cat on the mat"];
+    const [cat, stocks, again] = await embedPassages(embedder, texts);
+    assert.equal(embedder.dimensions, 64);
+    for (const vector of [cat, stocks, again]) assert.ok(Math.abs(dot(vector!, vector!) - 1) < 1e-6);
+    assert.ok(dot(cat!, again!) > dot(cat!, stocks!));
+    const [alone] = await embedPassages(embedder, [texts[1]!]);
+    assert.deepEqual(alone, stocks);
+  });
+
+  test("are sorted by their index where the endpoint gives one", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    const texts = numbered(5);
+    const straight = await embedPassages(embedder, texts);
+    server.fault = ({ answer, reply }) => {
+      answer.data.reverse();
+      reply();
+    };
+    assert.deepEqual(await embedPassages(embedder, texts), straight);
+    server.fault = ({ answer, reply }) =>
+      reply({ data: answer.data.map(({ embedding }) => ({ embedding })) });
+    assert.deepEqual(await embedPassages(embedder, texts), straight);
+  });
+
+  test("none are asked for where there are no texts", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    assert.deepEqual(await embedPassages(embedder, []), []);
+    assert.equal(server.requests.length, 0);
+  });
+});
+
+describe("a request", () => {
+  test("has the model, the key and the texts, and tells nothing else", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
+    // What the package would take from the environment.
+    const environment = { OPENAI_ORG_ID: "org", OPENAI_CUSTOM_HEADERS: "x-custom: 1\nauthorization: other" };
+    Object.assign(process.env, environment);
+    t.after(() => {
+      for (const name of Object.keys(environment)) delete process.env[name];
+    });
+    await embedPassages(embedder, ["one", "two"]);
+    const [{ path, body, headers }] = server.requests as [(typeof server.requests)[0]];
+    assert.equal(path, "/v1/embeddings");
+    assert.deepEqual(body, { model: "test-model", input: ["one", "two"], encoding_format: "float" });
+    assert.equal(headers.authorization, `Bearer ${KEY}`);
+    assert.equal(headers["user-agent"], "tidemark");
+    assert.deepEqual(
+      Object.keys(headers).filter((name) => name.startsWith("x-") || name.startsWith("openai-")),
+      [],
+    );
+  });
+
+  test("has no key where none is set, whatever the environment has", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    process.env.OPENAI_API_KEY = "sk-of-something-else";
+    t.after(() => delete process.env.OPENAI_API_KEY);
+    await embedPassages(embedder, ["one"]);
+    assert.equal(server.requests[0]!.headers.authorization, undefined);
+    assert.equal(server.requests[0]!.headers["api-key"], undefined);
+  });
+
+  test("has Azure's header and API version where the URL names a version", async (t) => {
+    const { server } = await startEmbedder(t);
+    const url = `${server.url}/openai/deployments/mine/?api-version=2024-10-21`;
+    await embedPassages(embedderFor({ embeddingsUrl: url, embeddingsApiKey: KEY }), ["one"]);
+    const { path, headers } = server.requests[0]!;
+    assert.equal(path, "/v1/openai/deployments/mine/embeddings?api-version=2024-10-21");
+    assert.equal(headers["api-key"], KEY);
+    assert.equal(headers.authorization, undefined);
+  });
+
+  test("has the prefix of its purpose before each text, and only the passages' belongs to the fingerprint", async (t) => {
+    const prefixes = { embeddingsPassagePrefix: "passage: ", embeddingsQueryPrefix: "query: " };
+    const { server, embedder } = await startEmbedder(t, prefixes);
+    await embedPassages(embedder, ["one", "two"]);
+    await embedder.embed(["three"], { purpose: "query" });
+    assert.deepEqual(server.texts, ["passage: one", "passage: two", "query: three"]);
+    const fingerprint = (settings: Partial<Config>) =>
+      embedderFor({ embeddingsUrl: server.url, ...prefixes, ...settings }).fingerprint;
+    assert.equal(fingerprint({}), embedder.fingerprint);
+    assert.equal(fingerprint({ embeddingsQueryPrefix: "q: " }), embedder.fingerprint);
+    for (const other of [
+      { embeddingsModel: "x" },
+      { embeddingsDimensions: 8 },
+      { embeddingsPassagePrefix: "" },
+    ]) {
+      assert.notEqual(fingerprint(other), embedder.fingerprint);
+    }
+  });
+
+  test("has no more texts than the batch size, and no more characters than a request may have", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 8, embeddingsConcurrency: 1 });
+    await embedPassages(embedder, numbered(20));
+    assert.deepEqual(
+      server.requests.map(({ texts }) => texts.length),
+      [8, 8, 4],
+    );
+    server.requests.length = 0;
+    await embedPassages(embedder, [
+      "a".repeat(30_000),
+      "b".repeat(30_000),
+      "c".repeat(30_000),
+      "d".repeat(90_000),
+    ]);
+    assert.deepEqual(
+      server.requests.map(({ texts }) => texts.map((text) => text.length)),
+      [
+        [30_000, 30_000],
+        [30_000, 32_000],
+      ],
+    );
+  });
+
+  test("has no half of a surrogate pair in it", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    await embedPassages(embedder, ["half \ud83d of it", `${"x".repeat(31_999)}😀`]);
+    assert.deepEqual(server.texts, ["half \ufffd of it", "x".repeat(31_999)]);
+  });
+
+  test("is one of a limited number at once, over all callers", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 1, embeddingsConcurrency: 2 });
+    const gate = Promise.withResolvers<void>();
+    server.fault = faults.until(gate.promise);
+    const arrived = server.arrival().then(() => server.arrival());
+    const calls = [numbered(3), numbered(3), numbered(3)].map((texts) => embedPassages(embedder, texts));
+    await arrived;
+    assert.equal(server.requests.length, 2);
+    gate.resolve();
+    const embedded = await Promise.all(calls);
+    assert.equal(server.requests.length, 9);
+    assert.equal(server.concurrencyMax, 2);
+    assert.deepEqual(embedded[0], embedded[2]);
+  });
+
+  test("with a query waits for no passages", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsConcurrency: 1 });
+    const gate = Promise.withResolvers<void>();
+    server.next = [faults.until(gate.promise)];
+    const arrival = server.arrival();
+    const waiting = embedPassages(embedder, ["slow"]);
+    await arrival;
+    const [vector] = await embedder.embed(["fast"], { purpose: "query" });
+    assert.equal(vector!.length, 64);
+    gate.resolve();
+    await waiting;
+  });
+});
+
+describe("dimensions", () => {
+  test("that are configured are asked for and checked", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsDimensions: 16 });
+    assert.equal(embedder.dimensions, 16);
+    const [vector] = await embedPassages(embedder, ["one"]);
+    assert.equal(vector!.length, 16);
+    assert.equal(server.requests[0]!.body.dimensions, 16);
+    server.next = [faults.dimensions(24)];
+    const error = await unavailable(embedPassages(embedder, ["one"]));
+    assert.match(error.message, /24 dimensions instead of 16/);
+    assert.equal(embedder.dimensions, 16);
+  });
+
+  test("that differ from those before are refused once: the next answer decides", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    await embedPassages(embedder, ["one"]);
+    server.fault = faults.dimensions(24);
+    assert.match(
+      (await unavailable(embedPassages(embedder, ["one"]))).message,
+      /24 dimensions instead of 64/,
+    );
+    const [vector] = await embedPassages(embedder, ["one"]);
+    assert.equal(vector!.length, 24);
+    assert.equal(embedder.dimensions, 24);
+  });
+
+  test("beyond what the engines can keep are refused", async (t) => {
+    const { embedder } = await startEmbedder(t, {}, 16_001);
+    const error = await unavailable(embedPassages(embedder, ["one"]));
+    assert.match(error.message, /16001 dimensions instead of at most 16000/);
+  });
+});
+
+describe("a call that is given up", () => {
+  test("ends at once with the signal's reason, in the exchange and before it", async (t) => {
+    const { server, embedder } = await startEmbedder(t, { embeddingsConcurrency: 1 });
+    for (const fault of [faults.hang(), faults.hangInBody()]) {
+      server.fault = fault;
+      const running = new AbortController();
+      const waiting = new AbortController();
+      const arrival = server.arrival();
+      const first = embedPassages(embedder, ["one"], running.signal);
+      const second = embedPassages(embedder, ["two"], waiting.signal);
+      await arrival;
+      waiting.abort(new Error("second thoughts"));
+      await assert.rejects(second, /^Error: second thoughts$/);
+      running.abort(new Error("shutdown"));
+      await assert.rejects(first, /^Error: shutdown$/);
+    }
+    assert.deepEqual(server.texts, ["one", "one"]);
+    await assert.rejects(embedPassages(embedder, ["one"], AbortSignal.abort(new Error("before"))), /before/);
+    server.fault = null;
+    assert.equal((await embedPassages(embedder, ["three"])).length, 1);
+  });
+});
