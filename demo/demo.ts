@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { namespaceDigest } from "@tidemark/protocol/digest";
 import type { SyncChanges } from "@tidemark/protocol/sync";
 import { type Package, readPackages } from "./packages.ts";
+import { printSearches } from "./searches.ts";
 import { type DemoServer, startServer } from "./server.ts";
 
 const NAMESPACE = "packages";
@@ -25,7 +26,9 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => void cleanUp().then(() => process.exit(130)));
 }
 try {
-  console.log("Tidemark demo: the READMEs of this checkout's packages, kept level with a vector store.\n");
+  console.log(
+    "Tidemark demo: the READMEs of this checkout's packages, kept level with a vector store, and searched.\n",
+  );
   await main();
   console.log("\nAll as expected. `npm start` gives you a server for records of your own.");
 } catch (error) {
@@ -44,7 +47,7 @@ async function main(): Promise<void> {
   const tenant = await server.setUp();
   report(
     "set-up",
-    `${tenant.organization_id}, ${tenant.vector_store_id} and a connector, by command line`,
+    `${tenant.organization_id}, ${tenant.vector_store_id}, a connector and a reader, by command line`,
     started,
   );
 
@@ -112,7 +115,7 @@ async function main(): Promise<void> {
 
   started = performance.now();
   const last = { ...run, operations: [], expected_operations: rest.length, removal_limit: edited.length };
-  const { changes: refreshed, digests } = await post("sync", last);
+  const { changes: refreshed, digests, sync_id } = await post("sync", last);
   report("last batch", describe(refreshed), started);
   expectChanges(refreshed, {
     unchanged: rest.length - gone.length,
@@ -132,6 +135,8 @@ async function main(): Promise<void> {
   const digest = await namespaceDigest(rest);
   report("proof", `source and store have the digest ${digest.slice(0, 16)}…`, started);
   expect(digests[NAMESPACE] === digest, "The store is level with the source.");
+
+  await printSearches(server, tenant, sync_id);
 
   /** Sends operations in batches, and adds up what became of the records. */
   async function sync(timestamp: string, operations: Operation[]): Promise<SyncChanges> {

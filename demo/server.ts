@@ -9,8 +9,10 @@ const TIDEMARK = fileURLToPath(new URL("../packages/server/bin/tidemark.js", imp
 
 export interface DemoServer {
   url: string;
+  /** The connector's key, which writes, and a reader's. */
   apiKey: string;
-  /** Makes an organization, a store and a connector with the command line, while the server runs. */
+  readerKey: string;
+  /** Makes an organization, a store, a connector and a reader's key with the command line, while the server runs. */
   setUp(): Promise<{ organization_id: string; vector_store_id: string }>;
   /** SIGTERM, and waits for the end. @throws if it does not end well */
   stop(): Promise<void>;
@@ -33,6 +35,7 @@ export async function startServer(folder: string): Promise<DemoServer> {
       throw error;
     }),
     apiKey: "",
+    readerKey: "",
     async setUp() {
       const tidemark = async (...args: string[]) => {
         const { stdout } = await promisify(execFile)(process.execPath, [TIDEMARK, ...args, "--json"], {
@@ -45,6 +48,8 @@ export async function startServer(folder: string): Promise<DemoServer> {
       await tidemark("store", "create", "READMEs", "--id", "vs_readmes", ...owner);
       const connector = await tidemark("connector", "create", "Demo", "--store", "vs_readmes", ...owner);
       server.apiKey = connector.api_key;
+      const reader = await tidemark("key", "create", "Demo", "--role", "reader", ...owner);
+      server.readerKey = reader.api_key;
       return { organization_id: "org_demo", vector_store_id: "vs_readmes" };
     },
     async stop() {

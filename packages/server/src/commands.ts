@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { ApiError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
+import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
 import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
 import type { Identity } from "./access/api-keys.ts";
 import {
@@ -18,9 +19,19 @@ import {
 } from "./browse/commands.ts";
 import { isBrowseWrite } from "./browse/writes.ts";
 import type { Config } from "./config.ts";
+import { EndpointPause } from "./embedding/endpoint-pause.ts";
+import { openEmbedder } from "./embedding/openai-embedder.ts";
+import {
+  type IndexArguments,
+  type IndexingContext,
+  type IndexName,
+  type IndexResult,
+  indexFunctions,
+} from "./indexing/commands.ts";
 import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
 import { readSyncRequest } from "./ledger/read-sync-request.ts";
 import { applySync } from "./ledger/sync.ts";
+import { search } from "./search/search.ts";
 import type { RateWindow, Sql, Storage } from "./storage/port.ts";
 import { type RequestBody, readBody, releaseBody } from "./wire/read-body.ts";
 import { readJson } from "./wire/read-json.ts";
@@ -61,6 +72,10 @@ export interface Commands {
   access<Name extends AccessName>(name: Name, ...args: AccessArguments<Name>): Promise<AccessResult<Name>>;
   /** Runs a function of browse/commands.ts in a transaction of its own. @throws ApiError */
   browse<Name extends BrowseName>(name: Name, ...args: BrowseArguments<Name>): Promise<BrowseResult<Name>>;
+  /** Searches a store. @throws ApiError */
+  search(organizationId: string, storeId: string, request: SearchRequest): Promise<SearchResponse>;
+  /** Runs a step of indexing/commands.ts. */
+  index<Name extends IndexName>(name: Name, ...args: IndexArguments<Name>): Promise<IndexResult<Name>>;
   /** Counts a request against a window of the rate limits. */
   countRequest(window: string, limit: number, windowMs: number): Promise<RateWindow>;
   /** Live records of all stores. */
@@ -73,11 +88,16 @@ export interface Commands {
 }
 
 /** The commands over one open storage. @param now the clock, ms since 1970 */
-export function openCommands(
-  storage: Storage,
-  config: Pick<Config, "bodyLimitBytes" | "tombstoneDays" | "refreshRunHours" | "historyDays">,
-  now: () => number = Date.now,
-): Commands {
+export function openCommands(storage: Storage, config: Config, now: () => number = Date.now): Commands {
+  const embedder = openEmbedder(config);
+  const indexing: IndexingContext = {
+    storage,
+    embedder,
+    embeddings: embedder && { model: embedder.model, dimensions: config.embeddingsDimensions || null },
+    pause: new EndpointPause(),
+    merges: new Map(),
+    now,
+  };
   return {
     async sync(body, identity, { idempotencyKey, ...call }) {
       const started = performance.now();
@@ -115,13 +135,25 @@ export function openCommands(
       return isBrowseWrite(name) ? storage.write(work, args[1] as string) : storage.read(work);
     },
 
+    search: (...request) => search({ storage, embedder }, ...request),
+
+    index(name, ...args) {
+      const run = indexFunctions[name] as unknown as (
+        of: IndexingContext,
+        ...args: unknown[]
+      ) => Promise<never>;
+      return run(indexing, ...args);
+    },
+
     countRequest: (window, limit, windowMs) => storage.countRequest(window, limit, windowMs, now()),
 
     countRecords: () => storage.countRecords(),
 
     async keepHouse(forgets = true) {
       const swept = await storage.sweep(now());
-      if (swept.more || !forgets) return swept.more;
+      const tidied = await storage.index.sweep(now());
+      const more = swept.more || tidied.more;
+      if (more || !forgets) return more;
       const hourMs = 3_600_000;
       const forgotten = await storage.forget({
         tombstones: now() - config.tombstoneDays * 24 * hourMs,

@@ -4,6 +4,7 @@ import type { Commands } from "./commands.ts";
 import type { Config } from "./config.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import type { App } from "./http/app.ts";
+import { type Indexer, startIndexer } from "./indexing/indexer.ts";
 import { startThreads } from "./threads/threaded-commands.ts";
 
 /** A running server. */
@@ -18,7 +19,15 @@ export interface Service {
 /** Puts the parts together and listens: the one place that knows them all. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const threads = startThreads(config, (error) => log.error({ err: error }, "thread died"));
-  const { commands } = threads;
+  let indexer: Indexer | undefined;
+  const commands: Commands = {
+    ...threads.commands,
+    async sync(...args) {
+      const answer = await threads.commands.sync(...args);
+      indexer?.wake();
+      return answer;
+    },
+  };
   // Loading the HTTP side takes a while: the threads open the database meanwhile.
   const { buildApp } = await import("./http/app.ts");
   let app: App | undefined;
@@ -33,6 +42,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     throw error;
   }
   const stopHousekeeping = startHousekeeping(commands, log);
+  indexer = startIndexer(commands.index, log);
   const url = urlOf(app.server.server.address() as AddressInfo);
   log.info({ url, database: config.databaseUrl.replace(/:[^:@/]+@/, ":…@") }, "ready");
 
@@ -43,10 +53,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
       log.info("stopping");
       app.drain();
       stopHousekeeping();
+      const indexed = indexer?.stop();
       const finished = app.close();
       const late = setTimeout(() => app.server.server.closeAllConnections(), config.shutdownTimeoutMs);
       await finished;
       clearTimeout(late);
+      await indexed;
       await threads.close();
       log.info("stopped");
     },

@@ -15,17 +15,44 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
 
   wire: ["protocol", "typebox", "node:buffer", "node:zlib"],
-  storage: ["protocol", "pg", "node:fs", "node:path", "node:url", "node:sqlite", "node:timers/promises"],
-  access: ["protocol", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
+  storage: [
+    "protocol",
+    "type lexical/segment.ts",
+    "pg",
+    "node:fs",
+    "node:path",
+    "node:url",
+    "node:sqlite",
+    "node:timers/promises",
+  ],
+  access: ["protocol", "text/settings.ts", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
   ledger: ["protocol", "wire", "type storage/port.ts", "typebox", "node:crypto"],
-  browse: ["protocol", "access", "type storage/port.ts", "storage/visibility.ts", "node:crypto"],
-  "commands.ts": [
-    ...["protocol", "wire", "access", "ledger", "browse", "type storage/port.ts", "type config.ts"],
+  browse: [
+    ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
     "node:crypto",
+  ],
+  text: ["protocol", "@orama/stemmers"],
+  lexical: [],
+  embedding: ["config.ts", "openai"],
+  indexing: [
+    ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
+    ...["type pino", "node:crypto", "node:timers/promises"],
+  ],
+  search: [
+    ...["protocol", "text", "lexical", "embedding", "indexing/build-settings.ts", "wire/field-path.ts"],
+    ...["access/vector-stores.ts", "type storage/port.ts", "type storage/index-port.ts"],
+    "node:timers/promises",
+  ],
+  "commands.ts": [
+    ...["protocol", "wire", "access", "ledger", "browse", "embedding", "indexing", "search"],
+    ...["type storage/port.ts", "type config.ts", "node:crypto"],
   ],
 
   transfer: [...["type storage/port.ts", "storage/store-tables.ts", "ulid", "node:crypto", "node:util"]],
-  doctor: ["type config.ts", "storage", "transfer/unfinished.ts"],
+  doctor: [
+    ...["type config.ts", "storage", "transfer/unfinished.ts"],
+    ...["embedding/openai-embedder.ts", "indexing/build-settings.ts"],
+  ],
 
   threads: [
     ...[
@@ -33,6 +60,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "commands.ts",
       "access/reads.ts",
       "browse/writes.ts",
+      "indexing/commands.ts",
       "type wire/read-body.ts",
       "type config.ts",
     ],
@@ -56,6 +84,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...[
       "protocol",
       "type access",
+      "type browse",
       "commands.ts",
       "storage/open.ts",
       "config.ts",
@@ -70,6 +99,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     // The commands that send a file to a server, as any client does.
     ...["@tidemark/client", "wire/read-json.ts", "csv-parse", "cli-progress"],
     ...["node:fs", "node:os", "node:path", "node:stream"],
+    // The words of a query in what it found.
+    ...["text", "search/passage.ts", "node:util"],
   ],
 
   "config.ts": ["protocol"],
@@ -81,6 +112,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "type commands.ts",
       "type config.ts",
       "housekeeping.ts",
+      "indexing/indexer.ts",
       "http/app.ts",
       "threads/threaded-commands.ts",
     ],
@@ -132,7 +164,8 @@ function importsOf({ path, text }: Source): { target: string; typeOnly: boolean 
 function nameOf(target: string, importer: string): string {
   if (target.startsWith("@tidemark/protocol/")) return "protocol";
   if (target.startsWith(".")) return new URL(target, `file:///${importer}`).pathname.slice(1);
-  if (target.startsWith("node:") || target.startsWith("@")) return target;
+  if (target.startsWith("node:")) return target;
+  if (target.startsWith("@")) return target.split("/").slice(0, 2).join("/");
   return partOf(target);
 }
 

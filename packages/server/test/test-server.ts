@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { type Commands, openCommands } from "../src/commands.ts";
 import { type Config, readConfig } from "../src/config.ts";
 import { type App, buildApp } from "../src/http/app.ts";
+import { startIndexer } from "../src/indexing/indexer.ts";
 import { openLog } from "../src/log.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/port.ts";
@@ -55,23 +56,36 @@ export interface TestParts {
   log?: Logger;
   /** What the HTTP side is given instead of the commands. */
   wrap?: (commands: Commands) => Commands;
+  /** True: an indexer runs, as in a real server, and is woken after each sync. */
+  indexes?: boolean;
 }
 
 /** A server in this process, on a free port and an empty database, that ends with the test. */
 export async function startTestServer(
   t: TestContext,
   overrides: Partial<Config> = {},
-  { log, wrap = (commands) => commands }: TestParts = {},
+  { log: givenLog, wrap = (commands) => commands, indexes = false }: TestParts = {},
 ): Promise<TestServer> {
   const databaseUrl = overrides.databaseUrl ?? (await usualEngine().createDatabase(t));
   const config = readConfig({}, { port: 0, logLevel: "silent", ...overrides, databaseUrl });
   const clock = { now: Date.UTC(2025, 10, 11, 12) };
   const storage = await openStorage(config.databaseUrl);
-  const commands = openCommands(storage, config, () => clock.now);
-  const app = await buildApp(config, wrap(commands), log ?? openLog(config), () => clock.now);
+  const log = givenLog ?? openLog(config);
+  const opened = openCommands(storage, config, () => clock.now);
+  const indexer = indexes ? startIndexer(opened.index, log) : undefined;
+  const commands: Commands = {
+    ...opened,
+    async sync(...args) {
+      const answer = await opened.sync(...args);
+      indexer?.wake();
+      return answer;
+    },
+  };
+  const app = await buildApp(config, wrap(commands), log, () => clock.now);
   const url = await app.server.listen({ host: "127.0.0.1", port: 0 });
   t.after(async () => {
     await app.close();
+    await indexer?.stop();
     await storage.close();
   });
   const request: TestServer["request"] = async (method, path, { body, headers = {} } = {}) => {
@@ -93,6 +107,44 @@ export async function startTestServer(
     request,
     post: (path, body, headers) => request("POST", path, headers ? { body, headers } : { body }),
   };
+}
+
+/**
+ * Brings the indexes of all stores level, step by step: for tests whose server has no indexer, so that they say what is
+ * indexed when. What has to wait, as for an embeddings endpoint that is away, waits for a later call and a later clock.
+ */
+export async function indexAll(commands: Commands): Promise<void> {
+  for (const { storeId, settings } of await commands.index("stores")) {
+    if (!(await commands.index("isLevel", storeId, settings))) {
+      await commands.index("beginBuild", storeId, settings);
+    }
+    for (;;) {
+      const marks = await commands.index("claim", storeId);
+      if (marks.length === 0) break;
+      const prepared = await commands.index("prepare", storeId, marks);
+      if (prepared) await commands.index("publish", storeId, prepared);
+    }
+    for (;;) {
+      const step = await commands.index("prepareStep", storeId);
+      if (!step) break;
+      await commands.index("publishStep", storeId, step);
+    }
+    await mergeAll(commands, storeId);
+  }
+}
+
+async function mergeAll(commands: Commands, storeId: string): Promise<void> {
+  for (;;) {
+    const found = await commands.index("findMerge", storeId);
+    const merge = found && (await commands.index("beginMerge", storeId, found));
+    if (!merge) return;
+    for (;;) {
+      const blocks = await commands.index("nextMerged", storeId, merge);
+      if (blocks === null) break;
+      await commands.index("addToMerge", storeId, merge, blocks);
+    }
+    await commands.index("finishMerge", storeId, merge);
+  }
 }
 
 /** Makes an organization with one store and one connector. */

@@ -1,4 +1,7 @@
 import type { Sql } from "../storage/port.ts";
+import { listFailed, retryFailed } from "./failed-records.ts";
+import { getIndexStatus } from "./index-status.ts";
+import { indexingOf, indexingOfAll } from "./indexing.ts";
 import { listNamespaces } from "./namespaces.ts";
 import { getRecord, listRecords } from "./records.ts";
 import { giveUpRefresh, listRefreshes } from "./refreshes.ts";
@@ -15,6 +18,11 @@ export const browseFunctions = {
   listSyncs,
   getSync,
   verifyStore,
+  indexingOf,
+  indexingOfAll,
+  getIndexStatus,
+  listFailed,
+  retryFailed,
 };
 
 type Functions = typeof browseFunctions;

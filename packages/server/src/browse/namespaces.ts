@@ -5,6 +5,7 @@ import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql } from "../storage/port.ts";
+import { indexingByNamespace } from "./indexing.ts";
 
 /**
  * The namespaces of a store, by name. One that only unfinished refreshes have named does not exist yet: no sync was
@@ -24,18 +25,14 @@ export async function listNamespaces(
      WHERE store_id = $1 AND namespace > $2 AND (newest_at > 0 OR records > 0) ORDER BY namespace LIMIT $3`,
     [storeId, pageStart(request), pageSize(request) + 1],
   );
-  const dirty = await sql.all(
-    "SELECT namespace, count(*) AS pending FROM dirty_contents WHERE store_id = $1 GROUP BY namespace",
-    [storeId],
-  );
-  const pending = new Map(dirty.map((row) => [row.namespace, Number(row.pending)]));
+  const indexing = await indexingByNamespace(sql, storeId);
   return page(rows, request, (row) => ({
     object: "namespace",
     namespace: String(row.id),
     records: Number(row.records),
     last_sync_at: isoTime(row.last_sync_at!),
     last_refresh_at: row.refreshed_at === "0" ? null : formatDateTime(BigInt(row.refreshed_at!)),
-    indexing: { pending: pending.get(row.id!) ?? 0, failed: 0 },
+    indexing: indexing(String(row.id)),
     digest: formatDigest(BigInt(`0x${row.digest}`)),
   }));
 }

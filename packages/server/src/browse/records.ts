@@ -8,11 +8,13 @@ import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `
-  SELECT r.id, r.written_at, r.generation, c.content, n.generation AS current_generation,
-    EXISTS (SELECT 1 FROM dirty_contents d WHERE d.store_id = $1 AND d.version = r.version) AS dirty
+  SELECT r.id, r.written_at, c.content,
+    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN d.version IS NOT NULL AND d.due_at IS NULL THEN 'failed'
+      ELSE 'pending' END AS indexing, d.error
   FROM namespaces n
   JOIN records r ON r.store_id = n.store_id AND r.namespace = n.namespace
   JOIN contents c ON c.store_id = r.store_id AND c.version = r.version
+  LEFT JOIN dirty_contents d ON d.store_id = r.store_id AND d.version = r.version
   WHERE n.store_id = $1 AND n.namespace = $2
     AND ${IS_CURRENT}`;
 
@@ -91,6 +93,9 @@ function toRecord(namespace: string, row: SqlRow): RecordObject {
     id: String(row.id),
     ...(parseJson(String(row.content)) as Pick<RecordObject, "data">),
     synced_at: isoTime(row.written_at!),
-    indexing: { status: row.dirty ? "pending" : "indexed" },
+    indexing: {
+      status: row.indexing as RecordObject["indexing"]["status"],
+      ...(row.indexing !== "indexed" && row.error !== null ? { error: String(row.error) } : {}),
+    },
   };
 }

@@ -1,4 +1,4 @@
-import type { SyncObject } from "@tidemark/protocol/browse";
+import type { Indexing, SyncObject } from "@tidemark/protocol/browse";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import { parseJson } from "@tidemark/protocol/parse-json";
@@ -6,11 +6,10 @@ import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { isoTime, page, pageSize } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { indexingUpTo } from "./indexing.ts";
 
 const COLUMNS = `revision, sync_id, connector_id, mode, status, CAST(sync_timestamp AS TEXT) AS sync_timestamp,
-  refresh_id, received_at, duration_ms, trace_id, results, by_namespace, changes,
-  (SELECT count(*) FROM dirty_contents d WHERE d.store_id = $1
-     AND d.version >= y.revision * 8192 AND d.version < (y.revision + 1) * 8192) AS pending`;
+  refresh_id, received_at, duration_ms, trace_id, results, by_namespace, changes`;
 
 export interface SyncsRequest {
   limit?: number;
@@ -33,7 +32,7 @@ export async function listSyncs(
 ): Promise<List<SyncObject>> {
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
-    `SELECT ${COLUMNS}, revision AS id FROM syncs y
+    `SELECT ${COLUMNS}, revision AS id FROM syncs
      WHERE store_id = $1 AND revision < $2 AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)
        AND (CAST($4 AS TEXT) IS NULL OR connector_id = $4) AND (CAST($5 AS TEXT) IS NULL OR mode = $5)
      ORDER BY revision DESC LIMIT $6`,
@@ -46,7 +45,8 @@ export async function listSyncs(
       pageSize(request) + 1,
     ],
   );
-  return page(rows, request, toSync);
+  const indexing = await indexingUpTo(sql, storeId, rows.map(revisionOf));
+  return page(rows, request, (row) => toSync(row, indexing(revisionOf(row))));
 }
 
 /** One sync. @throws ApiError VECTOR_STORE_NOT_FOUND, RESOURCE_NOT_FOUND */
@@ -59,13 +59,16 @@ export async function getSync(
 ): Promise<SyncObject> {
   await getVectorStore(sql, organizationId, storeId);
   const [row] = await sql.all(
-    `SELECT ${COLUMNS} FROM syncs y
+    `SELECT ${COLUMNS} FROM syncs
      WHERE store_id = $1 AND sync_id = $2 AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)`,
     [storeId, syncId, connectorId],
   );
   if (!row) throw new ApiError("RESOURCE_NOT_FOUND", { id: syncId });
-  return toSync(row);
+  const indexing = await indexingUpTo(sql, storeId, [revisionOf(row)]);
+  return toSync(row, indexing(revisionOf(row)));
 }
+
+const revisionOf = (row: SqlRow) => Number(row.revision);
 
 function revisionBefore({ cursor }: SyncsRequest): number {
   if (cursor === undefined) return Number.MAX_SAFE_INTEGER;
@@ -76,7 +79,7 @@ function revisionBefore({ cursor }: SyncsRequest): number {
   ]);
 }
 
-function toSync(row: SqlRow): SyncObject {
+function toSync(row: SqlRow, indexing: Indexing): SyncObject {
   return {
     object: "sync",
     id: String(row.sync_id),
@@ -91,6 +94,6 @@ function toSync(row: SqlRow): SyncObject {
     results: JSON.parse(String(row.results)),
     by_namespace: parseJson(String(row.by_namespace)) as SyncObject["by_namespace"],
     changes: JSON.parse(String(row.changes)),
-    indexing: { pending: Number(row.pending) },
+    indexing,
   };
 }

@@ -1,7 +1,7 @@
 import type { Service } from "../service.ts";
 
 /**
- * Makes an organization, a store and a connector on an empty database; leaves any other as it is.
+ * Makes an organization, a store, a connector and a reader's key on an empty database; leaves any other as it is.
  * @returns what to tell the person who started the server
  */
 export async function bootstrap({ commands, url }: Pick<Service, "commands" | "url">): Promise<string> {
@@ -20,6 +20,11 @@ export async function bootstrap({ commands, url }: Pick<Service, "commands" | "u
     "createConnector",
     organization.id,
     { name: "My connector", storeId: store.id },
+    now,
+  );
+  const reader = await commands.access(
+    "createOwnerKey",
+    { role: "reader", organizationId: organization.id, storeId: store.id, name: "My reader" },
     now,
   );
   const body = {
@@ -41,7 +46,10 @@ export async function bootstrap({ commands, url }: Pick<Service, "commands" | "u
   organization  ${organization.id}
   vector store  ${store.id}
   connector     ${connector.id}
-  its API key   ${connector.api_key}   (shown this once: keep it)
+  its API key   ${connector.api_key}   (writes)
+  reader's key  ${reader.api_key}   (searches)
+
+The keys are shown this once: keep them.
 
 Sync a first record:
 
@@ -49,5 +57,12 @@ curl -s ${url}/v1/pipeline/sync \\
   -H 'X-API-Key: ${connector.api_key}' \\
   -H 'Content-Type: application/json' \\
   -d '${JSON.stringify(body)}'
+
+Search for it:
+
+curl -s ${url}/v1/organizations/${organization.id}/vector-stores/${store.id}/search \\
+  -H 'X-API-Key: ${reader.api_key}' \\
+  -H 'Content-Type: application/json' \\
+  -d '${JSON.stringify({ query: "release notes" })}'
 `;
 }

@@ -1,9 +1,10 @@
 import { digestOf, everyItem } from "@tidemark/client";
 import { openClient } from "./client-settings.ts";
 import { fail } from "./failure.ts";
-import { type FileOptions, NOT_LEVEL } from "./file-options.ts";
+import type { FileOptions } from "./file-options.ts";
 import { showProgress } from "./progress.ts";
 import { readRecords } from "./read-records.ts";
+import { NOT_LEVEL } from "./server-options.ts";
 
 /** Compares a namespace with a file. What differs is printed, and said by the exit code. */
 export async function checkFile(path: string, options: FileOptions): Promise<void> {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Tidemark, type Wait } from "@tidemark/client";
-import { DEFAULT_URL, type ServerOptions } from "./file-options.ts";
+import { Tidemark, type TidemarkOptions, type Wait } from "@tidemark/client";
+import { DEFAULT_URL, type ServerOptions } from "./server-options.ts";
 
 /** The members of a profile, in a JSON file of profiles by name, and the variables that go before them. */
 const VARIABLES = {
@@ -14,12 +14,16 @@ const VARIABLES = {
 
 type Profile = { [Member in keyof typeof VARIABLES]?: string };
 
+/** A client for the server and the store that options, environment and profile name. @throws as {@link clientOptions} */
+export const openClient = (options: ServerOptions, onWait: (wait: Wait) => void): Tidemark =>
+  new Tidemark({ ...clientOptions(options), onWait });
+
 /**
- * A client for the server and the store that options, environment and profile name. The key is never an option: options are
- * seen by everyone on the machine.
+ * The server and the store that options, environment and profile name. The key is never an option: options are seen by
+ * everyone on the machine.
  * @throws Error that says what is missing
  */
-export function openClient(options: ServerOptions, onWait: (wait: Wait) => void): Tidemark {
+export function clientOptions(options: ServerOptions): TidemarkOptions {
   const profile = readProfile(options.profile);
   const setting = (member: keyof Profile, option: string | undefined): string | undefined =>
     option ?? (process.env[VARIABLES[member]] || profile[member]);
@@ -29,13 +33,12 @@ export function openClient(options: ServerOptions, onWait: (wait: Wait) => void)
     const named = member === "api_key" ? "" : `give --${member} or `;
     throw new Error(`There is no ${member}: ${named}set ${VARIABLES[member]}, or write it into a profile.`);
   };
-  return new Tidemark({
+  return {
     url: setting("url", options.url) ?? DEFAULT_URL,
     apiKey: need("api_key"),
     organizationId: need("organization", options.organization),
     vectorStoreId: need("store", options.store),
-    onWait,
-  });
+  };
 }
 
 /** @throws Error if the file cannot be read as profiles, or has not the one that is named */

@@ -6,9 +6,11 @@ import { connectorCommand } from "./connector.ts";
 import { doctorCommand } from "./doctor.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
+import { indexCommand } from "./indexing.ts";
 import { keyCommand } from "./key.ts";
 import { migrateCommand } from "./migrate.ts";
 import { orgCommand } from "./org.ts";
+import { searchCommand } from "./search.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
 import { storeCommand } from "./store.ts";
@@ -29,8 +31,10 @@ export function commandLine(): Command {
     .addCommand(migrateCommand())
     .addCommand(statusCommand())
     .addCommand(verifyCommand())
+    .addCommand(indexCommand())
     .addCommand(syncCommand())
     .addCommand(checkCommand())
+    .addCommand(searchCommand())
     .addCommand(exportCommand())
     .addCommand(importCommand())
     .addCommand(backupCommand())

@@ -18,7 +18,11 @@ export function serveCommand(): Command {
     .description("run the server; SIGTERM stops it gracefully")
     .option("--host <address>", "address to listen on (TIDEMARK_HOST)")
     .option("--port <number>", "port to listen on (TIDEMARK_PORT)")
-    .option("--bootstrap", "on an empty database, make an organization, a store and a connector", false)
+    .option(
+      "--bootstrap",
+      "on an empty database, make an organization, a store, a connector and a reader's key",
+      false,
+    )
     .action(async (options: ServeOptions) => {
       try {
         await serve(options);

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NamespaceObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
 import { Command } from "commander";
+import type { IndexStatus } from "../browse/index-status.ts";
 import type { Commands } from "../commands.ts";
 import { wholeList, withDatabase } from "./database.ts";
+import { describeIndex } from "./describe-index.ts";
 import { everyStore } from "./every-store.ts";
 import { jsonOption } from "./options.ts";
 
@@ -14,12 +16,15 @@ interface StoreStatus {
   namespaces: NamespaceObject[];
   last_sync: SyncObject | null;
   refreshes: RefreshObject[];
+  index: IndexStatus;
 }
 
 /** `tidemark status` */
 export function statusCommand(): Command {
   return new Command("status")
-    .description("show the stores, their namespaces, the last sync and the refreshes in progress")
+    .description(
+      "show the stores, their namespaces, the last sync, the refreshes in progress and how far the index is",
+    )
     .option("--store <id>", "this vector store alone (vs_…)")
     .option("--watch", "show it again every two seconds", false)
     .addOption(jsonOption())
@@ -48,6 +53,7 @@ async function readStatus(commands: Commands, only: string | undefined): Promise
       namespaces: namespaces.data,
       last_sync: syncs.data[0] ?? null,
       refreshes: refreshes.data,
+      index: await commands.browse("getIndexStatus", ...of),
     });
   }
   return statuses;
@@ -64,6 +70,7 @@ function describeStore({
   namespaces,
   last_sync,
   refreshes,
+  index,
 }: StoreStatus): string {
   const lines = [
     `${vector_store.name} (${vector_store.id}) of ${organization.name} (${organization.id})`,
@@ -87,5 +94,6 @@ function describeStore({
       `  refresh in progress: ${id} of ${connector_id}, ${operations} operations in ${batches} parts, last part ${last_part_at}`,
     );
   }
+  lines.push(`  index: ${describeIndex(index, Date.now())}`);
   return lines.join("\n");
 }

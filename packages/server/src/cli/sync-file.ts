@@ -1,9 +1,10 @@
 import { type SyncAllOptions, type SyncAllResult, TidemarkError } from "@tidemark/client";
 import { openClient } from "./client-settings.ts";
 import { fail } from "./failure.ts";
-import { NOT_LEVEL, REFUSED } from "./file-options.ts";
+import { REFUSED } from "./file-options.ts";
 import { type ProgressDisplay, showProgress } from "./progress.ts";
 import { readRecords } from "./read-records.ts";
+import { NOT_LEVEL } from "./server-options.ts";
 import type { SyncOptions } from "./sync.ts";
 
 /** Sends a file's records. What happened is printed, and said by the exit code. */

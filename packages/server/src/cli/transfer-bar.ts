@@ -9,13 +9,13 @@ export interface TransferBar {
   end(): void;
 }
 
-/** @param total of what is counted; 0 if it is not known */
-export function startTransferBar(total: number): TransferBar {
+/** @param total of what is counted; 0 if it is not known @param unit what the rows are */
+export function startTransferBar(total: number, unit = "rows"): TransferBar {
   if (!process.stderr.isTTY) return { show() {}, end() {} };
   const format =
     total === 0
-      ? "{rows} rows · {duration_formatted}"
-      : "{bar} {percentage}% · {rows} rows · {eta_formatted} left";
+      ? `{rows} ${unit} · {duration_formatted}`
+      : `{bar} {percentage}% · {rows} ${unit} · {eta_formatted} left`;
   const bar = new SingleBar(
     { format, stream: process.stderr, hideCursor: true, fps: FRAMES_PER_SECOND },
     Presets.shades_classic,

@@ -3,20 +3,24 @@ import type { Finding } from "../storage/finding.ts";
 import { isSqlite } from "../storage/open.ts";
 import type { Sql } from "../storage/port.ts";
 import { examineBacklog } from "./backlog.ts";
+import { examineEmbeddings, examineIndexing } from "./indexing.ts";
 
 /** Looks at everything around a server that can be wrong, and changes nothing. @param now ms since 1970 */
 export async function examine(config: Config, now: number): Promise<Finding[]> {
   const { databaseUrl, databaseConnections, databaseTimeoutMs, refreshRunHours } = config;
-  const look = (sql: Sql) => examineBacklog(sql, now, refreshRunHours * 3_600_000);
+  const look = async (sql: Sql) => [
+    ...(await examineBacklog(sql, now, refreshRunHours * 3_600_000)),
+    ...(await examineIndexing(sql, now, config)),
+  ];
   // Loaded as needed: of two engines one is used.
   if (isSqlite(databaseUrl)) {
     const { examineSqlite } = await import("../storage/sqlite/examine.ts");
-    return examineSqlite(databaseUrl, look);
+    return [...(await examineSqlite(databaseUrl, look)), await examineEmbeddings(config)];
   }
   if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new Error("TIDEMARK_DATABASE_URL must begin with file: or postgres://.");
   }
   const { examinePostgres } = await import("../storage/postgres/examine.ts");
   const limits = { connections: databaseConnections, timeoutMs: databaseTimeoutMs };
-  return examinePostgres(databaseUrl, limits, look);
+  return [...(await examinePostgres(databaseUrl, limits, look)), await examineEmbeddings(config)];
 }

@@ -11,6 +11,7 @@ import { browseRoutes } from "./browse-routes.ts";
 import type { HttpContext } from "./context.ts";
 import { answerClientError, sendError } from "./errors.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { IndexLevel } from "./index-level.ts";
 import { managementRoutes } from "./management-routes.ts";
 import { refuseOtherMethods } from "./methods.ts";
 import { Metrics } from "./metrics.ts";
@@ -20,6 +21,7 @@ import { pipelineRoutes } from "./pipeline-routes.ts";
 import { SlidingWindows } from "./rate-limits.ts";
 import { BytesInFlight } from "./request-body.ts";
 import { newRequestId } from "./request-id.ts";
+import { searchRoutes } from "./search-routes.ts";
 
 const PIPELINE_PREFIXES = ["/v1/pipeline", "/v1/connectors/pipeline"];
 const HEADER_BYTES = 16 * 1024;
@@ -43,12 +45,14 @@ export async function buildApp(
 ): Promise<App> {
   let draining = false;
   const inFlight = new BytesInFlight(config.bytesInFlightMax);
-  const metrics = new Metrics(commands, () => inFlight.held);
+  const indexLevel = new IndexLevel(commands, now);
+  const metrics = new Metrics(commands, () => inFlight.held, indexLevel);
   const context: HttpContext = {
     config,
     commands,
     authentication: new Authentication(commands, new SlidingWindows(config.failedAuthPerMinute), now),
     metrics,
+    indexLevel,
     inFlight,
     log,
     now,
@@ -85,9 +89,9 @@ export async function buildApp(
       await api.register(pipelineRoutes(context), { prefix });
     }
     await api.register(managementRoutes(context), { prefix: "/v1/organizations" });
-    await api.register(browseRoutes(context), {
-      prefix: "/v1/organizations/:organization_id/vector-stores/:vector_store_id",
-    });
+    const ofStore = { prefix: "/v1/organizations/:organization_id/vector-stores/:vector_store_id" };
+    await api.register(browseRoutes(context), ofStore);
+    await api.register(searchRoutes(context), ofStore);
   });
   await server.register(probeRoutes(context));
   const ownMetricsPort = config.metricsPort !== 0;

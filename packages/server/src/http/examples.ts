@@ -7,6 +7,32 @@ const STORE = {
 export const EXAMPLES: Record<string, unknown[] | undefined> = {
   CheckExistsRequest: [{ ...STORE, namespace: "clickup_tasks", ids: ["task_1", "task_2", "task_3"] }],
   CheckExistsResponse: [{ existing_ids: ["task_1", "task_3"], new_ids: ["task_2"], total_checked: 3 }],
+  SearchRequest: [
+    {
+      query: "authentication bypass in VPN appliance",
+      limit: 5,
+      namespaces: ["vulnerabilities"],
+      filter: { "vendor.name": { $in: ["Ivanti", "Fortinet"] }, ransomware: true },
+      include: ["data"],
+      after_sync: "sync_01jd0y3k9r8m2n4p6q8s0t2v4w",
+    },
+  ],
+  SearchResponse: [
+    {
+      object: "search_results",
+      mode: "hybrid",
+      data: [
+        {
+          id: "CVE-2024-21887",
+          namespace: "vulnerabilities",
+          score: 0.0325,
+          text: "Command injection in the web components of a VPN appliance …",
+          synced_at: "2025-11-11T10:30:01.000Z",
+        },
+      ],
+      indexing: { pending: 0 },
+    },
+  ],
   SyncRequest: [
     {
       ...STORE,

@@ -1,3 +1,4 @@
+import type { Indexing } from "@tidemark/protocol/browse";
 import { ApiError } from "@tidemark/protocol/errors";
 import {
   type Check,
@@ -14,11 +15,14 @@ import type { Identity } from "../access/api-keys.ts";
 import type { Commands } from "../commands.ts";
 import { VERSION } from "../version.ts";
 import type { HttpContext } from "./context.ts";
+import { type IndexLevel, lagOf } from "./index-level.ts";
 import { describeRoute } from "./openapi.ts";
 import { strictValidator } from "./strict-validator.ts";
 
 /** How long the database may take to answer before it counts as away. */
 const PROBE_TIMEOUT_MS = 2000;
+/** Search that is further behind than this is worth a look: an indexer that runs is seconds behind. */
+const LAG_DEGRADED_MS = 5 * 60_000;
 
 const ValidateQuery = Type.Object(
   { organization_id: OrganizationId, vector_store_id: VectorStoreId },
@@ -26,7 +30,7 @@ const ValidateQuery = Type.Object(
 );
 
 /** `health` and `health/validate`, below one prefix. */
-export function healthRoutes({ commands, authentication, now }: HttpContext) {
+export function healthRoutes({ commands, authentication, indexLevel, now }: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
     // What is asked stands in the query; a body that comes along is let be.
@@ -44,14 +48,23 @@ export function healthRoutes({ commands, authentication, now }: HttpContext) {
       }),
       handler: async (_request, reply) => {
         const database = await probeDatabase(commands);
-        const status: HealthStatus = database.reachable ? "healthy" : "unhealthy";
+        const components: Component[] = [
+          {
+            name: "database",
+            status: database.reachable ? "healthy" : "unhealthy",
+            details: { response_time_ms: database.ms },
+          },
+          await examineIndex(indexLevel, database.reachable),
+        ];
+        const found = components.map(({ status }) => status);
+        const status = HEALTH.find((one) => found.includes(one))!;
         const response: HealthResponse = {
           status,
-          components: [{ name: "database", status, details: { response_time_ms: database.ms } }],
+          components,
           version: VERSION,
           timestamp: new Date(now()).toISOString(),
         };
-        return reply.code(database.reachable ? 200 : 503).send(response);
+        return reply.code(status === "unhealthy" ? 503 : 200).send(response);
       },
     });
 
@@ -68,7 +81,7 @@ export function healthRoutes({ commands, authentication, now }: HttpContext) {
       onRequest: authentication.authenticate,
       handler: async (request) => {
         const { organization_id, vector_store_id } = request.query;
-        const checks = await validate(commands, request.identity, organization_id, vector_store_id);
+        const checks = await validate(commands, now(), request.identity, organization_id, vector_store_id);
         if (Object.values(checks).some(({ valid }) => !valid)) {
           throw new ApiError("VALIDATION_FAILED", { checks });
         }
@@ -83,23 +96,46 @@ export function healthRoutes({ commands, authentication, now }: HttpContext) {
   };
 }
 
+type Component = HealthResponse["components"][number];
+
+/** The worst first. */
+const HEALTH: HealthStatus[] = ["unhealthy", "degraded", "healthy"];
+
+/**
+ * How far search is behind. A record that was given up does not make the service less healthy for everybody else: it is
+ * shown, and for the operator to look at.
+ */
+async function examineIndex(indexLevel: IndexLevel, reachable: boolean): Promise<Component> {
+  if (!reachable) {
+    return { name: "index", status: "unhealthy", details: { reason: "the database does not answer" } };
+  }
+  const level = await soon(indexLevel.read());
+  if (!level) return { name: "index", status: "degraded", details: { reason: "not counted in time" } };
+  const { pending, failed, lagMs } = level;
+  const status = lagMs > LAG_DEGRADED_MS ? "degraded" : "healthy";
+  return { name: "index", status, details: { pending, failed, lag_seconds: Math.round(lagMs / 1000) } };
+}
+
 /** Whether the database answers, and how fast. */
 export async function probeDatabase(commands: Commands): Promise<{ reachable: boolean; ms: number }> {
   const started = performance.now();
-  const timeout = Promise.withResolvers<false>();
-  const timer = setTimeout(() => timeout.resolve(false), PROBE_TIMEOUT_MS);
-  const answered = commands.access("findOrganization", "org_").then(
-    () => true,
-    () => false,
-  );
-  const reachable = await Promise.race([answered, timeout.promise]);
+  const answered = await soon(commands.access("findOrganization", "org_").then(() => true));
+  return { reachable: answered === true, ms: Math.round(performance.now() - started) };
+}
+
+/** What comes within the time limit; undefined if nothing does, or an error. */
+async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
+  const timeout = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => timeout.resolve(undefined), PROBE_TIMEOUT_MS);
+  const first = await Promise.race([answer.catch(() => undefined), timeout.promise]);
   clearTimeout(timer);
-  return { reachable, ms: Math.round(performance.now() - started) };
+  return first;
 }
 
 /** The checks of a "test connection" button. What is not the key's fails alike whether it exists or not. */
 async function validate(
   commands: Commands,
+  now: number,
   identity: Identity,
   organizationId: string,
   storeId: string,
@@ -125,7 +161,7 @@ async function validate(
       : fail(notAccessible),
     vector_store: store ? pass("The vector store accepts syncs.") : fail(notAccessible),
     index: store
-      ? pass("The index needs no set-up.")
+      ? pass(describeIndexing(await commands.browse("indexingOf", storeId), now))
       : fail("The index cannot be checked without its store."),
   };
 }
@@ -133,4 +169,16 @@ async function validate(
 function notFoundAsUndefined(error: unknown): VectorStore | undefined {
   if (error instanceof ApiError && error.code === "VECTOR_STORE_NOT_FOUND") return undefined;
   throw error;
+}
+
+/** Search that is behind is no reason to send nothing: the check says so, and passes. */
+function describeIndexing(indexing: Indexing, now: number): string {
+  const { pending, failed } = indexing;
+  const seconds = Math.round(lagOf(indexing, now) / 1000);
+  const behind =
+    pending === 0
+      ? "Search is level with what was synced"
+      : `Search is up to ${seconds} s behind: ${pending} changes wait for the index`;
+  if (failed === 0) return `${behind}.`;
+  return `${behind}; ${failed} could not be indexed, and wait for the server's operator.`;
 }

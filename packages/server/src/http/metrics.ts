@@ -1,6 +1,8 @@
+import type { SearchResponse } from "@tidemark/protocol/search";
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Commands, SyncAnswer } from "../commands.ts";
+import type { IndexLevel, Level } from "./index-level.ts";
 
 /** What an operator watches. One instance a server. */
 export class Metrics {
@@ -29,7 +31,28 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(commands: Commands, bytesInFlight: () => number) {
+  #searchSeconds = new Histogram({
+    name: "tidemark_search_duration_seconds",
+    help: "Time of a search, the embedding of its query included, by how it was answered; not of those that may wait for a sync.",
+    labelNames: ["mode"],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+
+  #searches = new Counter({
+    name: "tidemark_searches_total",
+    help: "Searches that were answered, by how.",
+    labelNames: ["mode"],
+    registers: [this.registry],
+  });
+
+  #searchWarnings = new Counter({
+    name: "tidemark_search_warnings_total",
+    help: "Searches whose answer has a warning, as a lexical one because the embeddings endpoint is away.",
+    registers: [this.registry],
+  });
+
+  constructor(commands: Commands, bytesInFlight: () => number, indexLevel: IndexLevel) {
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
       name: "tidemark_records",
@@ -48,6 +71,30 @@ export class Metrics {
         this.set(bytesInFlight());
       },
     });
+    const gaugeOfLevel = (name: string, help: string, pick: (level: Level) => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        async collect() {
+          this.set(await indexLevel.read().then(pick, () => Number.NaN));
+        },
+      });
+    gaugeOfLevel(
+      "tidemark_index_pending",
+      "Contents of all stores that wait for the index.",
+      ({ pending }) => pending,
+    );
+    gaugeOfLevel(
+      "tidemark_index_failed",
+      "Contents of all stores that the index gave up, until an operator asks for another try.",
+      ({ failed }) => failed,
+    );
+    gaugeOfLevel(
+      "tidemark_index_lag_seconds",
+      "Age of the oldest content that waits for the index; 0 if none does.",
+      ({ lagMs }) => lagMs / 1000,
+    );
   }
 
   observe(app: FastifyInstance): void {
@@ -66,6 +113,13 @@ export class Metrics {
       if (count > 0) this.#operations.inc({ outcome }, count);
     }
     if (results.failed > 0) this.#operations.inc({ outcome: "failed" }, results.failed);
+  }
+
+  /** @param ms null where it may have waited for a sync */
+  noteSearch({ mode, warnings }: SearchResponse, ms: number | null): void {
+    this.#searches.inc({ mode });
+    if (warnings) this.#searchWarnings.inc();
+    if (ms !== null) this.#searchSeconds.observe({ mode }, ms / 1000);
   }
 
   noteDatabase(command: string, ms: number): void {

@@ -12,6 +12,7 @@ import {
   UpdateVectorStore,
   VectorStore,
 } from "@tidemark/protocol/management";
+import { SearchRequest, SearchResponse, SearchResult } from "@tidemark/protocol/search";
 import { SyncOperation, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import { type TSchema, Type } from "typebox";
 import { VERSION } from "../version.ts";
@@ -42,6 +43,9 @@ const COMPONENTS: Record<string, TSchema> = {
   RecordObject,
   RefreshObject,
   SyncObject,
+  SearchRequest,
+  SearchResponse,
+  SearchResult,
   HealthResponse,
   ValidateResponse,
   VectorStore,
@@ -72,7 +76,7 @@ function markComponents<T>(schema: T): T {
 }
 
 interface RouteDescription {
-  tag: "Pipeline" | "Health" | "Vector stores" | "Connectors" | "Contents" | "Operations";
+  tag: "Pipeline" | "Health" | "Vector stores" | "Connectors" | "Contents" | "Search" | "Operations";
   summary: string;
   body?: TSchema;
   params?: TSchema;
@@ -127,6 +131,7 @@ export const OPENAPI_HEAD = {
     { name: "Vector stores", description: "Management, with an admin key." },
     { name: "Connectors", description: "Management, with an admin key." },
     { name: "Contents", description: "What a store holds, and how it came there." },
+    { name: "Search", description: "What applications and agents ask, with a reader's key." },
     { name: "Operations", description: "For the machine's own probes and metrics." },
   ],
   components: {

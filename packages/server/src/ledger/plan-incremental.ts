@@ -53,7 +53,7 @@ function planOperation(
   if (isLive(row)) subtract(state, row.hash);
   if (content) add(state, content.hash);
   const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
-  const after = recordRow(plan, operation, state.generation, timestamp, written ?? null);
+  const after = recordRow(plan, operation, state.generation, timestamp, written ?? null, row);
   plan.writes.rows.push(after);
   if (row && row.generation !== after.generation) plan.writes.dropRows.push(row);
   return after;
@@ -97,8 +97,13 @@ function adjustRuns(
       run.tallies[change]++;
       // The same content is kept once, whoever wrote it first.
       const level = change === "unchanged" && ready.version !== after.version;
-      const stays = level ? { ...ready, version: after.version } : ready;
-      if (level) plan.writes.rows.push(stays);
+      const found = isLive(after) || ready.indexed === ready.version ? ready.indexed : null;
+      const stays = level
+        ? { ...ready, version: after.version, indexed: after.indexed }
+        : found === ready.indexed
+          ? ready
+          : { ...ready, indexed: found };
+      if (stays !== ready) plan.writes.rows.push(stays);
       kept.push(stays);
     }
   }

@@ -72,7 +72,7 @@ export function stageOperations(
       ready = { ...row!, generation: run.generation, decidedAt: null, fingerprint };
     } else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
-      ready = recordRow(plan, operation, run.generation, null, written ?? null);
+      ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
     }
     if (isLive(ready)) add(run.upserts, ready.hash);
     const isRepeated = change === "unchanged" && !earlier && fingerprint === row!.fingerprint;

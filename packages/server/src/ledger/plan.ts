@@ -70,7 +70,7 @@ export function addContent(plan: Plan, namespace: string, id: string, content: C
   return version;
 }
 
-/** Plans the end of contents that no row of an id has any more. */
+/** Plans the end of contents that no row of an id has any more; tells the index what no row is found by. */
 export function dropUnused(
   plan: Plan,
   namespace: string,
@@ -80,19 +80,22 @@ export function dropUnused(
 ): void {
   for (const row of rowsBefore) {
     const version = row?.version ?? null;
-    if (version === null || rowsAfter.some((kept) => kept?.version === version)) continue;
-    plan.writes.dropContents.push(version);
-    plan.writes.dirty.push({ version, namespace, id });
+    if (version !== null && !rowsAfter.some((kept) => kept?.version === version))
+      plan.writes.dropContents.push(version);
+    const indexed = row?.indexed ?? null;
+    if (indexed !== null && !rowsAfter.some((kept) => kept?.indexed === indexed))
+      plan.writes.dirty.push({ version: indexed, namespace, id });
   }
 }
 
-/** The row of a record that a sync writes. */
+/** The row of a record that a sync writes. @param before the record's current row: search finds the record by its text */
 export function recordRow(
   plan: Plan,
   { namespace, id, fingerprint }: Pick<RecordRow, "namespace" | "id" | "fingerprint">,
   generation: number,
   decidedAt: bigint | null,
   content: { version: number; hash: string } | null,
+  before: RecordRow | undefined,
 ): RecordRow {
   return {
     namespace,
@@ -103,6 +106,7 @@ export function recordRow(
     hash: content?.hash ?? null,
     fingerprint: content ? fingerprint : null,
     writtenAt: plan.now,
+    indexed: content ? (before?.indexed ?? null) : null,
   };
 }
 

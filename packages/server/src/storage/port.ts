@@ -3,6 +3,8 @@
  * `test/conformance/`; nothing outside `storage/` knows which engine runs.
  */
 
+import type { IndexStorage, IndexTransaction } from "./index-port.ts";
+
 export type SqlValue = string | number | bigint | null;
 export type SqlRow = Record<string, SqlValue>;
 
@@ -50,6 +52,8 @@ export interface RecordRow {
   fingerprint: string | null;
   /** When this content, or the tombstone, arrived: ms since 1970. */
   writtenAt: number;
+  /** The version whose text search finds the record by: an earlier one until the index has this; null: none yet. */
+  indexed: number | null;
 }
 
 export interface Content {
@@ -74,7 +78,7 @@ export interface Carry {
   to: number;
 }
 
-/** A content that came or went, to be looked at by the index. */
+/** A content that came, or that search found its record by and does not any more, to be looked at by the index. */
 export interface DirtyMark {
   version: number;
   namespace: string;
@@ -181,8 +185,9 @@ export interface LedgerWrites {
   closeRuns: { runId: string; state: "applied" | "ended" }[];
 }
 
-/** One sync's transaction over one store. */
+/** One transaction over one store: a sync's, or one that brings its index level. */
 export interface LedgerTransaction {
+  readonly index: IndexTransaction;
   /** False if the store does not exist or was deleted. */
   storeExists(): Promise<boolean>;
   /** The store's next revision; each committed sync has one, without gaps. */
@@ -275,6 +280,7 @@ export interface Storage {
   liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>>;
   /** Counts a request against a sliding window that all processes share. */
   countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow>;
+  readonly index: IndexStorage;
   /** Removes some rows that no reader sees any more. */
   sweep(now: number): Promise<HousekeepingStep>;
   /** Forgets some of what is older than these moments, ms since 1970. */

@@ -1,11 +1,10 @@
-/**
- * The tables that have rows of vector stores, each with the rest of its key behind `store_id`, in the order in which
- * a deleted store's rows go. `store_revisions` goes last: a store that has no row there has nothing left.
- */
-export const STORE_TABLES: [table: string, key: string][] = [
+/** A table that has rows of vector stores, and the rest of its key behind `store_id`. */
+type StoreTable = [table: string, key: string];
+
+/** The ledger's, in the order in which a deleted store's rows go. */
+export const LEDGER_TABLES: StoreTable[] = [
   ["records", "namespace, id, generation"],
   ["contents", "version"],
-  ["dirty_contents", "version"],
   ["refresh_run_parts", "run_id, part"],
   ["refresh_run_marks", "run_id, namespace, id, kind"],
   ["refresh_run_namespaces", "namespace, run_id"],
@@ -14,3 +13,16 @@ export const STORE_TABLES: [table: string, key: string][] = [
   ["syncs", "revision"],
   ["namespaces", "namespace"],
 ];
+
+/** The index's: they can be made anew of the ledger's. */
+export const INDEX_TABLES: StoreTable[] = [
+  ["dirty_contents", "version"],
+  ["chunks", "build, chunk"],
+  ["segment_blocks", "build, segment, first_term"],
+  ["segments", "build, segment"],
+  ["vectors", "space, vector"],
+  ["index_builds", "build"],
+];
+
+/** All of them. `store_revisions` goes last: a store that has no row there has nothing left. */
+export const STORE_TABLES: StoreTable[] = [...LEDGER_TABLES, ...INDEX_TABLES];

@@ -3,7 +3,7 @@ import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 
 /** What a worker thread is for. */
-export type Duty = "write" | "read" | "checkpoint";
+export type Duty = "write" | "read" | "index" | "checkpoint";
 
 export interface WorkerSetup {
   config: Config;

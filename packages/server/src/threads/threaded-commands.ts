@@ -2,6 +2,7 @@ import { isAccessRead } from "../access/reads.ts";
 import { isBrowseWrite } from "../browse/writes.ts";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
+import { isIndexRead } from "../indexing/commands.ts";
 import { isSqlite } from "../storage/open.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import { Thread } from "./thread.ts";
@@ -16,7 +17,7 @@ export interface ThreadedCommands {
 
 /**
  * The commands, each run in a worker thread, so that the event loop that serves HTTP is always free: one thread
- * writes, one reads, and SQLite's write-ahead log is copied by a third.
+ * writes, one reads, one works out what goes into the index, and SQLite's write-ahead log is copied by a fourth.
  *
  * @param onDeath told when a thread died and is being replaced
  */
@@ -25,12 +26,15 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
   // The writer makes the database that the others open, and reads for them until they have: a start is quicker
   // when not all of them load at once.
   let reader = writer;
+  let indexer = writer;
   const others = writer.ready.then(async () => {
     const readingThread = new Thread({ config, duty: "read" }, onDeath);
-    const threads = [readingThread];
+    const indexingThread = new Thread({ config, duty: "index" }, onDeath);
+    const threads = [readingThread, indexingThread];
     if (isSqlite(config.databaseUrl)) threads.push(new Thread({ config, duty: "checkpoint" }, onDeath));
     await Promise.all(threads.map(({ ready }) => ready));
     reader = readingThread;
+    indexer = indexingThread;
     return threads;
   });
   others.catch(onDeath);
@@ -51,6 +55,11 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
     browse: (name, ...args) => {
       const thread = isBrowseWrite(name) ? writer : reader;
       return thread.call("browse", [name, ...args]) as ReturnType<Commands["browse"]> as never;
+    },
+    search: (...args) => call(reader, "search", args),
+    index: (name, ...args) => {
+      const thread = isIndexRead(name) ? indexer : writer;
+      return thread.call("index", [name, ...args]) as ReturnType<Commands["index"]> as never;
     },
     countRequest: (...args) => call(reader, "countRequest", args),
     countRecords: () => call(reader, "countRecords", []),

@@ -29,6 +29,13 @@ const columnOf = (table: Table, name: string) => Object.keys(table.columns).inde
 
 const NAMESPACES = tableOf(LEDGER_TABLES, "namespaces");
 const RUNS = tableOf(LEDGER_TABLES, "refresh_runs");
+const RECORDS = tableOf(LEDGER_TABLES, "records");
+const MARKS: Table = {
+  name: "dirty_contents",
+  columns: { version: "number", namespace: "text", id: "text", marked_at: "number" },
+  key: ["version"],
+  long: [],
+};
 const REVISIONS = tableOf(LEDGER_TABLES, "store_revisions");
 
 /**
@@ -121,8 +128,18 @@ async function writePage(
     );
     if (found.length > 0) return false;
   }
-  await storage.write((sql) => insertRows(sql, table, storeId, rows));
+  await storage.write(async (sql) => {
+    await insertRows(sql, table, storeId, rows);
+    if (table === RECORDS) await insertRows(sql, MARKS, storeId, marksOf(rows));
+  });
   return true;
+}
+
+/** Has the index look at the contents of records: it is not part of an export. */
+function marksOf(records: Row[]): Row[] {
+  const [version, namespace, id] = Object.keys(MARKS.columns).map((column) => columnOf(RECORDS, column));
+  const marks = records.map((row) => [row[version!]!, row[namespace!]!, row[id!]!, Date.now()]);
+  return marks.filter(([version]) => version !== null);
 }
 
 /** Brings what was held back, and makes the stores those of their organizations. */

@@ -1,4 +1,4 @@
-import { STORE_TABLES } from "../storage/store-tables.ts";
+import { LEDGER_TABLES as LEDGER } from "../storage/store-tables.ts";
 
 /** What a column has: `nanoseconds` are 64-bit numbers, written as text because no double holds them. */
 export type Kind = "text" | "number" | "nanoseconds";
@@ -40,7 +40,6 @@ const COLUMNS: Record<string, Record<string, Kind>> = {
     written_at: "number",
   },
   contents: { version: "number", content: "text" },
-  dirty_contents: { version: "number", namespace: "text", id: "text", marked_at: "number" },
   refresh_run_parts: { run_id: "text", part: "text" },
   refresh_run_marks: { run_id: "text", namespace: "text", id: "text", kind: "text" },
   refresh_run_namespaces: {
@@ -141,11 +140,11 @@ function table(name: string, key: string[]): Table {
 }
 
 /**
- * The tables of one store's ledger, in the order in which their rows are written and read. Namespaces come first: a
+ * The tables of one store's ledger (the index is made anew of it), in the order in which their rows are written and read. Namespaces come first: a
  * tombstone that is purged while the rest arrives is remembered there.
  */
 export const LEDGER_TABLES: Table[] = [
-  ...STORE_TABLES.map(([name, key]) => table(name, key.split(", "))).sort(
+  ...LEDGER.map(([name, key]) => table(name, key.split(", "))).sort(
     (a, b) => Number(b.name === "namespaces") - Number(a.name === "namespaces"),
   ),
   table("store_revisions", []),

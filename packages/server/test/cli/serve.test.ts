@@ -73,22 +73,33 @@ describe("tidemark serve", () => {
     }
   });
 
-  test("--bootstrap prints a curl that works when it is pasted, and only on an empty database", async (t) => {
+  test("--bootstrap prints two curls that work when they are pasted, and only on an empty database", async (t) => {
     const settings = {
       TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db`,
       TIDEMARK_LOG_LEVEL: "info",
     };
     const bootstrap: [string, ...string[]] = [process.execPath, TIDEMARK, "serve", "--bootstrap"];
     const first = await startServerProcess(t, settings, bootstrap);
-    while (!first.log.some((line) => line.startsWith("  -d "))) await once(first.process.stdout, "data");
-    const start = first.log.findIndex((line) => line.startsWith("curl "));
-    const curl = first.log
-      .slice(start, first.log.findIndex((line) => line.startsWith("  -d ")) + 1)
-      .join("\n");
-    const { stdout } = await promisify(execFile)("bash", ["-c", curl]);
-    const answer = JSON.parse(stdout);
+    const ends = () => first.log.flatMap((line, index) => (line.startsWith("  -d ") ? [index + 1] : []));
+    while (ends().length < 2) await once(first.process.stdout, "data");
+    const [sync, search] = ends().map((end) => {
+      const start = first.log.findLastIndex((line, index) => index < end && line.startsWith("curl "));
+      return first.log.slice(start, end).join("\n");
+    });
+    const paste = async (curl: string) =>
+      JSON.parse((await promisify(execFile)("bash", ["-c", curl])).stdout);
+    const answer = await paste(sync!);
     assert.equal(answer.status, "success");
     assert.equal(answer.changes.created, 1);
+    // A person takes longer to paste it than the index to be there.
+    const afterSync = search!.replace(/"}'$/, `","after_sync":"${answer.sync_id}"}'`);
+    assert.notEqual(afterSync, search);
+    assert.equal((await paste(afterSync)).data.length, 1);
+    const { data: found } = await paste(search!);
+    assert.deepEqual(
+      found.map(({ id, text }: { id: string; text: string }) => [id, text.split("\n")[0]]),
+      [["task_1", "Write the release notes"]],
+    );
 
     const { data } = await runForObject(["org", "list"], settings);
     assert.equal(data.length, 1);

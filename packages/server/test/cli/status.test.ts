@@ -48,8 +48,10 @@ for (const engine of engines) {
       assert.deepEqual(empty, [
         `Test store (${two.storeId}) of Test organization (${two.organizationId})`,
         "  0 records in 0 namespaces",
+        "  index: nothing to index yet",
       ]);
       const full = stores.find(([line]) => line!.includes(one.storeId))!;
+      assert.match(full.pop()!, /^ {2}index: 5 pending since \d+ days, not built yet$/);
       assert.deepEqual(full.slice(1), [
         "  3 records in 2 namespaces",
         `    spaces          1  synced ${received}`,
@@ -67,6 +69,13 @@ for (const engine of engines) {
           namespaces: (await commands.browse("listNamespaces", organizationId, storeId, {})).data,
           last_sync: await commands.browse("getSync", organizationId, storeId, last.sync_id!, null),
           refreshes: runs,
+          index: {
+            vector_store_id: storeId,
+            pending: 5,
+            failed: 0,
+            oldest_pending_at: received,
+            builds: [],
+          },
         },
       ]);
     });

@@ -58,7 +58,8 @@ describe("GET syncs", () => {
       results: answer.results,
       by_namespace: answer.by_namespace,
       changes: answer.changes,
-      indexing: { pending: [3, 0, 0, 1, 0][index] },
+      // Of everything up to the sync: nothing was indexed yet.
+      indexing: { pending: [3, 3, 3, 4, 4][index], failed: 0, oldest_pending_at: answers[0].received_at },
     }));
     assert.deepEqual(
       answers.map(({ status }) => status),

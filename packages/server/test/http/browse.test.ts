@@ -66,8 +66,9 @@ describe("GET namespaces", () => {
         last_sync_at: new Date(expected.namespace === "tasks" ? clock.now - 60_000 : clock.now).toISOString(),
       })),
     );
-    assert.deepEqual(empty.indexing, { pending: 0, failed: 0 });
-    assert.equal(refreshed.indexing.pending, 2);
+    assert.deepEqual(empty.indexing, { pending: 0, failed: 0, oldest_pending_at: null });
+    const since = new Date(clock.now).toISOString();
+    assert.deepEqual(refreshed.indexing, { pending: 2, failed: 0, oldest_pending_at: since });
   });
 
   test("lists them by name, page by page", async (t) => {

@@ -17,7 +17,10 @@ test("health needs no key and names its components", async (t) => {
       assert.equal(body.status, "healthy");
       assert.deepEqual(
         body.components.map(({ name, status }: Record<string, string>) => ({ name, status })),
-        [{ name: "database", status: "healthy" }],
+        [
+          { name: "database", status: "healthy" },
+          { name: "index", status: "healthy" },
+        ],
       );
       assert.equal(typeof body.components[0].details, "object");
       assert.match(body.version, /^\d+\.\d+\.\d+/);

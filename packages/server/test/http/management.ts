@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
 import type { Config } from "../../src/config.ts";
-import { type Answer, createRoleKey } from "../test-server.ts";
+import { type Answer, createRoleKey, type TestParts } from "../test-server.ts";
 import { type Pipeline, startPipeline } from "./pipeline.ts";
 
 /** A server with one tenant, and what its admin calls. */
@@ -10,8 +10,12 @@ export interface Management extends Pipeline {
   call(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
 }
 
-export async function startManagement(t: TestContext, overrides: Partial<Config> = {}): Promise<Management> {
-  const pipeline = await startPipeline(t, overrides);
+export async function startManagement(
+  t: TestContext,
+  overrides: Partial<Config> = {},
+  parts: TestParts = {},
+): Promise<Management> {
+  const pipeline = await startPipeline(t, overrides, parts);
   const { server, tenant } = pipeline;
   const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
   return {

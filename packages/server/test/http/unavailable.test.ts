@@ -110,7 +110,10 @@ test("with the database closed, health and readiness say so, and the process sti
   assert.equal(health.body.status, "unhealthy");
   assert.deepEqual(
     health.body.components.map(({ name, status }: { name: string; status: string }) => [name, status]),
-    [["database", "unhealthy"]],
+    [
+      ["database", "unhealthy"],
+      ["index", "unhealthy"],
+    ],
   );
   const ready = await server.request("GET", "/readyz");
   assert.deepEqual([ready.status, ready.body], [503, { status: "database unreachable" }]);

@@ -105,6 +105,7 @@ function rowOf(id: string, data: object | null, fields: Partial<RecordRow> = {})
     version: data ? 8192 : null,
     hash,
     fingerprint: null,
+    indexed: null,
     writtenAt: NOW - 1,
     ...fields,
   };
@@ -283,15 +284,27 @@ describe("planSync", () => {
     assert.deepEqual([writes.contents, writes.dropContents, writes.dirty], [[], [], []]);
   });
 
-  test("marks for the index what came and what went, in the same writes", () => {
-    const rows = [rowOf("a", { n: 1 }, { version: 11 }), rowOf("b", { n: 1 }, { version: 12 })];
+  test("marks for the index what came and what no record is found by, in the same writes", () => {
+    const rows = [
+      rowOf("a", { n: 1 }, { version: 11, indexed: 11 }),
+      rowOf("b", { n: 1 }, { version: 12, indexed: 9 }),
+    ];
     const before = { state: stateOf("tasks", { records: 2 }), rows, newer: NEWER_NONE };
     const { writes } = plan({ operations: [upsert("a", { n: 2 }), remove("b"), upsert("c")] }, [before]);
     const added = writes.contents.map(({ version }) => version);
     assert.equal(new Set(added).size, 2);
     assert.deepEqual(writes.dropContents, [11, 12]);
+    // An updated record is found by its old text until the index has the new one; a deleted one by none.
+    assert.deepEqual(
+      writes.rows.map(({ id, indexed }) => [id, indexed]),
+      [
+        ["a", 11],
+        ["b", null],
+        ["c", null],
+      ],
+    );
     const marked = writes.dirty.map(({ version, id }) => `${id} ${version}`).sort();
-    assert.deepEqual(marked, [`a ${added[0]}`, "a 11", "b 12", `c ${added[1]}`].sort());
+    assert.deepEqual(marked, [`a ${added[0]}`, "b 9", `c ${added[1]}`].sort());
   });
 
   test("gives contents numbers that grow from sync to sync, and never twice the same", () => {

@@ -20,7 +20,7 @@ const NOTHING: HousekeepingStep = { rows: 0, more: false };
  * store, in its turn, and looks again.
  * @param look finds rows whose first column is a store
  */
-async function stepOn(
+export async function stepOn(
   connections: Connections,
   look: { text: string; values?: unknown[] },
   work: (tx: Transaction, storeId: string, found: unknown[]) => Promise<HousekeepingStep>,
@@ -45,9 +45,15 @@ async function stepOn(
 export async function sweepNamespace(connections: Connections, now: number): Promise<HousekeepingStep> {
   const look = { text: "SELECT store_id, namespace FROM namespaces WHERE sweep_from IS NOT NULL" };
   return stepOn(connections, look, async (tx, storeId, [namespace]) => {
-    type Found = [id: string, generation: number, version: number | null, kept: number];
+    type Found = [
+      id: string,
+      generation: number,
+      version: number | null,
+      indexed: number | null,
+      kept: number,
+    ];
     const rows = await tx.rows<Found>(
-      `SELECT r.id, r.generation, r.version,
+      `SELECT r.id, r.generation, r.version, r.indexed,
          (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
          OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = $1
            AND o.namespace = r.namespace AND o.generation = r.generation)
@@ -57,7 +63,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
        ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
       [storeId, namespace],
     );
-    const dead = rows.filter(([, , , kept]) => !kept);
+    const dead = rows.filter(([, , , , kept]) => !kept);
     if (dead.length > 0) {
       await tx.rows(`DELETE FROM records r WHERE ${IS_ONE_OF}`, [
         storeId,
@@ -66,11 +72,18 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
         numberArray(dead.map(([, generation]) => generation)),
       ]);
     }
-    const keptVersions = new Set(rows.flatMap(([, , version, kept]) => (kept ? version : [])));
-    const contents = dead.flatMap(([id, , version]) =>
-      version === null || keptVersions.has(version) ? [] : [{ id, version }],
-    );
-    await dropUnused(tx, storeId, namespace as string, contents, now);
+    const kept = rows.filter(([, , , , isKept]) => isKept);
+    const keptVersions = new Set(kept.map(([, , version]) => version));
+    const keptIndexed = new Set(kept.map(([, , , indexed]) => indexed));
+    await dropUnused(tx, storeId, namespace as string, {
+      contents: dead.flatMap(([id, , version]) =>
+        version === null || keptVersions.has(version) ? [] : [{ id, version }],
+      ),
+      indexed: dead.flatMap(([id, , , version]) =>
+        version === null || keptIndexed.has(version) ? [] : [{ id, version }],
+      ),
+      now,
+    });
     // The next step begins with the last id again: its rows may go on behind the limit.
     const next = rows.length < STEP_ROWS ? null : rows.at(-1)![0];
     await tx.rows("UPDATE namespaces SET sweep_from = $3 WHERE store_id = $1 AND namespace = $2", [

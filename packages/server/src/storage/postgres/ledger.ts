@@ -13,6 +13,7 @@ import type {
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
+import { PostgresIndexTransaction } from "./index-transaction.ts";
 import { IS_CONTENT_OF, ROW_OF_KEY, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
@@ -46,6 +47,7 @@ export async function takeTurn(tx: Transaction, storeId: string): Promise<number
 
 /** A sync's transaction on PostgreSQL, in its store's turn. Each method is one statement, whatever its size. */
 export class PostgresLedgerTransaction implements LedgerTransaction {
+  readonly index: PostgresIndexTransaction;
   #tx: Transaction;
   #storeId: string;
   #revision: number;
@@ -59,6 +61,11 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     this.#storeId = storeId;
     this.#revision = revision;
     this.#runs = new PostgresRefreshRuns(tx, storeId);
+    this.index = new PostgresIndexTransaction(tx, storeId, (rows) => {
+      const places = this.#placesOf(rows);
+      for (const row of rows) this.#places.delete(keyOf(row));
+      return places;
+    });
   }
 
   async storeExists(): Promise<boolean> {
@@ -103,10 +110,11 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     if (keys.length === 0) return [];
     type Found = [
       ...[number, number, string | null, number | null],
-      ...[string | null, string | null, number, string],
+      ...[string | null, string | null, number, number | null, string],
     ];
     const rows = await this.#rows<Found>(
-      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at, r.place
+      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at, r.indexed,
+         r.place
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
        CROSS JOIN ${ROWS_OF_ID} r
        JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace
@@ -115,19 +123,22 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
-    return rows.map(([number, generation, decidedAt, version, hash, fingerprint, writtenAt, place]) => {
-      const row = {
-        ...keys[number - 1]!,
-        generation,
-        decidedAt: decidedAt === null ? null : BigInt(decidedAt),
-        version,
-        hash,
-        fingerprint,
-        writtenAt,
-      };
-      this.#places.set(keyOf(row), place);
-      return row;
-    });
+    return rows.map(
+      ([number, generation, decidedAt, version, hash, fingerprint, writtenAt, indexed, place]) => {
+        const row = {
+          ...keys[number - 1]!,
+          generation,
+          decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+          version,
+          hash,
+          fingerprint,
+          writtenAt,
+          indexed,
+        };
+        this.#places.set(keyOf(row), place);
+        return row;
+      },
+    );
   }
 
   /** Where rows lie that were read before. */
@@ -290,10 +301,11 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         rows,
         `INSERT INTO records
          SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-           $7::text[], $8::text[], $9::bigint[])
+           $7::text[], $8::text[], $9::bigint[], $10::bigint[])
          ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
            decided_at = excluded.decided_at, version = excluded.version,
-           hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at`,
+           hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at,
+           indexed = excluded.indexed`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ generation }) => generation)),
@@ -302,11 +314,12 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => textArray(of.map(({ hash }) => hash)),
         (of) => textArray(of.map(({ fingerprint }) => fingerprint)),
         (of) => numberArray(of.map(({ writtenAt }) => writtenAt)),
+        (of) => numberArray(of.map(({ indexed }) => indexed)),
       ),
       ...[...Map.groupBy(carry, ({ to }) => to)].map(([to, of]) =>
         this.#rows(
           `INSERT INTO records
-           SELECT store_id, namespace, id, $3, NULL, version, hash, fingerprint, written_at
+           SELECT store_id, namespace, id, $3, NULL, version, hash, fingerprint, written_at, indexed
            FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])`,
           ...[this.#placesOf(of.flatMap((one) => keysOf(one, one.from))), to],
         ),
@@ -334,7 +347,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       ),
       this.#unless(
         dirty,
-        `INSERT INTO dirty_contents
+        `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at)
          SELECT $1, d.*, $5::bigint FROM unnest($2::bigint[], $3::text[], $4::text[]) d
          ON CONFLICT (store_id, version) DO NOTHING`,
         (of) => numberArray(of.map(({ version }) => version)),

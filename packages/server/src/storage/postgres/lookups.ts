@@ -25,3 +25,17 @@ export const IS_CONTENT_OF = `c.store_id = $1 AND c.ctid = ANY (ARRAY(
   SELECT p.place FROM unnest($2::bigint[]) k(version)
   CROSS JOIN LATERAL (SELECT ctid AS place FROM contents f
     WHERE f.store_id = $1 AND f.version = k.version OFFSET 0) p))`;
+
+/**
+ * The chunks of the namespace of `k` in build $2, to be joined; here and below `+ 0` keeps the planner from
+ * reading all of the build by the primary key instead.
+ */
+export const CHUNKS_OF_NAMESPACE = `LATERAL (
+  SELECT chunk, vector FROM chunks f
+  WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.build + 0 = $2 OFFSET 0)`;
+
+/** A condition on `dirty_contents d`: that it is of one of the versions $2. */
+export const IS_MARK_OF = `d.store_id = $1 AND d.ctid = ANY (ARRAY(
+  SELECT p.place FROM unnest($2::bigint[]) k(version)
+  CROSS JOIN LATERAL (SELECT ctid AS place FROM dirty_contents f
+    WHERE f.store_id = $1 AND f.version = k.version OFFSET 0) p))`;

@@ -12,6 +12,7 @@ import { textArray } from "./arrays.ts";
 import { type ConnectionSettings, Connections, type Transaction } from "./connections.ts";
 import { orUnavailable, startFailure } from "./failures.ts";
 import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
+import { PostgresIndexStorage } from "./index-storage.ts";
 import { PostgresLedgerTransaction, takeTurn } from "./ledger.ts";
 import { ROWS_OF_ID } from "./lookups.ts";
 import { migrate } from "./migrate.ts";
@@ -46,11 +47,13 @@ export async function openPostgres(
 
 class PostgresStorage implements Storage {
   readonly warnings: string[];
+  readonly index: PostgresIndexStorage;
   #connections: Connections;
   #turns: Turns;
 
   constructor(connections: Connections, warnings: string[]) {
     this.#connections = connections;
+    this.index = new PostgresIndexStorage(connections);
     this.#turns = new Turns(connections.settings.timeoutMs);
     this.warnings = warnings;
   }

@@ -7,9 +7,10 @@ import { ROW_OF_KEY } from "./lookups.ts";
 
 /** The rows of a generation ($3) in a namespace ($2), each beside the current row of its record. */
 const STAGED = `
-  SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
+  SELECT s.id, s.version, s.hash, s.indexed,
+    c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
   FROM records s LEFT JOIN LATERAL (
-    SELECT r.version, r.hash
+    SELECT r.version, r.hash, r.indexed
     FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
     WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = s.id AND ${IS_CURRENT} OFFSET 0
   ) c ON true
@@ -109,6 +110,7 @@ export class PostgresRefreshRuns {
 
   async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
     await this.#shareContents(namespace, generation);
+    await this.#levelIndexed(namespace, generation);
     const [counts] = await this.#rows<[number, number, number, number, number]>(
       `SELECT ${COUNTED_OUTCOMES} FROM (${STAGED}) s`,
       ...[namespace, generation],
@@ -138,27 +140,52 @@ export class PostgresRefreshRuns {
 
   /** Where a staged row says what the current one says, both have one content. */
   async #shareContents(namespace: string, generation: number): Promise<void> {
-    const equal = await this.#rows<[string, number, number]>(
-      `SELECT id, version, current_version FROM (${STAGED}) s
+    const equal = await this.#rows<[string, number, number, number | null, number | null]>(
+      `SELECT id, version, current_version, indexed, current_indexed FROM (${STAGED}) s
        WHERE hash = current_hash AND version <> current_version`,
       ...[namespace, generation],
     );
     if (equal.length === 0) return;
     await this.#rows(
       `INSERT INTO records
-       SELECT r.store_id, r.namespace, r.id, r.generation, r.decided_at, k.shared, r.hash, r.fingerprint, r.written_at
-       FROM (SELECT $2 AS namespace, id, $3::bigint AS generation, shared
-             FROM unnest($4::text[], $5::bigint[]) u(id, shared)) k
+       SELECT r.store_id, r.namespace, r.id, r.generation, r.decided_at, k.shared, r.hash, r.fingerprint, r.written_at,
+         k.shared_indexed
+       FROM (SELECT $2 AS namespace, id, $3::bigint AS generation, shared, shared_indexed
+             FROM unnest($4::text[], $5::bigint[], $6::bigint[]) u(id, shared, shared_indexed)) k
        CROSS JOIN ${ROW_OF_KEY} r
-       ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET version = excluded.version`,
+       ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
+         version = excluded.version, indexed = excluded.indexed`,
       ...[namespace, generation],
       ...[textArray(equal.map(([id]) => id)), numberArray(equal.map(([, , version]) => version))],
+      numberArray(equal.map(([, , , , indexed]) => indexed)),
     );
-    await dropUnused(
-      ...[this.#tx, this.#storeId, namespace],
-      equal.map(([id, version]) => ({ id, version })),
-      Date.now(),
+    const lost = equal.filter(([, , , indexed, shared]) => indexed !== shared);
+    await dropUnused(this.#tx, this.#storeId, namespace, {
+      contents: equal.map(([id, version]) => ({ id, version })),
+      indexed: lost.flatMap(([id, , , version]) => (version === null ? [] : [{ id, version }])),
+      now: Date.now(),
+    });
+  }
+
+  /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
+  async #levelIndexed(namespace: string, generation: number): Promise<void> {
+    const astray = await this.#rows<[string, number, number | null]>(
+      `SELECT id, indexed, current_indexed FROM (${STAGED}) s
+       WHERE version IS NOT NULL AND indexed <> version AND indexed IS DISTINCT FROM current_indexed`,
+      ...[namespace, generation],
     );
+    if (astray.length === 0) return;
+    const ids = textArray(astray.map(([id]) => id));
+    await this.#rows(
+      `UPDATE records r SET indexed = k.indexed FROM unnest($4::text[], $5::bigint[]) k(id, indexed)
+       WHERE r.store_id = $1 AND r.namespace = $2 AND r.generation = $3 AND r.id = k.id`,
+      ...[namespace, generation, ids, numberArray(astray.map(([, , indexed]) => indexed))],
+    );
+    await dropUnused(this.#tx, this.#storeId, namespace, {
+      contents: [],
+      indexed: astray.map(([id, version]) => ({ id, version })),
+      now: Date.now(),
+    });
   }
 
   /** The statements of a sync's writes to runs, sent one behind the other. */
@@ -266,33 +293,38 @@ export class PostgresRefreshRuns {
   }
 }
 
-/** Removes contents that no row of their record has any more, and tells the index. */
+interface Version {
+  id: string;
+  version: number;
+}
+
+/**
+ * Removes contents that no row of their record has any more, and tells the index of versions that no row is found by.
+ */
 export async function dropUnused(
   tx: Transaction,
   storeId: string,
   namespace: string,
-  contents: { id: string; version: number }[],
-  now: number,
+  { contents, indexed, now }: { contents: Version[]; indexed: Version[]; now: number },
 ): Promise<void> {
-  if (contents.length === 0) return;
-  await tx.rows(
-    `WITH dropped AS (
-       DELETE FROM contents c WHERE c.store_id = $1 AND c.ctid = ANY (ARRAY(
-         SELECT p.place FROM unnest($3::text[], $4::bigint[]) k(id, version)
-         CROSS JOIN LATERAL (SELECT ctid AS place FROM contents f
-           WHERE f.store_id = $1 AND f.version = k.version AND NOT EXISTS (SELECT 1 FROM records r
-             WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.version = k.version) OFFSET 0) p))
-       RETURNING c.version)
-     INSERT INTO dirty_contents
-     SELECT $1, d.version, $2, k.id, $5::bigint
-     FROM dropped d JOIN unnest($3::text[], $4::bigint[]) k(id, version) ON k.version = d.version
-     ON CONFLICT (store_id, version) DO NOTHING`,
-    [
-      storeId,
-      namespace,
-      textArray(contents.map(({ id }) => id)),
-      numberArray(contents.map(({ version }) => version)),
-      now,
-    ],
-  );
+  const columns = (of: Version[]) => [
+    textArray(of.map(({ id }) => id)),
+    numberArray(of.map(({ version }) => version)),
+  ];
+  const sent: Promise<unknown>[] = [];
+  if (contents.length > 0) {
+    const drop = `DELETE FROM contents c WHERE c.store_id = $1 AND c.ctid = ANY (ARRAY(
+      SELECT p.place FROM unnest($3::text[], $4::bigint[]) k(id, version)
+      CROSS JOIN LATERAL (SELECT ctid AS place FROM contents f
+        WHERE f.store_id = $1 AND f.version = k.version AND NOT EXISTS (SELECT 1 FROM records r
+          WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.version = k.version) OFFSET 0) p))`;
+    sent.push(tx.rows(drop, [storeId, namespace, ...columns(contents)]));
+  }
+  if (indexed.length > 0) {
+    const mark = `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at)
+      SELECT $1, k.version, $2, k.id, $5::bigint FROM unnest($3::text[], $4::bigint[]) k(id, version)
+      ON CONFLICT (store_id, version) DO NOTHING`;
+    sent.push(tx.rows(mark, [storeId, namespace, ...columns(indexed), now]));
+  }
+  await Promise.all(sent);
 }

@@ -27,6 +27,22 @@ CREATE INDEX api_keys_by_connector ON api_keys USING btree (connector_id) WHERE 
 CREATE INDEX api_keys_by_organization ON api_keys USING btree (organization_id, id);
 CREATE INDEX api_keys_by_store ON api_keys USING btree (vector_store_id) WHERE (vector_store_id IS NOT NULL);
 
+CREATE TABLE chunks (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  chunk bigint NOT NULL,
+  namespace text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  version bigint NOT NULL,
+  ordinal bigint NOT NULL,
+  text text NOT NULL,
+  terms bigint NOT NULL,
+  vector bigint,
+  PRIMARY KEY (store_id, build, chunk)
+);
+CREATE INDEX chunks_by_record ON chunks USING btree (store_id, namespace, id, version, build, chunk, vector);
+CREATE INDEX chunks_by_vector ON chunks USING btree (store_id, vector, build, namespace, chunk) WHERE (vector IS NOT NULL);
+
 CREATE TABLE connectors (
   id text COLLATE "C" NOT NULL,
   organization_id text COLLATE "C" NOT NULL,
@@ -54,8 +70,12 @@ CREATE TABLE dirty_contents (
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   marked_at bigint NOT NULL,
+  due_at bigint DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
+  error text,
   PRIMARY KEY (store_id, version)
-);
+) WITH (fillfactor=50);
+CREATE INDEX dirty_contents_failed ON dirty_contents USING btree (store_id, version) WHERE (attempts > 0);
 
 CREATE TABLE idempotency_keys (
   store_id text COLLATE "C" NOT NULL,
@@ -67,6 +87,22 @@ CREATE TABLE idempotency_keys (
   PRIMARY KEY (store_id, connector_id, key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys USING btree (store_id, created_at);
+
+CREATE TABLE index_builds (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  state text NOT NULL,
+  settings text NOT NULL,
+  space bigint,
+  next_chunk bigint NOT NULL,
+  next_segment bigint NOT NULL,
+  chunks bigint NOT NULL,
+  terms bigint NOT NULL,
+  walked_namespace text,
+  walked_id text,
+  created_at bigint NOT NULL,
+  PRIMARY KEY (store_id, build)
+);
 
 CREATE TABLE namespaces (
   store_id text COLLATE "C" NOT NULL,
@@ -110,6 +146,7 @@ CREATE TABLE records (
   hash text,
   fingerprint text,
   written_at bigint NOT NULL,
+  indexed bigint,
   PRIMARY KEY (store_id, namespace, id, generation)
 ) WITH (fillfactor=50);
 CREATE INDEX tombstones_by_age ON records USING btree (store_id, written_at) WHERE (version IS NULL);
@@ -177,6 +214,28 @@ CREATE TABLE schema_migrations (
   PRIMARY KEY (number)
 );
 
+CREATE TABLE segment_blocks (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  segment bigint NOT NULL,
+  first_term text COLLATE "C" NOT NULL,
+  data bytea NOT NULL,
+  PRIMARY KEY (store_id, build, segment, first_term)
+) WITH (toast_tuple_target=8160);
+
+CREATE TABLE segments (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  segment bigint NOT NULL,
+  state text NOT NULL,
+  first_chunk bigint NOT NULL,
+  end_chunk bigint NOT NULL,
+  chunks bigint NOT NULL,
+  bytes bigint NOT NULL,
+  making_until bigint NOT NULL,
+  PRIMARY KEY (store_id, build, segment)
+);
+
 CREATE TABLE store_revisions (
   store_id text COLLATE "C" NOT NULL,
   revision bigint NOT NULL,
@@ -216,3 +275,14 @@ CREATE TABLE vector_stores (
   FOREIGN KEY (organization_id) REFERENCES organizations(id)
 );
 CREATE INDEX vector_stores_by_organization ON vector_stores USING btree (organization_id, id);
+
+CREATE TABLE vectors (
+  store_id text COLLATE "C" NOT NULL,
+  space bigint NOT NULL,
+  vector bigint NOT NULL,
+  hash text COLLATE "C" NOT NULL,
+  embedding real[] NOT NULL,
+  made_at bigint NOT NULL,
+  PRIMARY KEY (store_id, space, vector)
+) WITH (toast_tuple_target=8160);
+CREATE UNIQUE INDEX vectors_by_hash ON vectors USING btree (store_id, hash, space);

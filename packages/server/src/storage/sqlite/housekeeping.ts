@@ -3,10 +3,19 @@ import type { Forgetting, HousekeepingStep } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
-import { SqliteRefreshRuns } from "./refresh-runs.ts";
+import { MARK_DIRTY } from "./marks.ts";
+import { DROP_UNUSED, SqliteRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows that one step looks at: small, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
+
+interface SweptRow {
+  id: string;
+  generation: number;
+  version: number | null;
+  indexed: number | null;
+  kept: number;
+}
 
 const NOTHING: HousekeepingStep = { rows: 0, more: false };
 
@@ -23,28 +32,26 @@ export function sweepNamespace(connection: Connection, now: number): Housekeepin
   if (!found) return NOTHING;
   const { store_id: store, namespace, sweep_from: from } = found;
   const rows = sql(
-    `SELECT r.id, r.generation, r.version,
+    `SELECT r.id, r.generation, r.version, r.indexed,
        (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
        OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id
          AND o.namespace = r.namespace AND o.generation = r.generation) AS kept
      FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
      WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id >= ?3 ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
-  ).all(store, namespace, from) as { id: string; generation: number; version: number | null; kept: number }[];
+  ).all(store, namespace, from) as unknown as SweptRow[];
   const dropRow = sql(
     "DELETE FROM records WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND generation = ?4",
   );
-  const dropUnused = sql(
-    `DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
-       (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
-  );
-  const markDirty = sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
-  const keptVersions = new Set(rows.flatMap(({ version, kept }) => (kept ? version : [])));
-  for (const { id, generation, version, kept } of rows) {
+  const dropUnused = sql(DROP_UNUSED);
+  const markDirty = sql(MARK_DIRTY);
+  const kept = rows.filter((row) => row.kept);
+  const keptVersions = new Set(kept.map(({ version }) => version));
+  const keptIndexed = new Set(kept.map(({ indexed }) => indexed));
+  for (const { id, generation, version, indexed, kept } of rows) {
     if (kept) continue;
     dropRow.run(store, namespace, id, generation);
-    if (version === null || keptVersions.has(version)) continue;
-    if (!dropUnused.run(store, namespace, id, version).changes) continue;
-    markDirty.run(store, version, namespace, id, now);
+    if (version !== null && !keptVersions.has(version)) dropUnused.run(store, namespace, id, version);
+    if (indexed !== null && !keptIndexed.has(indexed)) markDirty.run(store, indexed, namespace, id, now);
   }
   // The next step begins with the last id again: its rows may go on behind the limit.
   const next = rows.length < STEP_ROWS ? null : rows.at(-1)!.id;
@@ -64,7 +71,7 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
      WHERE s.deleted_at IS NOT NULL LIMIT 1`,
   ).get()?.id as string | undefined;
   if (store === undefined) return NOTHING;
-  for (const [table, key] of STORE_TABLES) {
+  for (const [table, key] of [...STORE_TABLES, ["vector_bits", "space, block"]]) {
     const { changes } = sql(
       `DELETE FROM ${table} WHERE store_id = ?1 AND (${key}) IN
          (SELECT ${key} FROM ${table} WHERE store_id = ?1 LIMIT ${STEP_ROWS})`,

@@ -12,10 +12,13 @@ import type {
 } from "../port.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
+import { SqliteIndexTransaction } from "./index-transaction.ts";
+import { MARK_DIRTY } from "./marks.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
 
 /** A sync's transaction on SQLite. The write lock is taken when it begins, so every read in it is already safe. */
 export class SqliteLedgerTransaction implements LedgerTransaction {
+  readonly index: SqliteIndexTransaction;
   #connection: Connection;
   #storeId: string;
   #runs: SqliteRefreshRuns;
@@ -24,6 +27,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     this.#connection = connection;
     this.#storeId = storeId;
     this.#runs = new SqliteRefreshRuns(connection, storeId);
+    this.index = new SqliteIndexTransaction(connection, storeId);
   }
 
   async storeExists(): Promise<boolean> {
@@ -68,18 +72,21 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
          j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
-         r.written_at)) AS found
+         r.written_at, r.indexed)) AS found
        FROM json_each(?1) j CROSS JOIN records r
          ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
        JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
        WHERE ${IS_CURRENT} OR r.generation IN
          (SELECT o.generation FROM refresh_run_namespaces o WHERE o.store_id = ?2 AND o.namespace = ?3)`,
     );
-    type Found = [number, number, string | null, number | null, string | null, string | null, number];
+    type Found = [
+      ...[number, number, string | null, number | null],
+      ...[string | null, string | null, number, number | null],
+    ];
     return of.flatMap(({ namespace, ids }) => {
       const { found } = select.get(JSON.stringify(ids), this.#storeId, namespace) as { found: string };
       return (JSON.parse(found) as Found[]).map(
-        ([index, generation, decidedAt, version, hash, fingerprint, writtenAt]) => ({
+        ([index, generation, decidedAt, version, hash, fingerprint, writtenAt, indexed]) => ({
           namespace,
           id: ids[index]!,
           generation,
@@ -88,6 +95,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
           hash,
           fingerprint,
           writtenAt,
+          indexed,
         }),
       );
     });
@@ -224,10 +232,11 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const row of writes.dropRows) dropRow.run(store, row.namespace, row.id, row.generation);
 
     const putRow = sql(
-      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
        ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
          decided_at = excluded.decided_at, version = excluded.version,
-         hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at`,
+         hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at,
+         indexed = excluded.indexed`,
     );
     for (const row of writes.rows) {
       putRow.run(
@@ -240,12 +249,14 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         row.hash,
         row.fingerprint,
         row.writtenAt,
+        row.indexed,
       );
     }
 
     const carry = sql(
       `INSERT INTO records
-       SELECT r.store_id, r.namespace, r.id, ?1, NULL, r.version, r.hash, r.fingerprint, r.written_at
+       SELECT r.store_id, r.namespace, r.id, ?1, NULL, r.version, r.hash, r.fingerprint, r.written_at,
+         r.indexed
        FROM json_each(?5) j CROSS JOIN records r
          ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value AND r.generation = ?4`,
     );
@@ -267,7 +278,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     const addContent = sql("INSERT INTO contents VALUES (?1, ?2, ?3)");
     for (const { version, content } of writes.contents) addContent.run(store, version, content);
 
-    const markDirty = sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
+    const markDirty = sql(MARK_DIRTY);
     for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
 
     const putNamespace = sql(

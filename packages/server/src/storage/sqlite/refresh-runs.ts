@@ -2,18 +2,25 @@ import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
 import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
+import { MARK_DIRTY } from "./marks.ts";
 
 type Columns = Record<string, string & number>;
 
 /** The rows of a generation (?3) in a namespace (?2), each beside the current row of its record. */
 const STAGED = `
-  SELECT s.id, s.version, s.hash, c.version AS current_version, c.hash AS current_hash
+  SELECT s.id, s.version, s.hash, s.indexed,
+    c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
   FROM records s LEFT JOIN (
-    SELECT r.id, r.version, r.hash
+    SELECT r.id, r.version, r.hash, r.indexed
     FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
     WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
   ) c ON c.id = s.id
   WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
+
+/** Removes a content (?4) that no row of its record (?2, ?3) has any more. */
+export const DROP_UNUSED = `
+  DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
+    (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`;
 
 /** The staged refreshes of one store, within a transaction. */
 export class SqliteRefreshRuns {
@@ -91,6 +98,7 @@ export class SqliteRefreshRuns {
   async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
     const of = [this.#storeId, namespace, generation] as const;
     this.#shareContents(of);
+    this.#levelIndexed(of);
     const counts = this.#sql(`SELECT ${COUNTED_OUTCOMES} FROM (${STAGED})`).get(...of);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
@@ -120,22 +128,38 @@ export class SqliteRefreshRuns {
   /** Where a staged row says what the current one says, both have one content. */
   #shareContents(of: readonly [string, string, number]): void {
     const equal = this.#sql(
-      `SELECT id, version, current_version FROM (${STAGED}) WHERE hash = current_hash AND version <> current_version`,
-    ).all(...of) as { id: string; version: number; current_version: number }[];
+      `SELECT id, version, indexed, current_version, current_indexed FROM (${STAGED})
+       WHERE hash = current_hash AND version <> current_version`,
+    ).all(...of) as Record<string, string & number & null>[];
     const share = this.#sql(
-      "UPDATE records SET version = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
+      `UPDATE records SET version = ?5, indexed = ?6
+       WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4`,
     );
-    const drop = this.#sql(
-      `DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
-         (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`,
-    );
+    const drop = this.#sql(DROP_UNUSED);
     const [store, namespace] = of;
-    const markDirty = this.#sql("INSERT OR IGNORE INTO dirty_contents VALUES (?1, ?2, ?3, ?4, ?5)");
-    for (const { id, version, current_version } of equal) {
-      share.run(...of, id, current_version);
-      if (drop.run(store, namespace, id, version).changes) {
-        markDirty.run(store, version, namespace, id, Date.now());
-      }
+    const markDirty = this.#sql(MARK_DIRTY);
+    for (const { id, version, indexed, current_version, current_indexed } of equal) {
+      share.run(...of, id!, current_version!, current_indexed!);
+      drop.run(store, namespace, id!, version!);
+      if (indexed !== null && indexed !== current_indexed)
+        markDirty.run(store, indexed!, namespace, id!, Date.now());
+    }
+  }
+
+  /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
+  #levelIndexed(of: readonly [string, string, number]): void {
+    const astray = this.#sql(
+      `SELECT id, indexed, current_indexed FROM (${STAGED})
+       WHERE version IS NOT NULL AND indexed IS NOT NULL AND indexed <> version AND indexed IS NOT current_indexed`,
+    ).all(...of) as { id: string; indexed: number; current_indexed: number | null }[];
+    const level = this.#sql(
+      "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
+    );
+    const markDirty = this.#sql(MARK_DIRTY);
+    const [store, namespace] = of;
+    for (const { id, indexed, current_indexed } of astray) {
+      level.run(...of, id, current_indexed);
+      markDirty.run(store, indexed, namespace, id, Date.now());
     }
   }
 

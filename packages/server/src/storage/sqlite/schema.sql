@@ -183,6 +183,7 @@ CREATE TABLE records (
   hash TEXT,                                  -- SHA-256 of id and content, hex
   fingerprint TEXT,                           -- of the operation's text as it was sent: equal means same content
   written_at INTEGER NOT NULL,                -- when this content, or the tombstone, arrived
+  indexed INTEGER,                            -- the version whose text search finds the record by; NULL: none yet
   PRIMARY KEY (store_id, namespace, id, generation)
 ) STRICT, WITHOUT ROWID;
 
@@ -201,5 +202,86 @@ CREATE TABLE dirty_contents (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   marked_at INTEGER NOT NULL,
+  due_at INTEGER DEFAULT 0,                   -- not to be taken before; NULL: given up until an operator asks
+  attempts INTEGER NOT NULL DEFAULT 0,        -- that failed
+  error TEXT,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
+
+CREATE TABLE index_builds (
+  store_id TEXT NOT NULL,
+  build INTEGER NOT NULL,
+  state TEXT NOT NULL,                        -- active, building, retired
+  settings TEXT NOT NULL,                     -- JSON: of the text, and of the embeddings
+  space INTEGER,                              -- its vectors are compared within this; NULL: it has none
+  next_chunk INTEGER NOT NULL,
+  next_segment INTEGER NOT NULL,
+  chunks INTEGER NOT NULL,                    -- live ones, and their terms: what BM25 needs to know
+  terms INTEGER NOT NULL,
+  walked_namespace TEXT,                      -- building: the record up to which it has everything; NULL: from the beginning
+  walked_id TEXT,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (store_id, build)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chunks (
+  store_id TEXT NOT NULL,
+  build INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  namespace TEXT NOT NULL,
+  id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  ordinal INTEGER NOT NULL,                   -- its place in the record
+  text TEXT NOT NULL,
+  terms INTEGER NOT NULL,
+  vector INTEGER,                             -- NULL: the build has no vectors
+  PRIMARY KEY (store_id, build, chunk)
+) STRICT;
+
+CREATE INDEX chunks_by_record ON chunks (store_id, build, namespace, id, chunk, vector);
+
+CREATE INDEX chunks_by_vector ON chunks (store_id, build, vector) WHERE vector IS NOT NULL;
+
+CREATE TABLE segments (
+  store_id TEXT NOT NULL,
+  build INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  state TEXT NOT NULL,                        -- live, merging (being made of others), merged (into another: gone for search)
+  first_chunk INTEGER NOT NULL,
+  end_chunk INTEGER NOT NULL,                 -- excluded; some between them may be other segments'
+  chunks INTEGER NOT NULL,                    -- live ones when it was made
+  bytes INTEGER NOT NULL,
+  making_until INTEGER NOT NULL,              -- merging: nobody else makes it before, ms
+  PRIMARY KEY (store_id, build, segment)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE segment_blocks (
+  store_id TEXT NOT NULL,
+  build INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  first_term TEXT NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (store_id, build, segment, first_term)
+) STRICT;
+
+CREATE TABLE vectors (
+  store_id TEXT NOT NULL,
+  space INTEGER NOT NULL,
+  vector INTEGER NOT NULL,
+  hash TEXT NOT NULL,                         -- SHA-256 of what was embedded, hex
+  embedding BLOB NOT NULL,                    -- of length 1; 32-bit floats
+  made_at INTEGER NOT NULL,
+  PRIMARY KEY (store_id, space, vector)
+) STRICT;
+
+CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, space, hash);
+
+CREATE TABLE vector_bits (
+  store_id TEXT NOT NULL,
+  space INTEGER NOT NULL,
+  block INTEGER NOT NULL,                     -- the vectors from block * 512 on
+  bits BLOB NOT NULL,
+  PRIMARY KEY (store_id, space, block)
+) STRICT;

@@ -12,6 +12,7 @@ import { IS_CURRENT } from "../visibility.ts";
 import { restartLongLog } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
+import { SqliteIndexStorage } from "./index-storage.ts";
 import { SqliteLedgerTransaction } from "./ledger.ts";
 import { migrate } from "./migrate.ts";
 import { sqlitePath } from "./path.ts";
@@ -35,6 +36,7 @@ export async function openSqlite(
 
 class SqliteStorage implements Storage {
   readonly warnings: string[] = [];
+  readonly index: SqliteIndexStorage;
   #connection: Connection;
   #rateWindows: RateWindows | undefined;
   #path: string;
@@ -42,6 +44,7 @@ class SqliteStorage implements Storage {
 
   constructor(connection: Connection, path: string, backgroundCheckpoints: boolean) {
     this.#connection = connection;
+    this.index = new SqliteIndexStorage(connection, (kind, work) => this.#transaction(kind, work));
     this.#path = path;
     this.#backgroundCheckpoints = backgroundCheckpoints;
     if (backgroundCheckpoints) connection.database.exec("PRAGMA wal_autocheckpoint = 0");

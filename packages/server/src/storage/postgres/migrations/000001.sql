@@ -182,6 +182,7 @@ CREATE TABLE records (
   hash text,                                  -- SHA-256 of id and content, hex
   fingerprint text,                           -- of the operation's text as it was sent: equal means same content
   written_at bigint NOT NULL,                 -- when this content, or the tombstone, arrived
+  indexed bigint,                             -- the version whose text search finds the record by; NULL: none yet
   PRIMARY KEY (store_id, namespace, id, generation)
 ) WITH (fillfactor = 50);                     -- room for a newer time in the same page, without an index entry
 CREATE INDEX tombstones_by_age ON records (store_id, written_at) WHERE version IS NULL;
@@ -194,15 +195,92 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 );
 
--- Contents that came or went and that the index has not looked at since.
+-- Contents that came, or that a record is not found by any more, and that the index has not looked at since.
 CREATE TABLE dirty_contents (
   store_id text COLLATE "C" NOT NULL,
   version bigint NOT NULL,
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   marked_at bigint NOT NULL,
+  due_at bigint DEFAULT 0,                    -- not to be taken before; NULL: given up until an operator asks
+  attempts bigint NOT NULL DEFAULT 0,         -- that failed
+  error text,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
+) WITH (fillfactor = 50);                     -- room for a later time in the same page, without an index entry
+CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
+
+-- The index: derived from the ledger, so it can be built anew at any time. A build is all of it, made with one set
+-- of settings; a store has one that serves, and perhaps one that is being made.
+CREATE TABLE index_builds (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  state text NOT NULL,                        -- active, building, retired
+  settings text NOT NULL,                     -- JSON: of the text, and of the embeddings
+  space bigint,                               -- its vectors are compared within this; NULL: it has none
+  next_chunk bigint NOT NULL,
+  next_segment bigint NOT NULL,
+  chunks bigint NOT NULL,                     -- live ones, and their terms: what BM25 needs to know
+  terms bigint NOT NULL,
+  walked_namespace text,                      -- building: the record up to which it has everything; NULL: from the beginning
+  walked_id text,
+  created_at bigint NOT NULL,
+  PRIMARY KEY (store_id, build)
 );
+
+-- Passages. Search finds one if its version is what its record's current row is indexed by.
+CREATE TABLE chunks (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  chunk bigint NOT NULL,
+  namespace text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  version bigint NOT NULL,
+  ordinal bigint NOT NULL,                    -- its place in the record
+  text text NOT NULL,
+  terms bigint NOT NULL,
+  vector bigint,                              -- NULL: the build has no vectors
+  PRIMARY KEY (store_id, build, chunk)
+);
+-- Of the primary key they share the first column only: to a planner that has no figures yet, more of it would look as good
+-- as all that they have.
+CREATE INDEX chunks_by_record ON chunks (store_id, namespace, id, version, build, chunk, vector);
+CREATE INDEX chunks_by_vector ON chunks (store_id, vector, build, namespace, chunk) WHERE vector IS NOT NULL;
+
+-- The inverted index: immutable sorted lists of terms and where they occur, each of a batch of chunks, kept in blocks.
+CREATE TABLE segments (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  segment bigint NOT NULL,
+  state text NOT NULL,                        -- live, merging (being made of others), merged (into another: gone for search)
+  first_chunk bigint NOT NULL,
+  end_chunk bigint NOT NULL,                  -- excluded; some between them may be other segments'
+  chunks bigint NOT NULL,                     -- live ones when it was made
+  bytes bigint NOT NULL,
+  making_until bigint NOT NULL,               -- merging: nobody else makes it before, ms
+  PRIMARY KEY (store_id, build, segment)
+);
+CREATE TABLE segment_blocks (
+  store_id text COLLATE "C" NOT NULL,
+  build bigint NOT NULL,
+  segment bigint NOT NULL,
+  first_term text COLLATE "C" NOT NULL,
+  data bytea NOT NULL,
+  PRIMARY KEY (store_id, build, segment, first_term)
+) WITH (toast_tuple_target = 8160);           -- a block lies in the row, and what is packed already is not packed again
+ALTER TABLE segment_blocks ALTER COLUMN data SET STORAGE EXTERNAL;
+
+-- Vectors by the text that they stand for, so that no text is embedded twice.
+CREATE TABLE vectors (
+  store_id text COLLATE "C" NOT NULL,
+  space bigint NOT NULL,
+  vector bigint NOT NULL,
+  hash text COLLATE "C" NOT NULL,             -- SHA-256 of what was embedded, hex
+  embedding real[] NOT NULL,                  -- of length 1
+  made_at bigint NOT NULL,
+  PRIMARY KEY (store_id, space, vector)
+) WITH (toast_tuple_target = 8160);
+ALTER TABLE vectors ALTER COLUMN embedding SET STORAGE EXTERNAL;
+CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, hash, space);
 
 -- Requests of the last minute, for the rate limits.
 CREATE TABLE rate_windows (

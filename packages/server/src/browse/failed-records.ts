@@ -1,0 +1,67 @@
+import type { List } from "@tidemark/protocol/management";
+import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
+import { getVectorStore } from "../access/vector-stores.ts";
+import type { Sql } from "../storage/port.ts";
+
+/** Contents that one transaction makes due: syncs of the store wait behind it. */
+const RETRIED_AT_ONCE = 5000;
+
+/** A content that the index gave up. */
+export interface FailedRecord {
+  object: "failed_record";
+  vector_store_id: string;
+  namespace: string;
+  id: string;
+  attempts: number;
+  error: string;
+  /** When it arrived. */
+  marked_at: string;
+}
+
+/** What the index of a store gave up, oldest content first. @throws ApiError VECTOR_STORE_NOT_FOUND */
+export async function listFailed(
+  sql: Sql,
+  organizationId: string,
+  storeId: string,
+  request: PageRequest,
+): Promise<List<FailedRecord>> {
+  await getVectorStore(sql, organizationId, storeId);
+  const rows = await sql.all(
+    `SELECT version AS id, namespace, id AS record_id, attempts, error, marked_at FROM dirty_contents
+     WHERE store_id = $1 AND due_at IS NULL AND version > $2 ORDER BY version LIMIT $3`,
+    [storeId, Number(pageStart(request) || -1), pageSize(request) + 1],
+  );
+  return page(rows, request, (row) => ({
+    object: "failed_record",
+    vector_store_id: storeId,
+    namespace: String(row.namespace),
+    id: String(row.record_id),
+    attempts: Number(row.attempts),
+    error: String(row.error ?? ""),
+    marked_at: isoTime(row.marked_at!),
+  }));
+}
+
+/**
+ * Has some of what was given up tried again at once, with as many tries as at first.
+ * @param of only of this namespace, only this record; null: all
+ * @returns how many: after 0 none is left
+ * @throws ApiError VECTOR_STORE_NOT_FOUND
+ */
+export async function retryFailed(
+  sql: Sql,
+  organizationId: string,
+  storeId: string,
+  of: { namespace: string | null; id: string | null },
+): Promise<number> {
+  await getVectorStore(sql, organizationId, storeId);
+  const retried = await sql.all(
+    `UPDATE dirty_contents SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
+       (SELECT version FROM dirty_contents WHERE store_id = $1 AND due_at IS NULL
+          AND (CAST($2 AS TEXT) IS NULL OR namespace = $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3)
+        LIMIT ${RETRIED_AT_ONCE})
+     RETURNING version`,
+    [storeId, of.namespace, of.id],
+  );
+  return retried.length;
+}

@@ -1,0 +1,45 @@
+import { styleText } from "node:util";
+import { Management, Tidemark, TidemarkError } from "@tidemark/client";
+import type { SearchRequest } from "@tidemark/protocol/search";
+import { readTextSettings } from "../text/settings.ts";
+import { analyzerFor } from "../text/tokens.ts";
+import { clientOptions } from "./client-settings.ts";
+import { fail } from "./failure.ts";
+import type { SearchOptions } from "./search.ts";
+import { NOT_LEVEL } from "./server-options.ts";
+import { describeResults } from "./show-results.ts";
+
+/** How wide a row is where there is no terminal. */
+const PIPE_COLUMNS = 160;
+
+/** Searches over HTTP, and prints what was found. */
+export async function searchStore(query: string, options: SearchOptions): Promise<void> {
+  try {
+    const settings = clientOptions(options);
+    const { limit, namespace, filter, mode, afterSync, timeout, json } = options;
+    const request: SearchRequest = {
+      query,
+      ...(limit !== undefined && { limit }),
+      ...(namespace && { namespaces: namespace }),
+      ...(filter && { filter }),
+      ...(mode && { mode }),
+      ...(afterSync !== undefined && { after_sync: afterSync }),
+      ...(timeout !== undefined && { timeout_ms: Math.round(timeout * 1000) }),
+    };
+    const answer = await new Tidemark(settings).search(request);
+    if (json) {
+      console.log(JSON.stringify(answer, null, 2));
+      return;
+    }
+    // The words of the passages are those of the query if they are so in the store's language.
+    const store = await new Management(settings).getVectorStore(settings.vectorStoreId);
+    const tokensOf = await analyzerFor(readTextSettings(store.settings).language);
+    const columns = process.stdout.columns || PIPE_COLUMNS;
+    const mark = (word: string) => styleText("bold", word);
+    for (const line of describeResults(answer, { query, tokensOf, columns, mark })) console.log(line);
+    for (const warning of answer.warnings ?? []) console.error(`tidemark: ${warning}`);
+  } catch (error) {
+    fail(error);
+    if (error instanceof TidemarkError && error.is("INDEX_NOT_READY")) process.exitCode = NOT_LEVEL;
+  }
+}

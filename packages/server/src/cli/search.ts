@@ -1,0 +1,70 @@
+import { LIMITS } from "@tidemark/protocol/limits";
+import type { SearchFilter, SearchMode } from "@tidemark/protocol/search";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { jsonOption } from "./options.ts";
+import { type ServerOptions, withServerOptions } from "./server-options.ts";
+
+export interface SearchOptions extends ServerOptions {
+  limit?: number;
+  namespace?: string[];
+  filter?: SearchFilter;
+  mode?: SearchMode;
+  afterSync?: string;
+  /** Seconds. */
+  timeout?: number;
+  json: boolean;
+}
+
+/** `tidemark search` */
+export function searchCommand(): Command {
+  const command = new Command("search")
+    .description(
+      `search the records of a store, with a reader's key
+
+Each record is a row: its rank, namespace, id and score, and of its best passage what matches.
+
+Exit codes: 0 answered; 1 an error; 3 what --after-sync names is not searchable yet.`,
+    )
+    .argument("<words...>", "what to search for")
+    .option("--limit <number>", `how many records, 1 to ${LIMITS.searchResults}`, parseLimit)
+    .option("--namespace <name>", "search this namespace alone; may be given again", addTo)
+    .option("--filter <json>", 'a condition on the data, such as \'{"status": "open"}\'', parseFilter)
+    .addOption(
+      new Option("--mode <mode>", "default: hybrid where the store embeds").choices([
+        "hybrid",
+        "lexical",
+        "semantic",
+      ]),
+    )
+    .option("--after-sync <id>", "wait until this sync (sync_…) is searchable")
+    .option("--timeout <seconds>", "how long --after-sync waits, 0 to 60 (10)", parseTimeout);
+  return withServerOptions(command)
+    .addOption(jsonOption())
+    .action(async (words: string[], options: SearchOptions) => {
+      // Loaded only now: a server that starts has no use for it.
+      const { searchStore } = await import("./search-store.ts");
+      await searchStore(words.join(" "), options);
+    });
+}
+
+const addTo = (name: string, names: string[] = []) => [...names, name];
+
+function parseLimit(text: string): number {
+  if (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= LIMITS.searchResults) return Number(text);
+  throw new InvalidArgumentError(`It must be a number from 1 to ${LIMITS.searchResults}.`);
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+(\.\d{1,3})?$/.test(text) && seconds * 1000 <= LIMITS.searchTimeoutMs) return seconds;
+  throw new InvalidArgumentError(`It must be a number of seconds up to ${LIMITS.searchTimeoutMs / 1000}.`);
+}
+
+function parseFilter(text: string): SearchFilter {
+  try {
+    const filter: unknown = JSON.parse(text);
+    if (typeof filter === "object" && filter !== null && !Array.isArray(filter))
+      return filter as SearchFilter;
+  } catch {}
+  throw new InvalidArgumentError("It must be a JSON object.");
+}

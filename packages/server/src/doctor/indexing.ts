@@ -1,0 +1,109 @@
+import type { Config } from "../config.ts";
+import { openEmbedder } from "../embedding/openai-embedder.ts";
+import { settingsOf } from "../indexing/build-settings.ts";
+import type { Finding } from "../storage/finding.ts";
+import type { Sql } from "../storage/port.ts";
+
+/** An indexer that runs is seconds behind. */
+const LAG_MAX_MS = 5 * 60_000;
+/** Stores that a message names. */
+const NAMED_MAX = 5;
+/** The server may have patience; a person who asks what is wrong has less. */
+const ANSWER_WITHIN_MS = 5000;
+
+/** Looks for what search lacks. @param now ms since 1970 */
+export async function examineIndexing(sql: Sql, now: number, config: Config): Promise<Finding[]> {
+  return [await examineLag(sql, now), await examineFailed(sql), await examineModels(sql, config)];
+}
+
+/** Rows of stores that are there; a deleted one's are being removed. */
+const LIVE = "store_id IN (SELECT id FROM vector_stores WHERE deleted_at IS NULL)";
+
+async function examineLag(sql: Sql, now: number): Promise<Finding> {
+  const check = "index";
+  const [row] = await sql.all(
+    `SELECT count(*) AS pending, min(marked_at) AS oldest FROM dirty_contents WHERE due_at IS NOT NULL AND ${LIVE}`,
+  );
+  const pending = Number(row!.pending);
+  if (pending === 0) return { check, status: "ok", message: "level with the ledger" };
+  const lagMs = Math.max(0, now - Number(row!.oldest));
+  const message = `${pending} contents wait, the oldest for ${Math.round(lagMs / 1000)} s`;
+  if (lagMs <= LAG_MAX_MS) return { check, status: "ok", message };
+  const advice = "Is tidemark serve running, and does the number fall? Its log says why indexing fails.";
+  return { check, status: "warning", message, advice };
+}
+
+async function examineFailed(sql: Sql): Promise<Finding> {
+  const check = "failed records";
+  const stores = await sql.all(
+    `SELECT store_id, count(*) AS failed, min(version) AS first FROM dirty_contents
+     WHERE due_at IS NULL AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
+  );
+  const [first] = stores;
+  if (!first) return { check, status: "ok", message: "none" };
+  const failed = stores.reduce((sum, row) => sum + Number(row.failed), 0);
+  const [row] = await sql.all("SELECT error FROM dirty_contents WHERE store_id = $1 AND version = $2", [
+    first.store_id!,
+    first.first!,
+  ]);
+  const where = nameSome(stores.map(({ store_id, failed }) => `${store_id} (${failed})`));
+  const message = `the index gave up ${failed} in ${where}; the first because: ${row?.error ?? "unknown"}`;
+  const advice =
+    "Search does not find them by what they say now. tidemark index failed lists them; mend the cause, then tidemark index retry.";
+  return { check, status: "warning", message, advice };
+}
+
+/** Vectors of another model than the server's are of no use to it. */
+async function examineModels(sql: Sql, { embeddingsUrl, embeddingsModel }: Config): Promise<Finding> {
+  const check = "index model";
+  const rows = await sql.all(
+    `SELECT store_id, settings FROM index_builds b WHERE state IN ('active', 'building') AND ${LIVE}
+       AND NOT EXISTS (SELECT 1 FROM index_builds newer WHERE newer.store_id = b.store_id
+         AND newer.build > b.build AND newer.state IN ('active', 'building'))
+     ORDER BY store_id`,
+  );
+  const model = embeddingsUrl ? embeddingsModel : null;
+  const others = rows.flatMap((row) => {
+    const has = settingsOf({ settings: String(row.settings) }).embeddings?.model;
+    return has !== undefined && has !== model ? [`${row.store_id} (${has})`] : [];
+  });
+  if (others.length === 0) {
+    const message =
+      model === null ? "every index is lexical" : `no index has vectors of another than ${model}`;
+    return { check, status: "ok", message };
+  }
+  const configured = model === null ? "no endpoint is configured" : `the endpoint's is ${model}`;
+  const advice =
+    "New texts of these stores wait, and search in them is lexical. Configure their model again, or tidemark index rebuild.";
+  const message = `vectors of another model in ${nameSome(others)}; ${configured}`;
+  return { check, status: "warning", message, advice };
+}
+
+function nameSome(names: string[]): string {
+  const more = names.length - NAMED_MAX;
+  return names.slice(0, NAMED_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** Asks the embeddings endpoint for one small vector. */
+export async function examineEmbeddings(config: Config): Promise<Finding> {
+  const check = "embeddings";
+  const embedder = openEmbedder({
+    ...config,
+    embeddingsTimeoutMs: Math.min(config.embeddingsTimeoutMs, ANSWER_WITHIN_MS),
+  });
+  if (!embedder) return { check, status: "ok", message: "none are configured: search is lexical" };
+  // The path and what follows may have a key in them.
+  const { host } = new URL(config.embeddingsUrl);
+  const started = performance.now();
+  try {
+    const [vector] = await embedder.embed(["Tidemark"], { purpose: "passage" });
+    const ms = Math.round(performance.now() - started);
+    const message = `${embedder.model} at ${host} answers within ${ms} ms, ${vector!.length} dimensions`;
+    return { check, status: "ok", message };
+  } catch (error) {
+    const advice =
+      "Look at TIDEMARK_EMBEDDINGS_* and at the endpoint. Syncs go on; search is lexical, and new texts wait.";
+    const message = `${embedder.model} at ${host}: ${(error as Error).message}`;
+    return { check, status: "failed", message, advice };
+  }
+}

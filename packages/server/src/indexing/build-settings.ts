@@ -1,0 +1,43 @@
+import type { Build } from "../storage/index-port.ts";
+import { readTextSettings, type TextSettings } from "../text/settings.ts";
+
+/** What a build was made with. */
+export interface BuildSettings {
+  text: TextSettings;
+  embeddings: EmbeddingSettings | null;
+}
+
+export interface EmbeddingSettings {
+  model: string;
+  /** Null until the first vector says it. */
+  dimensions: number | null;
+}
+
+export const settingsOf = ({ settings }: Pick<Build, "settings">): BuildSettings => JSON.parse(settings);
+
+/**
+ * The settings that a store's index should have.
+ * @param storeSettings as the store has them
+ * @param embeddings of this server; null: none are configured
+ */
+export function wantedSettings(
+  storeSettings: Record<string, unknown>,
+  embeddings: EmbeddingSettings | null,
+): BuildSettings {
+  return { text: readTextSettings(storeSettings), embeddings };
+}
+
+/**
+ * Whether a build must be replaced by one with the wanted settings. Another model is no reason: it is fixed until an
+ * operator asks for a rebuild, because that embeds everything again.
+ */
+export function mustRebuild(has: BuildSettings, wanted: BuildSettings): boolean {
+  if (JSON.stringify(has.text) !== JSON.stringify(wanted.text)) return true;
+  return has.embeddings === null && wanted.embeddings !== null;
+}
+
+/** Whether vectors of one are comparable with those of the other. */
+export function sameSpace(one: EmbeddingSettings | null, other: EmbeddingSettings | null): boolean {
+  if (one === null || other === null || one.model !== other.model) return false;
+  return one.dimensions === null || other.dimensions === null || one.dimensions === other.dimensions;
+}

@@ -1,0 +1,122 @@
+import type { Mark } from "../storage/index-port.ts";
+import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
+import { beginBuild, isLevel, newestBuild } from "./builds.ts";
+import {
+  addToMerge,
+  beginMerge,
+  findMerge,
+  finishMerge,
+  type Merge,
+  type MergedBlocks,
+  mergedBlocks,
+} from "./merge.ts";
+import { type PrepareContext, type Prepared, prepare } from "./prepare.ts";
+import { publish } from "./publish.ts";
+import { prepareStep, publishStep, type Step } from "./walk.ts";
+
+/** How long marks are taken for; whoever took them asks for more time while it works on them. */
+export const LEASE_MS = 30_000;
+/** Marks that are taken at once. */
+const BATCH_MARKS = 500;
+
+export interface IndexingContext extends PrepareContext {
+  /** The embeddings that are configured; null: none. */
+  embeddings: EmbeddingSettings | null;
+  /** Merges under way, by the segment that is being made. */
+  merges: Map<string, AsyncGenerator<MergedBlocks>>;
+}
+
+/**
+ * The steps of bringing indexes level, each of which either reads and works out or writes, so that they can run in
+ * different threads: see threads/.
+ */
+export const indexFunctions = {
+  /** Every store, and whether it has something to do. */
+  stores: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
+
+  /** Whether a store's index is, or is becoming, what its settings ask for. */
+  async isLevel(
+    { storage, embeddings }: IndexingContext,
+    storeId: string,
+    settings: string,
+  ): Promise<boolean> {
+    return isLevel(await storage.index.builds(storeId), wantedSettings(JSON.parse(settings), embeddings));
+  },
+
+  /** Begins the build that a store's settings ask for, if it lacks one; or, forced, in any case. */
+  beginBuild(
+    { storage, embeddings, now }: IndexingContext,
+    storeId: string,
+    settings: string,
+    forced = false,
+  ) {
+    const wanted: BuildSettings = wantedSettings(JSON.parse(settings), embeddings);
+    return beginBuild(storage, storeId, wanted, { now: now(), forced });
+  },
+
+  /** Takes some contents that wait. */
+  claim({ storage, now }: IndexingContext, storeId: string): Promise<Mark[]> {
+    return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_MARKS);
+  },
+
+  /** Asks for more time. */
+  renew({ storage, now }: IndexingContext, storeId: string, marks: Mark[]): Promise<void> {
+    const dueAt = now() + LEASE_MS;
+    return storage.index.putOff(
+      storeId,
+      marks.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt })),
+    );
+  },
+
+  /** Works out what taken contents add; null if the store has no build to add to. */
+  async prepare(context: IndexingContext, storeId: string, marks: Mark[]): Promise<Prepared | null> {
+    const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
+    return newestBuild(builds) ? prepare(context, storeId, marks, builds) : null;
+  },
+
+  publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
+    publish(storage, storeId, prepared, now()),
+
+  prepareStep: (context: IndexingContext, storeId: string): Promise<Step | null> =>
+    prepareStep(context, storeId),
+  publishStep: ({ storage, now }: IndexingContext, storeId: string, step: Step): Promise<void> =>
+    publishStep(storage, storeId, step, now()),
+
+  findMerge: ({ storage }: IndexingContext, storeId: string) => findMerge(storage, storeId),
+  beginMerge: (
+    { storage, now }: IndexingContext,
+    storeId: string,
+    found: { build: number; segments: number[] },
+  ) => beginMerge(storage, storeId, found, now()),
+
+  /** The next blocks of a merge; null at its end. */
+  async nextMerged(
+    { storage, merges }: IndexingContext,
+    storeId: string,
+    merge: Merge,
+  ): Promise<MergedBlocks | null> {
+    const key = `${storeId} ${merge.build} ${merge.into.segment}`;
+    const blocks = merges.get(key) ?? mergedBlocks(storage, storeId, merge);
+    merges.set(key, blocks);
+    const { value, done } = await blocks.next();
+    if (!done) return value;
+    merges.delete(key);
+    return null;
+  },
+
+  addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
+    addToMerge(storage, storeId, merge, blocks, now()),
+  finishMerge: ({ storage }: IndexingContext, storeId: string, merge: Merge) =>
+    finishMerge(storage, storeId, merge),
+};
+
+type Functions = typeof indexFunctions;
+export type IndexName = keyof Functions;
+export type IndexArguments<Name extends IndexName> =
+  Parameters<Functions[Name]> extends [IndexingContext, ...infer Rest] ? Rest : never;
+export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[Name]>>;
+
+const READS = new Set<IndexName>(["stores", "isLevel", "prepare", "prepareStep", "findMerge", "nextMerged"]);
+
+/** Whether a step changes nothing. */
+export const isIndexRead = (name: IndexName): boolean => READS.has(name);

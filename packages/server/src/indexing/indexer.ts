@@ -1,0 +1,126 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { StoreToIndex } from "../storage/index-port.ts";
+import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
+
+/** Pause between looks for work where nobody says that there is some: another process may have left it. */
+const IDLE_PAUSE_MS = 500;
+/** Batches that are worked on at once: one is written while the next is read. */
+const WORKERS = 2;
+
+/** Runs a step of indexing/commands.ts, wherever. */
+export type RunStep = <Name extends IndexName>(
+  name: Name,
+  ...args: IndexArguments<Name>
+) => Promise<IndexResult<Name>>;
+
+export interface Indexer {
+  /** Says that there may be work now. */
+  wake(): void;
+  /** Ends after the batches that are under way. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Brings the indexes of all stores level, in small batches, one store after the other: no store's backlog keeps the
+ * others waiting. What it was at when it ends, however it ends, is taken up by whoever comes next.
+ */
+export function startIndexer(run: RunStep, log: Logger): Indexer {
+  let stopped = false;
+  let woken = Promise.withResolvers<void>();
+  const stopping = new AbortController();
+  /** The settings that each store's index is level with. */
+  const level = new Map<string, string>();
+  const busy = new Set<string>();
+  let reason: string | null = null;
+
+  /** Tells once when the embeddings endpoint cannot be used, and once when it can again. */
+  const noteEndpoint = (unavailable: string | null) => {
+    if (unavailable === reason) return;
+    if (unavailable !== null) log.warn({ reason: unavailable }, "embeddings endpoint unavailable");
+    else log.info("embeddings endpoint available again");
+    reason = unavailable;
+  };
+
+  /** One batch of a store. @returns true if there may be more */
+  const visit = async ({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> => {
+    if (level.get(storeId) !== settings) {
+      if (!(await run("isLevel", storeId, settings))) await run("beginBuild", storeId, settings);
+      level.set(storeId, settings);
+    }
+    const marks = due ? await run("claim", storeId) : [];
+    if (marks.length > 0) {
+      const renewal = setInterval(() => run("renew", storeId, marks).catch(() => {}), LEASE_MS / 3);
+      try {
+        const prepared = await run("prepare", storeId, marks);
+        if (prepared) {
+          noteEndpoint(prepared.unavailable);
+          await run("publish", storeId, prepared);
+        }
+      } finally {
+        clearInterval(renewal);
+      }
+    }
+    if (!building && marks.length === 0) return false;
+    // What only one may do of a store in this process.
+    if (busy.has(storeId)) return marks.length > 0;
+    busy.add(storeId);
+    try {
+      const step = building ? await run("prepareStep", storeId) : null;
+      if (step) await run("publishStep", storeId, step);
+      await merge(storeId);
+      return marks.length > 0 || step !== null;
+    } finally {
+      busy.delete(storeId);
+    }
+  };
+
+  const merge = async (storeId: string): Promise<void> => {
+    const found = await run("findMerge", storeId);
+    const begun = found && (await run("beginMerge", storeId, found));
+    if (!begun) return;
+    for (;;) {
+      const blocks = await run("nextMerged", storeId, begun);
+      if (blocks === null) break;
+      if (!(await run("addToMerge", storeId, begun, blocks))) return;
+    }
+    await run("finishMerge", storeId, begun);
+  };
+
+  const failed = (error: unknown, storeId?: string) => {
+    if (!stopped) log.warn({ err: error, vector_store_id: storeId }, "indexing step failed");
+  };
+
+  /** Rounds over all stores, one batch each. */
+  const work = async (): Promise<void> => {
+    while (!stopped) {
+      const signal = woken.promise;
+      let more = false;
+      try {
+        for (const store of await run("stores")) {
+          if (stopped) return;
+          const isKnown = level.get(store.storeId) === store.settings;
+          if (!store.due && !store.building && isKnown) continue;
+          more = (await visit(store).catch((error) => failed(error, store.storeId))) || more;
+        }
+      } catch (error) {
+        failed(error);
+      }
+      const idle = pause(IDLE_PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      if (!more) await Promise.race([signal, idle]);
+    }
+  };
+
+  const workers = Array.from({ length: WORKERS }, work);
+  return {
+    wake() {
+      woken.resolve();
+      woken = Promise.withResolvers();
+    },
+    async stop() {
+      stopped = true;
+      stopping.abort();
+      await Promise.all(workers);
+    },
+  };
+}

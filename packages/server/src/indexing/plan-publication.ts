@@ -1,0 +1,48 @@
+import type { RecordVersion } from "../storage/index-port.ts";
+import type { RecordRow } from "../storage/port.ts";
+
+/** What publishing a batch changes, besides what it adds. */
+export interface Publication {
+  /** Versions whose passages search shall find now. */
+  publish: Set<number>;
+  /** Rows of records, as they are to be: found by another version. */
+  indexed: RecordRow[];
+  /** Versions whose passages nobody needs any more. */
+  drop: RecordVersion[];
+}
+
+/**
+ * Decides what becomes of marked versions: the fence between the index and the ledger. A version is published if a row of
+ * its record has it, the current one or one that an open run holds ready, whatever happened since it was marked; the record
+ * is then no longer found by what it was found by before. Passages of a version that no row is found by go.
+ *
+ * @param marks versions to be settled; those of which `prepared` is true have their passages ready
+ * @param rows the rows of their records that matter, as the ledger has them now
+ */
+export function planPublication(marks: RecordVersion[], rows: RecordRow[]): Publication {
+  const byRecord = Map.groupBy(rows, recordOf);
+  const publish = new Set<number>();
+  const changed = new Map<RecordRow, RecordRow>();
+  const drop: RecordVersion[] = [];
+  for (const mark of marks) {
+    const { namespace, id, version } = mark;
+    const mine = byRecord.get(recordOf(mark)) ?? [];
+    const now = () => mine.map((row) => changed.get(row) ?? row);
+    const news = mine.filter(
+      (row) => row.version === version && (changed.get(row) ?? row).indexed !== version,
+    );
+    for (const row of news) {
+      const before = (changed.get(row) ?? row).indexed;
+      changed.set(row, { ...row, indexed: version });
+      publish.add(version);
+      if (before !== null && !now().some(({ indexed }) => indexed === before)) {
+        drop.push({ namespace, id, version: before });
+      }
+    }
+    if (!now().some(({ indexed }) => indexed === version)) drop.push(mark);
+  }
+  return { publish, indexed: [...changed.values()], drop };
+}
+
+const recordOf = ({ namespace, id }: Pick<RecordRow, "namespace" | "id">) =>
+  `${namespace.length} ${namespace}${id}`;

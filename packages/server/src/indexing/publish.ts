@@ -1,0 +1,132 @@
+import type { Build, ChunkRow, PutOff, RecordVersion } from "../storage/index-port.ts";
+import type { LedgerTransaction, NamespaceIds, Storage } from "../storage/port.ts";
+import { sameSpace, settingsOf } from "./build-settings.ts";
+import { planPublication } from "./plan-publication.ts";
+import type { Prepared, PreparedBuild } from "./prepare.ts";
+
+/** How long marks wait that could not be settled because something changed meanwhile. */
+const CHANGED_PAUSE_MS = 100;
+
+/**
+ * Makes prepared records found, in one short transaction in the store's turn, as far as they are still what was read:
+ * a slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two processes, it
+ * does the same as once.
+ */
+export async function publish(
+  storage: Storage,
+  storeId: string,
+  prepared: Prepared,
+  now: number,
+): Promise<void> {
+  const late = await storage.ledger(storeId, (tx) => publishIn(tx, prepared, now));
+  const putOff = [...prepared.putOff, ...late];
+  if (putOff.length > 0) await storage.index.putOff(storeId, putOff);
+}
+
+/** @returns marks that have to be looked at again */
+async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number): Promise<PutOff[]> {
+  const { index } = tx;
+  const again = (versions: Iterable<number>): PutOff[] =>
+    Array.from(versions, (version) => ({ version, attempts: 0, error: null, dueAt: now + CHANGED_PAUSE_MS }));
+  const marked = await index.marked(prepared.marks.map(({ version }) => version));
+  const marks = prepared.marks.filter(({ version }) => marked.has(version));
+  const builds = (await index.builds()).filter(({ state }) => state !== "retired");
+  // Kept in any case: nobody pays for a vector twice.
+  const numbers = await keepVectors(tx, builds, prepared, now);
+  const isSame =
+    builds.length === prepared.builds.length && builds.every((build) => isBuildOf(build, prepared));
+  if (!isSame) return again(marked);
+
+  const rows = await tx.rowsOf(namesOf(marks));
+  const unready = new Set([...prepared.empty, ...withoutVector(prepared, numbers)]);
+  const first = planPublication(marks, rows);
+  const waiting = new Set([...unready].filter((version) => first.publish.has(version)));
+  const settled = marks.filter(({ version }) => !waiting.has(version));
+  const { publish, indexed, drop } = waiting.size === 0 ? first : planPublication(settled, rows);
+
+  const published = settled.filter(({ version }) => publish.has(version));
+  const dropped = await index.dropChunks([...drop, ...published]);
+  for (const of of prepared.builds) {
+    const build = builds.find(({ build }) => build === of.build)!;
+    const gone = dropped.get(of.build) ?? { chunks: 0, terms: 0 };
+    const added = of.chunks.flatMap((chunk, position): ChunkRow[] => {
+      if (!publish.has(chunk.version)) return [];
+      const { hash, ...row } = chunk;
+      const vector = hash === null ? null : numbers.get(of.build)!.get(hash)!;
+      return [{ ...row, chunk: build.nextChunk + position, vector }];
+    });
+    await addToBuild(tx, build, of, added, gone);
+  }
+  if (indexed.length > 0) await index.setIndexed(indexed);
+  await index.unmark(settled.map(({ version }) => version));
+  return again(waiting);
+}
+
+/** Whether a batch was prepared for a build as it is. */
+function isBuildOf({ build, settings }: Build, prepared: Prepared): boolean {
+  const of = prepared.builds.find((one) => one.build === build);
+  if (!of) return false;
+  const [is, was] = [settingsOf({ settings }), settingsOf(of)];
+  const sameEmbeddings =
+    is.embeddings === null ? was.embeddings === null : sameSpace(is.embeddings, was.embeddings);
+  return sameEmbeddings && JSON.stringify(is.text) === JSON.stringify(was.text);
+}
+
+/** The ids that versions are of. */
+export function namesOf(versions: RecordVersion[]): NamespaceIds[] {
+  const named = Map.groupBy(versions, ({ namespace }) => namespace);
+  return [...named].map(([namespace, of]) => ({ namespace, ids: [...new Set(of.map(({ id }) => id))] }));
+}
+
+/** Adds chunks and their segment to a build, and notes what it has then. */
+export async function addToBuild(
+  { index }: LedgerTransaction,
+  build: Build,
+  { chunks, blocks, vectors }: PreparedBuild,
+  added: ChunkRow[],
+  gone: { chunks: number; terms: number },
+): Promise<void> {
+  const after = { ...build };
+  after.chunks += added.length - gone.chunks;
+  after.terms += added.reduce((sum, { terms }) => sum + terms, 0) - gone.terms;
+  if (added.length > 0) {
+    await index.addChunks(build.build, added);
+    const segment = after.nextSegment++;
+    const bytes = blocks.reduce((sum, { data }) => sum + data.length, 0);
+    after.nextChunk += chunks.length;
+    const range = { firstChunk: build.nextChunk, endChunk: after.nextChunk, chunks: added.length };
+    await index.putSegment(build.build, { segment, state: "live", ...range, bytes, makingUntil: 0 });
+    await index.addBlocks(build.build, segment, blocks);
+  }
+  const settings = settingsOf(build);
+  if (settings.embeddings?.dimensions === null && vectors.length > 0) {
+    const dimensions = vectors[0]!.embedding.length;
+    after.settings = JSON.stringify({ ...settings, embeddings: { ...settings.embeddings, dimensions } });
+  }
+  await index.putBuild(after);
+}
+
+/** Keeps the new vectors. @returns the numbers of all that the batch needs, by build and hash */
+export async function keepVectors(
+  { index }: LedgerTransaction,
+  builds: Build[],
+  prepared: Prepared,
+  now: number,
+): Promise<Map<number, Map<string, number>>> {
+  const numbers = new Map<number, Map<string, number>>();
+  for (const { build, chunks, vectors } of prepared.builds) {
+    const space = builds.find((one) => one.build === build)?.space ?? null;
+    if (space === null) continue;
+    if (vectors.length > 0) await index.addVectors(space, vectors, now);
+    const hashes = [...new Set(chunks.map(({ hash }) => hash!))];
+    numbers.set(build, hashes.length > 0 ? await index.findVectors(space, hashes) : new Map());
+  }
+  return numbers;
+}
+
+/** Versions that lack a vector: one that was there was removed since. */
+export function withoutVector({ builds }: Prepared, numbers: Map<number, Map<string, number>>): number[] {
+  return builds.flatMap(({ build, chunks }) =>
+    chunks.flatMap(({ hash, version }) => (hash !== null && !numbers.get(build)!.has(hash) ? [version] : [])),
+  );
+}

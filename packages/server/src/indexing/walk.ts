@@ -1,0 +1,75 @@
+import type { ChunkRow, RecordKey } from "../storage/index-port.ts";
+import type { LedgerTransaction, Storage } from "../storage/port.ts";
+import { type PrepareContext, type Prepared, prepare } from "./prepare.ts";
+import { addToBuild, keepVectors, namesOf, withoutVector } from "./publish.ts";
+
+/** Records that one step of a new build takes. */
+const STEP_RECORDS = 300;
+
+/** The next records that a build under way lacks, ready to be added. */
+export interface Step {
+  build: number;
+  prepared: Prepared;
+  /** The record that it went on behind. */
+  from: RecordKey | null;
+  /** The record up to which the build has everything afterwards; null: nothing was left. */
+  to: RecordKey | null;
+}
+
+/**
+ * Prepares the next step of the build that a store is being made. Changes nothing.
+ * @returns null if there is none, or if the embeddings endpoint cannot be used now
+ */
+export async function prepareStep(context: PrepareContext, storeId: string): Promise<Step | null> {
+  const { index } = context.storage;
+  const build = (await index.builds(storeId)).find(({ state }) => state === "building");
+  if (!build) return null;
+  const records = await index.indexedRecords(storeId, build.walked, STEP_RECORDS);
+  const marks = records.map((record) => ({ ...record, attempts: 0 }));
+  const prepared = await prepare(context, storeId, marks, [build]);
+  if (prepared.unavailable !== null) return null;
+  const last = prepared.marks.at(-1);
+  return {
+    build: build.build,
+    prepared,
+    from: build.walked,
+    to: last ? { namespace: last.namespace, id: last.id } : null,
+  };
+}
+
+/**
+ * Adds a step to its build; the last step makes the build the one that serves. Records that changed meanwhile are left
+ * out, as are those that the build has: whoever published what they are now brought it to this build too.
+ */
+export function publishStep(storage: Storage, storeId: string, step: Step, now: number): Promise<void> {
+  return storage.ledger(storeId, (tx) => publishStepIn(tx, step, now));
+}
+
+async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Promise<void> {
+  const { index } = tx;
+  const builds = await index.builds();
+  const build = builds.find((one) => one.build === step.build && one.state === "building");
+  const isNext = build?.walked?.namespace === step.from?.namespace && build?.walked?.id === step.from?.id;
+  if (!build || !isNext) return;
+  if (step.to === null) {
+    for (const old of builds.filter(({ state }) => state === "active")) {
+      await index.putBuild({ ...old, state: "retired" });
+    }
+    await index.putBuild({ ...build, state: "active", walked: null });
+    return;
+  }
+  const { prepared } = step;
+  const numbers = await keepVectors(tx, builds, prepared, now);
+  if (withoutVector(prepared, numbers).length > 0) return;
+  const rows = await tx.rowsOf(namesOf(prepared.marks));
+  const found = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
+  const known = await index.versionsIn(build.build, prepared.marks);
+  const [of] = prepared.builds;
+  const added = of!.chunks.flatMap((chunk, position): ChunkRow[] => {
+    if (!found.has(chunk.version) || known.has(chunk.version)) return [];
+    const { hash, ...row } = chunk;
+    const vector = hash === null ? null : numbers.get(build.build)!.get(hash)!;
+    return [{ ...row, chunk: build.nextChunk + position, vector }];
+  });
+  await addToBuild(tx, { ...build, walked: step.to }, of!, added, { chunks: 0, terms: 0 });
+}

@@ -1,0 +1,191 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { ApiError, validationError } from "@tidemark/protocol/errors";
+import { LIMITS } from "@tidemark/protocol/limits";
+import { parseJson } from "@tidemark/protocol/parse-json";
+import type { SearchMode, SearchRequest, SearchResponse, SearchResult } from "@tidemark/protocol/search";
+import { getVectorStore } from "../access/vector-stores.ts";
+import { type Embedder, EmbedderUnavailable } from "../embedding/embedder.ts";
+import { settingsOf } from "../indexing/build-settings.ts";
+import type { Build, IndexSnapshot } from "../storage/index-port.ts";
+import type { Storage } from "../storage/port.ts";
+import { collectRecords, type Hit } from "./collect.ts";
+import { type Filter, readFilter } from "./filter.ts";
+import { fuseRankings } from "./fusion.ts";
+import { rankLexically, rankSemantically } from "./legs.ts";
+
+/** Records that each leg of a hybrid search brings: more than are answered, because a record may be good in both. */
+const FUSED_MIN = 50;
+/** Pause between two looks at how far indexing is. */
+const LOOK_PAUSE_MS = 20;
+
+export interface SearchContext {
+  storage: Storage;
+  embedder: Embedder | null;
+}
+
+/** What a query asks for, read and checked. */
+interface Query {
+  request: SearchRequest;
+  namespaces: string[] | null;
+  filter: Filter | null;
+  limit: number;
+}
+
+/**
+ * Searches a store. What was deleted or cleared before is not found, whatever the index still has of it.
+ * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR, RESOURCE_NOT_FOUND (no such sync), INDEX_NOT_READY,
+ *   SERVICE_UNAVAILABLE (semantic, and the embeddings endpoint is away)
+ */
+export async function search(
+  context: SearchContext,
+  organizationId: string,
+  storeId: string,
+  request: SearchRequest,
+): Promise<SearchResponse> {
+  const { storage } = context;
+  const query: Query = {
+    request,
+    namespaces: request.namespaces ?? null,
+    filter: request.filter === undefined ? null : readFilter(request.filter),
+    limit: request.limit ?? LIMITS.searchResultsDefault,
+  };
+  await storage.read((sql) => getVectorStore(sql, organizationId, storeId));
+  if (request.after_sync !== undefined)
+    await waitForSync(storage, storeId, request.after_sync, request.timeout_ms);
+  if (request.mode === undefined && isIdentifier(request.query)) {
+    const answer = await answerQuery(storage, storeId, query, {
+      mode: "lexical",
+      vector: null,
+      space: null,
+      warnings: [],
+    });
+    if (answer.data.length > 0) return answer;
+  }
+  const active = await storage.index.search(storeId, (index) => index.activeBuild());
+  const how = await embedQuery(context, request, active);
+  return answerQuery(storage, storeId, query, { ...how, space: active?.space ?? null });
+}
+
+/** Something like `CVE-2025-0282`: whoever asks for it wants that one, not what is near it in meaning. */
+const isIdentifier = (query: string) => /^\S*\d\S*$/.test(query.trim());
+
+interface How {
+  mode: SearchMode;
+  /** The query's, and the space that it is of. */
+  vector: Float32Array | null;
+  space: number | null;
+  warnings: string[];
+}
+
+function answerQuery(
+  storage: Storage,
+  storeId: string,
+  query: Query,
+  { mode, vector, space, warnings }: How,
+): Promise<SearchResponse> {
+  return storage.index.search(storeId, async (index) => {
+    const build = await index.activeBuild();
+    // A vector is of no use to a build of another model that took over meanwhile.
+    const usable = build?.space === space ? vector : null;
+    const data = build ? await findRecords(index, build, query, mode, usable) : [];
+    const pending = await index.pending(null);
+    const answer: SearchResponse = { object: "search_results", mode, data, indexing: { pending } };
+    if (warnings.length > 0) answer.warnings = warnings;
+    return answer;
+  });
+}
+
+/** Waits until a sync's contents are in the index. */
+async function waitForSync(
+  storage: Storage,
+  storeId: string,
+  syncId: string,
+  timeoutMs: number = LIMITS.searchTimeoutMsDefault,
+): Promise<void> {
+  const [sync] = await storage.read((sql) =>
+    sql.all("SELECT revision FROM syncs WHERE store_id = $1 AND sync_id = $2", [storeId, syncId]),
+  );
+  if (!sync) throw new ApiError("RESOURCE_NOT_FOUND", { after_sync: syncId });
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const pending = await storage.index.search(storeId, (index) => index.pending(Number(sync.revision)));
+    if (pending === 0) return;
+    if (performance.now() >= until) throw new ApiError("INDEX_NOT_READY", { after_sync: syncId, pending });
+    await pause(LOOK_PAUSE_MS);
+  }
+}
+
+/** How a query is answered: by which legs, and with which vector of it. */
+async function embedQuery(
+  { embedder }: SearchContext,
+  { mode, query }: SearchRequest,
+  build: Build | undefined,
+): Promise<Omit<How, "space">> {
+  const model = build ? (settingsOf(build).embeddings?.model ?? null) : (embedder?.model ?? null);
+  if (mode === "lexical" || (mode === undefined && model === null))
+    return { mode: "lexical", vector: null, warnings: [] };
+  const reason = whyNotEmbedded(model, embedder);
+  if (reason === null) {
+    try {
+      const [vector] = await embedder!.embed([query], { purpose: "query" });
+      return { mode: mode ?? "hybrid", vector: vector!, warnings: [] };
+    } catch (error) {
+      if (mode === "semantic" && error instanceof EmbedderUnavailable) {
+        throw new ApiError("SERVICE_UNAVAILABLE", {}, "The embeddings endpoint is unavailable.");
+      }
+      const warning = `Lexical, because the query could not be embedded: ${(error as Error).message}`;
+      return { mode: "lexical", vector: null, warnings: [warning] };
+    }
+  }
+  if (mode === "semantic") throw validationError([{ field: "mode", code: "NOT_AVAILABLE", message: reason }]);
+  return { mode: "lexical", vector: null, warnings: [`Lexical: ${reason}`] };
+}
+
+function whyNotEmbedded(model: string | null, embedder: Embedder | null): string | null {
+  if (model === null) return "This store has no embeddings.";
+  if (embedder === null) return "This server has no embeddings endpoint.";
+  if (embedder.model === model) return null;
+  return `The store's embeddings are of ${model}, and this server's endpoint has ${embedder.model}: rebuild the index.`;
+}
+
+async function findRecords(
+  index: IndexSnapshot,
+  build: Build,
+  query: Query,
+  mode: SearchMode,
+  vector: Float32Array | null,
+): Promise<SearchResult[]> {
+  const { request, namespaces, filter, limit } = query;
+  if (namespaces?.length === 0 || build.chunks === 0) return [];
+  const withData = request.include?.includes("data") ?? false;
+  const wanted = mode === "hybrid" ? Math.max(FUSED_MIN, 2 * limit) : limit;
+  const rankings: Hit[][] = [];
+  for (const leg of mode === "hybrid" ? (["lexical", "semantic"] as const) : [mode]) {
+    if (leg === "semantic" && vector === null) continue;
+    const candidates =
+      leg === "semantic"
+        ? rankSemantically(index, build, vector!, namespaces, wanted)
+        : await rankLexically(index, build, request.query, namespaces);
+    rankings.push(await collectRecords(index, build, candidates, { namespaces, filter, withData, wanted }));
+  }
+  const ranked =
+    mode === "hybrid"
+      ? fuseRankings(rankings).map(({ record, score }) => ({ ...record, score }))
+      : (rankings[0] ?? []);
+  return ranked.slice(0, limit).map((hit) => toResult(hit, request.include ?? []));
+}
+
+function toResult(hit: Hit, include: string[]): SearchResult {
+  const [best] = hit.passages;
+  return {
+    id: hit.id,
+    namespace: hit.namespace,
+    score: hit.score,
+    text: best!.text,
+    ...(include.includes("data") && hit.content !== null
+      ? { data: (parseJson(hit.content) as { data: Record<string, unknown> }).data }
+      : {}),
+    ...(include.includes("chunks") ? { chunks: hit.passages.slice(0, LIMITS.resultChunks) } : {}),
+    synced_at: new Date(hit.writtenAt).toISOString(),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Build, Segment } from "../index-port.ts";
+import { textArray } from "./arrays.ts";
+import type { Transaction } from "./connections.ts";
+
+/** All builds of a store, the oldest first. */
+export async function readBuilds(tx: Transaction, storeId: string): Promise<Build[]> {
+  type Found = [
+    ...[number, Build["state"], string, number | null, number, number],
+    ...[number, number, string | null, string | null, number],
+  ];
+  const rows = await tx.rows<Found>(
+    `SELECT build, state, settings, space, next_chunk, next_segment, chunks, terms, walked_namespace, walked_id,
+       created_at
+     FROM index_builds WHERE store_id = $1 ORDER BY build`,
+    [storeId],
+  );
+  return rows.map(
+    ([build, state, settings, space, nextChunk, nextSegment, chunks, terms, namespace, id, createdAt]) => ({
+      ...{ build, state, settings, space, nextChunk, nextSegment, chunks, terms },
+      walked: namespace === null ? null : { namespace, id: id! },
+      createdAt,
+    }),
+  );
+}
+
+/** All segments of a build. */
+export async function readSegments(tx: Transaction, storeId: string, build: number): Promise<Segment[]> {
+  type Found = [number, Segment["state"], number, number, number, number, number];
+  const rows = await tx.rows<Found>(
+    `SELECT segment, state, first_chunk, end_chunk, chunks, bytes, making_until
+     FROM segments WHERE store_id = $1 AND build = $2 ORDER BY segment`,
+    [storeId, build],
+  );
+  return rows.map(([segment, state, firstChunk, endChunk, chunks, bytes, makingUntil]) => ({
+    ...{ segment, state, firstChunk, endChunk, chunks, bytes, makingUntil },
+  }));
+}
+
+/** The numbers of texts' vectors, by hash. */
+export async function findVectors(
+  tx: Transaction,
+  storeId: string,
+  space: number,
+  hashes: string[],
+): Promise<Map<string, number>> {
+  const rows = await tx.rows<[number, number]>(
+    `SELECT k.number, v.vector FROM unnest($3::text[]) WITH ORDINALITY k(hash, number)
+     CROSS JOIN LATERAL (
+       SELECT vector FROM vectors f WHERE f.store_id = $1 AND f.hash = k.hash AND f.space + 0 = $2 OFFSET 0) v`,
+    [storeId, space, textArray(hashes)],
+  );
+  return new Map(rows.map(([number, vector]) => [hashes[number - 1]!, vector]));
+}

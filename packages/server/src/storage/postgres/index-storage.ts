@@ -1,0 +1,189 @@
+import type { SegmentBlock } from "../../lexical/segment.ts";
+import type {
+  Build,
+  IndexSnapshot,
+  IndexStorage,
+  Mark,
+  PutOff,
+  RecordKey,
+  RecordVersion,
+  Segment,
+  StoreToIndex,
+} from "../index-port.ts";
+import type { HousekeepingStep } from "../port.ts";
+import { numberArray, readNumbers, textArray } from "./arrays.ts";
+import type { Connections, Transaction } from "./connections.ts";
+import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { PostgresIndexSnapshot } from "./index-snapshot.ts";
+import { sweepIndex } from "./index-sweep.ts";
+
+/** Blocks that are read at once: about a megabyte. */
+const BLOCKS_READ = 256;
+
+/** Who takes a mark, or until when it waits, may be forgotten by a crash: so nobody waits for the disk. */
+const FORGETTABLE = "SET LOCAL synchronous_commit = off";
+
+/** The index on PostgreSQL. */
+export class PostgresIndexStorage implements IndexStorage {
+  #connections: Connections;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  async stores(now: number): Promise<StoreToIndex[]> {
+    const [stores, states] = await this.#read((tx) =>
+      Promise.all([
+        tx.rows<[string, string]>(
+          "SELECT id, settings FROM vector_stores WHERE deleted_at IS NULL ORDER BY id",
+        ),
+        // Every store that has marks or builds has a revision. One look for each store, whatever the planner guesses.
+        tx.rows<[string, number, number]>(
+          `SELECT s.store_id,
+             coalesce((SELECT 1 FROM dirty_contents d
+               WHERE d.store_id = s.store_id AND d.due_at <= $1 LIMIT 1), 0),
+             coalesce((SELECT 1 FROM index_builds b
+               WHERE b.store_id = s.store_id AND b.state = 'building' LIMIT 1), 0)
+           FROM store_revisions s`,
+          [now],
+        ),
+      ]),
+    );
+    const known = new Map(states.map(([storeId, due, building]) => [storeId, { due, building }]));
+    return stores.map(([storeId, settings]) => {
+      const { due, building } = known.get(storeId) ?? { due: 0, building: 0 };
+      return { storeId, settings, due: due === 1, building: building === 1 };
+    });
+  }
+
+  builds(storeId: string): Promise<Build[]> {
+    return this.#read((tx) => readBuilds(tx, storeId));
+  }
+
+  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
+    return this.#connections.transaction("write", async (tx) => {
+      const [, rows] = await Promise.all([
+        tx.rows(FORGETTABLE),
+        tx.rows<[number, string, string, number]>(
+          `UPDATE dirty_contents d SET due_at = $3 WHERE d.store_id = $1 AND d.ctid = ANY (ARRAY(
+             SELECT ctid FROM dirty_contents WHERE store_id = $1 AND due_at <= $2
+             ORDER BY version LIMIT $4 FOR UPDATE SKIP LOCKED))
+           RETURNING d.version, d.namespace, d.id, d.attempts`,
+          [storeId, now, until, limit],
+        ),
+      ]);
+      return rows
+        .map(([version, namespace, id, attempts]) => ({ version, namespace, id, attempts }))
+        .sort((a, b) => a.version - b.version);
+    });
+  }
+
+  async putOff(storeId: string, marks: PutOff[]): Promise<void> {
+    if (marks.length === 0) return;
+    const sorted = marks.toSorted((a, b) => a.version - b.version);
+    await this.#connections.transaction("write", (tx) =>
+      Promise.all([
+        tx.rows(FORGETTABLE),
+        // An insert that always finds its row: that is an update by key, whatever the planner guesses.
+        tx.rows(
+          `INSERT INTO dirty_contents
+           SELECT $1, k.version, f.namespace, f.id, f.marked_at, k.due_at, k.attempts, coalesce(k.error, f.error)
+           FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) k(version, due_at, attempts, error)
+           CROSS JOIN LATERAL (SELECT * FROM dirty_contents f
+             WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f
+           ON CONFLICT (store_id, version) DO UPDATE SET
+             due_at = excluded.due_at, attempts = excluded.attempts, error = excluded.error`,
+          [
+            storeId,
+            numberArray(sorted.map(({ version }) => version)),
+            numberArray(sorted.map(({ dueAt }) => dueAt)),
+            numberArray(sorted.map(({ attempts }) => attempts)),
+            textArray(sorted.map(({ error }) => error)),
+          ],
+        ),
+      ]),
+    );
+  }
+
+  contents(storeId: string, versions: number[]): Promise<Map<number, string>> {
+    return this.#read(async (tx) => {
+      const rows = await tx.rows<[number, string]>(
+        `SELECT k.version, f.content FROM unnest($2::bigint[]) k(version)
+         CROSS JOIN LATERAL (SELECT content FROM contents f
+           WHERE f.store_id = $1 AND f.version = k.version OFFSET 0) f`,
+        [storeId, numberArray(versions)],
+      );
+      return new Map(rows);
+    });
+  }
+
+  indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]> {
+    return this.#read(async (tx) => {
+      // How many rows are indexed is nothing that the planner could know: it only has to go through the key's order.
+      const rows = await tx.rows<[string, string, number]>(
+        `SELECT namespace, id, version FROM (
+           SELECT namespace, id, version, indexed FROM records
+           WHERE store_id = $1 AND (namespace, id) > ($2, $3)
+           ORDER BY namespace, id, generation OFFSET 0) r
+         WHERE indexed = version LIMIT $4`,
+        [storeId, after?.namespace ?? "", after?.id ?? "", limit],
+      );
+      const [namespace, id] = rows.at(-1) ?? [];
+      if (rows.length === limit) {
+        // Who goes on behind the last record has seen all of it.
+        const ofLast = await tx.rows<[string, string, number]>(
+          `SELECT namespace, id, version FROM records
+           WHERE store_id = $1 AND namespace = $2 AND id = $3 AND indexed = version`,
+          [storeId, namespace, id],
+        );
+        rows.push(...ofLast);
+      }
+      // Rows of several generations may share a version.
+      const versions = new Map(rows.map(([namespace, id, version]) => [version, { namespace, id, version }]));
+      return [...versions.values()];
+    });
+  }
+
+  findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>> {
+    return this.#read((tx) => findVectors(tx, storeId, space, hashes));
+  }
+
+  segments(storeId: string, build: number): Promise<Segment[]> {
+    return this.#read((tx) => readSegments(tx, storeId, build));
+  }
+
+  blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]> {
+    return this.#read(async (tx) => {
+      const rows = await tx.rows<[string, Buffer]>(
+        `SELECT first_term, data FROM segment_blocks
+         WHERE store_id = $1 AND build = $2 AND segment = $3 AND first_term > $4
+         ORDER BY first_term LIMIT ${BLOCKS_READ}`,
+        [storeId, build, segment, after ?? ""],
+      );
+      return rows.map(([firstTerm, data]) => ({ firstTerm, data }));
+    });
+  }
+
+  liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]> {
+    return this.#read(async (tx) => {
+      const [row] = await tx.rows<[string]>(
+        `SELECT coalesce(array_agg(chunk), '{}')::text FROM chunks
+         WHERE store_id = $1 AND build = $2 AND chunk >= $3 AND chunk < $4`,
+        [storeId, build, from, to],
+      );
+      return readNumbers(row![0]);
+    });
+  }
+
+  sweep(now: number): Promise<HousekeepingStep> {
+    return sweepIndex(this.#connections, now);
+  }
+
+  search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T> {
+    return this.#read((tx) => work(new PostgresIndexSnapshot(tx, storeId)));
+  }
+
+  #read<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#connections.transaction("read", work);
+  }
+}

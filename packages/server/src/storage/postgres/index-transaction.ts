@@ -1,0 +1,169 @@
+import type { SegmentBlock } from "../../lexical/segment.ts";
+import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segment } from "../index-port.ts";
+import type { RecordRow } from "../port.ts";
+import { bytesArray, numberArray, realArray, textArray } from "./arrays.ts";
+import type { Transaction } from "./connections.ts";
+import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { IS_MARK_OF } from "./lookups.ts";
+
+/** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
+export class PostgresIndexTransaction implements IndexTransaction {
+  #tx: Transaction;
+  #storeId: string;
+  #takePlaces: (rows: RecordRow[]) => string;
+
+  /** @param takePlaces where rows of records lie that were read before and are about to move: a `tid[]` */
+  constructor(tx: Transaction, storeId: string, takePlaces: (rows: RecordRow[]) => string) {
+    this.#tx = tx;
+    this.#storeId = storeId;
+    this.#takePlaces = takePlaces;
+  }
+
+  builds(): Promise<Build[]> {
+    return readBuilds(this.#tx, this.#storeId);
+  }
+
+  async putBuild(build: Build): Promise<void> {
+    const { nextChunk, nextSegment, chunks, terms, walked } = build;
+    await this.#rows(
+      `INSERT INTO index_builds VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+       ON CONFLICT (store_id, build) DO UPDATE SET
+         state = excluded.state, settings = excluded.settings, space = excluded.space,
+         next_chunk = excluded.next_chunk, next_segment = excluded.next_segment, chunks = excluded.chunks,
+         terms = excluded.terms, walked_namespace = excluded.walked_namespace, walked_id = excluded.walked_id,
+         created_at = excluded.created_at`,
+      ...[build.build, build.state, build.settings, build.space, nextChunk, nextSegment, chunks, terms],
+      ...[walked?.namespace ?? null, walked?.id ?? null, build.createdAt],
+    );
+  }
+
+  /** Holds those that are: nobody puts them off, or takes them, before this transaction is over. */
+  async marked(versions: number[]): Promise<Set<number>> {
+    const rows = await this.#rows<[number]>(
+      `SELECT k.version FROM unnest($2::bigint[]) k(version)
+       CROSS JOIN LATERAL (SELECT 1 FROM dirty_contents f
+         WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f`,
+      // In one order everywhere, so that nobody waits in a circle.
+      numberArray(versions.toSorted((a, b) => a - b)),
+    );
+    return new Set(rows.map(([version]) => version));
+  }
+
+  async unmark(versions: number[]): Promise<void> {
+    if (versions.length === 0) return;
+    await this.#rows(`DELETE FROM dirty_contents d WHERE ${IS_MARK_OF}`, numberArray(versions));
+  }
+
+  async setIndexed(rows: RecordRow[]): Promise<void> {
+    // Nearly always it is the row's own version: then one statement is for all, and no list has to be joined.
+    const values = Map.groupBy(rows, ({ indexed, version }) => (indexed === version ? "version" : indexed));
+    await Promise.all(
+      Array.from(values, ([value, of]) => {
+        const places = this.#takePlaces(of);
+        const set = `UPDATE records SET indexed = ${value === "version" ? value : "$3::bigint"}
+          WHERE store_id = $1 AND ctid = ANY ($2::tid[])`;
+        return this.#rows(set, places, ...(value === "version" ? [] : [value]));
+      }),
+    );
+  }
+
+  async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
+    await this.#rows(
+      `INSERT INTO chunks
+       SELECT $1, $2, c.* FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+         $8::text[], $9::bigint[], $10::bigint[]) c`,
+      build,
+      numberArray(chunks.map(({ chunk }) => chunk)),
+      textArray(chunks.map(({ namespace }) => namespace)),
+      textArray(chunks.map(({ id }) => id)),
+      numberArray(chunks.map(({ version }) => version)),
+      numberArray(chunks.map(({ ordinal }) => ordinal)),
+      textArray(chunks.map(({ text }) => text)),
+      numberArray(chunks.map(({ terms }) => terms)),
+      numberArray(chunks.map(({ vector }) => vector)),
+    );
+  }
+
+  async versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>> {
+    const rows = await this.#rows<[number]>(
+      `SELECT k.version FROM unnest($3::text[], $4::text[], $5::bigint[]) k(namespace, id, version)
+       CROSS JOIN LATERAL (SELECT 1 FROM chunks f
+         WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
+           AND f.build + 0 = $2 LIMIT 1) c`,
+      ...[build, ...keyColumns(of)],
+    );
+    return new Set(rows.map(([version]) => version));
+  }
+
+  async dropChunks(of: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
+    if (of.length === 0) return new Map();
+    const rows = await this.#rows<[number, number, number]>(
+      `WITH gone AS (
+         DELETE FROM chunks c WHERE c.store_id = $1 AND c.ctid = ANY (ARRAY(
+           SELECT p.place FROM unnest($2::text[], $3::text[], $4::bigint[]) k(namespace, id, version)
+           CROSS JOIN LATERAL (SELECT ctid AS place FROM chunks f
+             WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
+             OFFSET 0) p))
+         RETURNING c.build, c.terms)
+       SELECT build, count(*), sum(terms)::bigint FROM gone GROUP BY build`,
+      ...keyColumns(of),
+    );
+    return new Map(rows.map(([build, chunks, terms]) => [build, { chunks, terms }]));
+  }
+
+  segments(build: number): Promise<Segment[]> {
+    return readSegments(this.#tx, this.#storeId, build);
+  }
+
+  async putSegment(build: number, of: Segment): Promise<void> {
+    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
+    await this.#rows(
+      `INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       ON CONFLICT (store_id, build, segment) DO UPDATE SET
+         state = excluded.state, first_chunk = excluded.first_chunk, end_chunk = excluded.end_chunk,
+         chunks = excluded.chunks, bytes = excluded.bytes, making_until = excluded.making_until`,
+      ...[build, segment, state, firstChunk, endChunk, chunks, bytes, makingUntil],
+    );
+  }
+
+  async addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void> {
+    if (blocks.length === 0) return;
+    await this.#rows(
+      `INSERT INTO segment_blocks
+       SELECT $1, $2, $3, b.* FROM unnest($4::text[], $5::bytea[]) b`,
+      ...[build, segment, textArray(blocks.map(({ firstTerm }) => firstTerm))],
+      bytesArray(blocks.map(({ data }) => data)),
+    );
+  }
+
+  async addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
+    if (vectors.length === 0) return;
+    // Where a text has a vector already, its number is left out.
+    await this.#rows(
+      `INSERT INTO vectors
+       SELECT $1, $2, k.number + coalesce(
+           (SELECT max(vector) FROM vectors WHERE store_id = $1 AND space = $2), -1),
+         k.hash, ($4::real[])[($5::int * (k.number - 1) + 1):($5::int * k.number)], $6
+       FROM unnest($3::text[]) WITH ORDINALITY k(hash, number)
+       ON CONFLICT (store_id, space, hash) DO NOTHING`,
+      ...[space, textArray(vectors.map(({ hash }) => hash))],
+      realArray(vectors.map(({ embedding }) => embedding)),
+      ...[vectors[0]!.embedding.length, now],
+    );
+  }
+
+  findVectors(space: number, hashes: string[]): Promise<Map<string, number>> {
+    return findVectors(this.#tx, this.#storeId, space, hashes);
+  }
+
+  /** Runs a statement whose $1 is the store. */
+  #rows<Row extends unknown[]>(text: string, ...values: unknown[]): Promise<Row[]> {
+    return this.#tx.rows<Row>(text, [this.#storeId, ...values]);
+  }
+}
+
+const keyColumns = (of: RecordVersion[]): string[] => [
+  textArray(of.map(({ namespace }) => namespace)),
+  textArray(of.map(({ id }) => id)),
+  numberArray(of.map(({ version }) => version)),
+];

@@ -1,0 +1,256 @@
+import type { SegmentBlock } from "../../lexical/segment.ts";
+import type {
+  Build,
+  Found,
+  IndexSnapshot,
+  IndexStorage,
+  Mark,
+  Near,
+  PutOff,
+  RecordKey,
+  RecordVersion,
+  Segment,
+  StoreToIndex,
+  TermBlock,
+} from "../index-port.ts";
+import type { HousekeepingStep } from "../port.ts";
+import { IS_CURRENT } from "../visibility.ts";
+import type { Connection } from "./connection.ts";
+import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { sweepIndex, sweepVectors } from "./index-sweep.ts";
+import { nearestChunks } from "./vectors.ts";
+
+/** Blocks that are read at once: about a megabyte. */
+const BLOCKS_READ = 256;
+/** Versions of one revision. */
+const VERSIONS = 8192;
+
+type Transact = <T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>) => Promise<T>;
+
+/** The index on SQLite. */
+export class SqliteIndexStorage implements IndexStorage {
+  #connection: Connection;
+  #transaction: Transact;
+  /** The row of `vectors` that the look for unused ones goes on behind. */
+  #sweptVectors = 0;
+
+  constructor(connection: Connection, transaction: Transact) {
+    this.#connection = connection;
+    this.#transaction = transaction;
+  }
+
+  stores(now: number): Promise<StoreToIndex[]> {
+    return this.#read(() => {
+      const rows = this.#sql(
+        `SELECT s.id, s.settings, EXISTS
+           (SELECT 1 FROM dirty_contents d WHERE d.store_id = s.id AND d.due_at <= ?1) AS due,
+           EXISTS (SELECT 1 FROM index_builds b WHERE b.store_id = s.id AND b.state = 'building') AS building
+         FROM vector_stores s WHERE s.deleted_at IS NULL ORDER BY s.id`,
+      ).all(now) as { id: string; settings: string; due: number; building: number }[];
+      return rows.map(({ id, settings, due, building }) => ({
+        storeId: id,
+        settings,
+        due: due === 1,
+        building: building === 1,
+      }));
+    });
+  }
+
+  builds(storeId: string): Promise<Build[]> {
+    return this.#read(() => readBuilds(this.#connection, storeId));
+  }
+
+  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
+    return this.#transaction("IMMEDIATE", () => {
+      const rows = this.#sql(
+        `UPDATE dirty_contents SET due_at = ?3 WHERE store_id = ?1 AND version IN
+           (SELECT version FROM dirty_contents WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
+         RETURNING version, namespace, id, attempts`,
+      ).all(storeId, now, until, limit) as unknown as Mark[];
+      return rows.sort((a, b) => a.version - b.version);
+    });
+  }
+
+  putOff(storeId: string, marks: PutOff[]): Promise<void> {
+    return this.#transaction("IMMEDIATE", () => {
+      const put = this.#sql(
+        `UPDATE dirty_contents SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
+         WHERE store_id = ?1 AND version = ?2`,
+      );
+      for (const { version, dueAt, attempts, error } of marks)
+        put.run(storeId, version, dueAt, attempts, error);
+    });
+  }
+
+  contents(storeId: string, versions: number[]): Promise<Map<number, string>> {
+    return this.#read(() => {
+      const get = this.#sql("SELECT content FROM contents WHERE store_id = ?1 AND version = ?2");
+      const found = versions.map((version) => [version, get.get(storeId, version)?.content] as const);
+      return new Map(found.filter((pair): pair is readonly [number, string] => pair[1] !== undefined));
+    });
+  }
+
+  indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]> {
+    return this.#read(() => {
+      const { namespace, id } = after ?? { namespace: "", id: "" };
+      const rows = this.#sql(
+        `SELECT DISTINCT namespace, id, version FROM records
+         WHERE store_id = ?1 AND (namespace, id) > (?2, ?3) AND indexed = version
+         ORDER BY namespace, id LIMIT ?4`,
+      ).all(storeId, namespace, id, limit) as unknown as RecordVersion[];
+      const last = rows.at(-1);
+      if (!last || rows.length < limit) return rows;
+      // Who goes on behind the last record has seen all of it.
+      const ofLast = this.#sql(
+        `SELECT DISTINCT namespace, id, version FROM records
+         WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND indexed = version`,
+      ).all(storeId, last.namespace, last.id) as unknown as RecordVersion[];
+      return [...rows.filter((row) => row.namespace !== last.namespace || row.id !== last.id), ...ofLast];
+    });
+  }
+
+  findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>> {
+    return this.#read(() => findVectors(this.#connection, storeId, space, hashes));
+  }
+
+  segments(storeId: string, build: number): Promise<Segment[]> {
+    return this.#read(() => readSegments(this.#connection, storeId, build));
+  }
+
+  blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]> {
+    return this.#read(() => {
+      const rows = this.#sql(
+        `SELECT first_term, data FROM segment_blocks
+         WHERE store_id = ?1 AND build = ?2 AND segment = ?3 AND first_term > ?4
+         ORDER BY first_term LIMIT ${BLOCKS_READ}`,
+      ).all(storeId, build, segment, after ?? "") as { first_term: string; data: Uint8Array }[];
+      return rows.map(({ first_term, data }) => ({ firstTerm: first_term, data }));
+    });
+  }
+
+  liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]> {
+    return this.#read(() => {
+      const { found } = this.#sql(
+        `SELECT json_group_array(chunk) AS found FROM chunks
+         WHERE store_id = ?1 AND build = ?2 AND chunk >= ?3 AND chunk < ?4`,
+      ).get(storeId, build, from, to) as { found: string };
+      return JSON.parse(found);
+    });
+  }
+
+  sweep(now: number): Promise<HousekeepingStep> {
+    return this.#transaction("IMMEDIATE", () => {
+      const step = sweepIndex(this.#connection, now);
+      if (!step.more) this.#sweptVectors = sweepVectors(this.#connection, this.#sweptVectors, now);
+      return step;
+    });
+  }
+
+  search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T> {
+    return this.#read(() => work(new SqliteIndexSnapshot(this.#connection, storeId)));
+  }
+
+  #read<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#transaction("DEFERRED", work);
+  }
+
+  #sql(text: string) {
+    return this.#connection.statement(text);
+  }
+}
+
+class SqliteIndexSnapshot implements IndexSnapshot {
+  #connection: Connection;
+  #storeId: string;
+
+  constructor(connection: Connection, storeId: string) {
+    this.#connection = connection;
+    this.#storeId = storeId;
+  }
+
+  async activeBuild(): Promise<Build | undefined> {
+    return readBuilds(this.#connection, this.#storeId).find(({ state }) => state === "active");
+  }
+
+  async liveSegments(build: number): Promise<Segment[]> {
+    return readSegments(this.#connection, this.#storeId, build).filter(({ state }) => state === "live");
+  }
+
+  async blocksOf(build: number, segments: number[], terms: string[]): Promise<TermBlock[]> {
+    const find = this.#sql(
+      `SELECT data FROM segment_blocks WHERE store_id = ?1 AND build = ?2 AND segment = ?3 AND first_term <= ?4
+       ORDER BY first_term DESC LIMIT 1`,
+    );
+    return segments.flatMap((segment) =>
+      terms.flatMap((term) => {
+        const data = find.get(this.#storeId, build, segment, term)?.data as Uint8Array | undefined;
+        return data ? [{ segment, term, data }] : [];
+      }),
+    );
+  }
+
+  async visible(
+    build: number,
+    chunks: number[],
+    namespaces: string[] | null,
+    withContent: boolean,
+  ): Promise<Found[]> {
+    const content = withContent
+      ? "(SELECT o.content FROM contents o WHERE o.store_id = r.store_id AND o.version = r.version)"
+      : "NULL";
+    const within = namespaces ? "AND c.namespace IN (SELECT value FROM json_each(?4))" : "";
+    const rows = this.#sql(
+      `SELECT c.chunk, c.namespace, c.id, c.ordinal, c.text, r.written_at AS writtenAt, ${content} AS content
+       FROM json_each(?3) j
+       CROSS JOIN chunks c ON c.store_id = ?1 AND c.build = ?2 AND c.chunk = j.value ${within}
+       CROSS JOIN namespaces n ON n.store_id = c.store_id AND n.namespace = c.namespace
+       CROSS JOIN records r ON r.store_id = c.store_id AND r.namespace = c.namespace AND r.id = c.id
+         AND r.indexed = c.version
+       WHERE ${IS_CURRENT}`,
+    ).all(
+      ...[this.#storeId, build, JSON.stringify(chunks)],
+      ...(namespaces ? [JSON.stringify(namespaces)] : []),
+    );
+    return rows as unknown as Found[];
+  }
+
+  async countChunks(build: number, namespaces: string[], limit: number): Promise<number> {
+    const { count } = this.#sql(
+      `SELECT count(*) AS count FROM (
+         SELECT 1 FROM json_each(?3) j CROSS JOIN chunks c
+           ON c.store_id = ?1 AND c.build = ?2 AND c.namespace = j.value LIMIT ?4)`,
+    ).get(this.#storeId, build, JSON.stringify(namespaces), limit) as { count: number };
+    return count;
+  }
+
+  async chunksOf(build: number, namespaces: string[]): Promise<number[]> {
+    const { found } = this.#sql(
+      `SELECT json_group_array(c.chunk) AS found FROM json_each(?3) j CROSS JOIN chunks c
+         ON c.store_id = ?1 AND c.build = ?2 AND c.namespace = j.value`,
+    ).get(this.#storeId, build, JSON.stringify(namespaces)) as { found: string };
+    return JSON.parse(found);
+  }
+
+  async nearest(
+    { build, space }: Build,
+    query: Float32Array,
+    namespaces: string[] | null,
+    limit: number,
+  ): Promise<Near[]> {
+    if (space === null) return [];
+    const of = { storeId: this.#storeId, build, space, query, namespaces, limit };
+    return nearestChunks(this.#connection, of);
+  }
+
+  async pending(revision: number | null): Promise<number> {
+    const { pending } = this.#sql(
+      `SELECT count(*) AS pending FROM dirty_contents
+       WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2)`,
+    ).get(this.#storeId, revision === null ? null : (revision + 1) * VERSIONS) as { pending: number };
+    return pending;
+  }
+
+  #sql(text: string) {
+    return this.#connection.statement(text);
+  }
+}

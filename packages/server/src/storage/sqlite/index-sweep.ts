@@ -1,0 +1,89 @@
+import type { HousekeepingStep } from "../port.ts";
+import type { Connection } from "./connection.ts";
+
+/** Rows that one step removes: few, so that a sync never waits long behind it. */
+const STEP_ROWS = 500;
+/** A vector that no chunk has is kept for so long: its text may come again, or be about to. */
+const UNUSED_VECTOR_MS = 24 * 3_600_000;
+
+/** One kind of what nobody needs any more: removes some of it. */
+type Sweep = (connection: Connection, now: number) => number;
+
+/** The blocks, and then the row, of segments that went into others, or that nobody goes on making. */
+const sweepSegments: Sweep = (connection) => {
+  const merged = connection
+    .statement("SELECT store_id, build, segment FROM segments WHERE state = 'merged' LIMIT 1")
+    .get() as { store_id: string; build: number; segment: number } | undefined;
+  if (!merged) return 0;
+  const { store_id, build, segment } = merged;
+  const blocks = connection.statement(
+    `DELETE FROM segment_blocks WHERE rowid IN
+       (SELECT rowid FROM segment_blocks WHERE store_id = ?1 AND build = ?2 AND segment = ?3 LIMIT ${STEP_ROWS})`,
+  );
+  const { changes } = blocks.run(store_id, build, segment);
+  if (changes) return Number(changes);
+  const drop = "DELETE FROM segments WHERE store_id = ?1 AND build = ?2 AND segment = ?3";
+  return Number(connection.statement(drop).run(store_id, build, segment).changes);
+};
+
+/** Everything of builds that another one replaced, and at last their rows. */
+const sweepBuilds: Sweep = (connection) => {
+  const retired = connection
+    .statement("SELECT store_id, build FROM index_builds WHERE state = 'retired' LIMIT 1")
+    .get() as { store_id: string; build: number } | undefined;
+  if (!retired) return 0;
+  const { store_id, build } = retired;
+  for (const table of ["chunks", "segment_blocks"]) {
+    const { changes } = connection
+      .statement(
+        `DELETE FROM ${table} WHERE rowid IN
+           (SELECT rowid FROM ${table} WHERE store_id = ?1 AND build = ?2 LIMIT ${STEP_ROWS})`,
+      )
+      .run(store_id, build);
+    if (changes) return Number(changes);
+  }
+  for (const table of ["segments", "index_builds"])
+    connection.statement(`DELETE FROM ${table} WHERE store_id = ?1 AND build = ?2`).run(store_id, build);
+  return 1;
+};
+
+/** Marks that were given up, whose content is gone since. */
+const sweepMarks: Sweep = (connection) => {
+  const { changes } = connection
+    .statement(
+      `UPDATE dirty_contents SET due_at = 0 WHERE attempts > 0 AND due_at IS NULL AND NOT EXISTS
+         (SELECT 1 FROM contents c WHERE c.store_id = dirty_contents.store_id AND c.version = dirty_contents.version)`,
+    )
+    .run();
+  return Number(changes);
+};
+
+/**
+ * Looks at some vectors, and removes those that no chunk has.
+ * @param from the row that it goes on behind; 0: from the beginning
+ * @returns the last row that it looked at; 0 at the end
+ */
+export function sweepVectors(connection: Connection, from: number, now: number): number {
+  const rows = connection
+    .statement(
+      `SELECT v.rowid AS row, v.made_at < ?2 AND NOT EXISTS (
+         SELECT 1 FROM index_builds b JOIN chunks c
+           ON c.store_id = b.store_id AND c.build = b.build AND c.vector = v.vector
+         WHERE b.store_id = v.store_id AND b.space = v.space) AS unused
+       FROM vectors v WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
+    )
+    .all(from, now - UNUSED_VECTOR_MS) as { row: number; unused: number }[];
+  const drop = connection.statement("DELETE FROM vectors WHERE rowid = ?1");
+  for (const { row, unused } of rows) if (unused) drop.run(row);
+  return rows.length < STEP_ROWS ? 0 : rows.at(-1)!.row;
+}
+
+/** Removes some of what the index does not need any more. */
+export function sweepIndex(connection: Connection, now: number): HousekeepingStep {
+  for (const sweep of [sweepSegments, sweepBuilds]) {
+    const rows = sweep(connection, now);
+    if (rows > 0) return { rows, more: true };
+  }
+  sweepMarks(connection, now);
+  return { rows: 0, more: false };
+}

@@ -1,0 +1,133 @@
+import type { SegmentBlock } from "../../lexical/segment.ts";
+import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segment } from "../index-port.ts";
+import type { RecordRow } from "../port.ts";
+import type { Connection } from "./connection.ts";
+import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { addBits } from "./vectors.ts";
+
+/** Changes of a store's index on SQLite, within a transaction that has the write lock. */
+export class SqliteIndexTransaction implements IndexTransaction {
+  #connection: Connection;
+  #storeId: string;
+
+  constructor(connection: Connection, storeId: string) {
+    this.#connection = connection;
+    this.#storeId = storeId;
+  }
+
+  async builds(): Promise<Build[]> {
+    return readBuilds(this.#connection, this.#storeId);
+  }
+
+  async putBuild(build: Build): Promise<void> {
+    const { nextChunk, nextSegment, chunks, terms, walked } = build;
+    this.#sql(
+      "INSERT OR REPLACE INTO index_builds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    ).run(
+      ...[this.#storeId, build.build, build.state, build.settings, build.space],
+      ...[nextChunk, nextSegment, chunks, terms, walked?.namespace ?? null, walked?.id ?? null],
+      build.createdAt,
+    );
+  }
+
+  async marked(versions: number[]): Promise<Set<number>> {
+    const rows = this.#sql(
+      `SELECT d.version FROM json_each(?2) j CROSS JOIN dirty_contents d
+         ON d.store_id = ?1 AND d.version = j.value`,
+    ).all(this.#storeId, JSON.stringify(versions));
+    return new Set(rows.map(({ version }) => version as number));
+  }
+
+  async unmark(versions: number[]): Promise<void> {
+    const unmark = this.#sql("DELETE FROM dirty_contents WHERE store_id = ?1 AND version = ?2");
+    for (const version of versions) unmark.run(this.#storeId, version);
+  }
+
+  async setIndexed(rows: RecordRow[]): Promise<void> {
+    const set = this.#sql(
+      `UPDATE records SET indexed = ?5
+       WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND generation = ?4`,
+    );
+    for (const { namespace, id, generation, indexed } of rows) {
+      set.run(this.#storeId, namespace, id, generation, indexed);
+    }
+  }
+
+  async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
+    const add = this.#sql("INSERT INTO chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    for (const { chunk, namespace, id, version, ordinal, text, terms, vector } of chunks) {
+      add.run(this.#storeId, build, chunk, namespace, id, version, ordinal, text, terms, vector);
+    }
+  }
+
+  async versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>> {
+    const has = this.#sql(
+      `SELECT 1 FROM chunks WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5 LIMIT 1`,
+    );
+    const found = of.filter(({ namespace, id, version }) =>
+      has.get(this.#storeId, build, namespace, id, version),
+    );
+    return new Set(found.map(({ version }) => version));
+  }
+
+  async dropChunks(of: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
+    const dropped = new Map<number, { chunks: number; terms: number }>();
+    const drop = this.#sql(
+      `DELETE FROM chunks WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5
+       RETURNING terms`,
+    );
+    for (const { build } of await this.builds()) {
+      const sum = { chunks: 0, terms: 0 };
+      for (const { namespace, id, version } of of) {
+        for (const { terms } of drop.all(this.#storeId, build, namespace, id, version)) {
+          sum.chunks++;
+          sum.terms += terms as number;
+        }
+      }
+      dropped.set(build, sum);
+    }
+    return dropped;
+  }
+
+  async segments(build: number): Promise<Segment[]> {
+    return readSegments(this.#connection, this.#storeId, build);
+  }
+
+  async putSegment(build: number, of: Segment): Promise<void> {
+    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
+    this.#sql("INSERT OR REPLACE INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)").run(
+      ...[this.#storeId, build, segment, state, firstChunk, endChunk, chunks, bytes, makingUntil],
+    );
+  }
+
+  async addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void> {
+    const add = this.#sql("INSERT INTO segment_blocks VALUES (?1, ?2, ?3, ?4, ?5)");
+    for (const { firstTerm, data } of blocks) add.run(this.#storeId, build, segment, firstTerm, data);
+  }
+
+  async addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
+    const last = this.#sql(
+      "SELECT coalesce(max(vector), -1) AS last FROM vectors WHERE store_id = ?1 AND space = ?2",
+    ).get(this.#storeId, space)!.last as number;
+    const add = this.#sql(
+      `INSERT INTO vectors VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+       ON CONFLICT (store_id, space, hash) DO NOTHING`,
+    );
+    const added: { vector: number; embedding: Float32Array }[] = [];
+    for (const { hash, embedding } of vectors) {
+      const vector = last + 1 + added.length;
+      const bytes = new Uint8Array(embedding.buffer, embedding.byteOffset, embedding.byteLength);
+      const { changes } = add.run(this.#storeId, space, vector, hash, bytes, now);
+      if (changes) added.push({ vector, embedding });
+    }
+    addBits(this.#connection, this.#storeId, space, added);
+  }
+
+  async findVectors(space: number, hashes: string[]): Promise<Map<string, number>> {
+    return findVectors(this.#connection, this.#storeId, space, hashes);
+  }
+
+  #sql(text: string) {
+    return this.#connection.statement(text);
+  }
+}

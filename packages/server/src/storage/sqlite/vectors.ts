@@ -1,0 +1,168 @@
+import type { Near } from "../index-port.ts";
+import type { Connection } from "./connection.ts";
+import { BitScan, bitsOf, bytesOfBits, topOf } from "./vector-scan.ts";
+
+/**
+ * Nearest neighbours without an index: all vectors of a space are ranked by one bit for each of their components, and the best
+ * of them again by what they really are. docs/decisions/0012-vectors.md has the figures.
+ */
+
+/** Vectors whose bits lie in one row. */
+const BLOCK_VECTORS = 512;
+/** How many of the best by bits are ranked again: so many at least, and this share of all. */
+const RESCORED_MIN = 2000;
+const RESCORED_SHARE = 0.05;
+const RESCORED_PER_RESULT = 4;
+/** Up to so many chunks of some namespaces are ranked without looking at bits. */
+const EXACT_CHUNKS = 5000;
+
+/** Appends the bits of new vectors, which have the highest numbers. */
+export function addBits(
+  connection: Connection,
+  storeId: string,
+  space: number,
+  vectors: { vector: number; embedding: Float32Array }[],
+): void {
+  const read = connection.statement(
+    "SELECT bits FROM vector_bits WHERE store_id = ?1 AND space = ?2 AND block = ?3",
+  );
+  const write = connection.statement("INSERT OR REPLACE INTO vector_bits VALUES (?1, ?2, ?3, ?4)");
+  const blocks = Map.groupBy(vectors, ({ vector }) => Math.floor(vector / BLOCK_VECTORS));
+  for (const [block, of] of blocks) {
+    const { vector: last, embedding } = of.at(-1)!;
+    const size = bytesOfBits(embedding.length);
+    const bits = new Uint8Array((last - block * BLOCK_VECTORS + 1) * size);
+    const before = read.get(storeId, space, block)?.bits as Uint8Array | undefined;
+    if (before) bits.set(before.subarray(0, bits.length));
+    for (const { vector, embedding } of of) {
+      bits.set(bitsOf(embedding), (vector - block * BLOCK_VECTORS) * size);
+    }
+    write.run(storeId, space, block, bits);
+  }
+}
+
+/** Where to look, and for what. */
+interface NearestQuery {
+  storeId: string;
+  build: number;
+  space: number;
+  query: Float32Array;
+  namespaces: string[] | null;
+  limit: number;
+}
+
+/** The chunks whose vectors are nearest, best first. */
+export function nearestChunks(connection: Connection, of: NearestQuery): Near[] {
+  const { namespaces, limit } = of;
+  const scope = namespaces && chunksWithVectors(connection, of, namespaces);
+  if (scope && scope.length <= EXACT_CHUNKS) {
+    const near = rescore(connection, of, [...new Set(scope.map(([, vector]) => vector))]);
+    return chunksOfVectors(near, scope).slice(0, limit);
+  }
+  const allowed = scope && new Set(scope.map(([, vector]) => vector));
+  const candidates = bestByBits(connection, of, allowed);
+  const near = rescore(connection, of, candidates).slice(0, limit);
+  return chunksOfVectors(near, scope ?? chunksOfSome(connection, of, near)).slice(0, limit);
+}
+
+type ChunkAndVector = [chunk: number, vector: number];
+
+function chunksWithVectors(
+  connection: Connection,
+  { storeId, build }: NearestQuery,
+  namespaces: string[],
+): ChunkAndVector[] {
+  const { found } = connection
+    .statement(
+      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS found
+       FROM json_each(?3) j CROSS JOIN chunks c
+         ON c.store_id = ?1 AND c.build = ?2 AND c.namespace = j.value AND c.vector IS NOT NULL`,
+    )
+    .get(storeId, build, JSON.stringify(namespaces)) as { found: string };
+  return JSON.parse(found);
+}
+
+function chunksOfSome(
+  connection: Connection,
+  { storeId, build }: NearestQuery,
+  near: Near[],
+): ChunkAndVector[] {
+  const { found } = connection
+    .statement(
+      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS found
+       FROM json_each(?3) j CROSS JOIN chunks c
+         ON c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL`,
+    )
+    .get(storeId, build, JSON.stringify(near.map(({ chunk }) => chunk))) as { found: string };
+  return JSON.parse(found);
+}
+
+/** From vectors, under `chunk`, to the chunks that have them; several may have one. */
+function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
+  const chunks = Map.groupBy(pairs, ([, vector]) => vector);
+  return near.flatMap(({ chunk: vector, similarity }) =>
+    (chunks.get(vector) ?? []).map(([chunk]) => ({ chunk, similarity })),
+  );
+}
+
+/** The vectors that look nearest by their bits. */
+function bestByBits(
+  connection: Connection,
+  { storeId, space, query, limit }: NearestQuery,
+  allowed: Set<number> | null,
+): number[] {
+  const rows = connection
+    .statement("SELECT block, bits FROM vector_bits WHERE store_id = ?1 AND space = ?2 ORDER BY block")
+    .iterate(storeId, space) as Iterable<{ block: number; bits: Uint8Array }>;
+  const scan = new BitScan(query);
+  const scores: Float32Array[] = [];
+  let end = 0;
+  for (const { block, bits } of rows) {
+    const start = block * BLOCK_VECTORS;
+    const count = Math.floor(bits.length / scan.bytes);
+    // Blocks are full but for the last; where one is missing, nothing is near.
+    if (start > end) scores.push(new Float32Array(start - end).fill(Number.NEGATIVE_INFINITY));
+    scores.push(scan.scores(bits, count));
+    end = start + count;
+  }
+  const all = new Float32Array(end);
+  let at = 0;
+  for (const part of scores) {
+    all.set(part, at);
+    at += part.length;
+  }
+  if (allowed) {
+    for (let vector = 0; vector < end; vector++) {
+      if (!allowed.has(vector)) all[vector] = Number.NEGATIVE_INFINITY;
+    }
+  }
+  const rescored = Math.max(RESCORED_MIN, limit * RESCORED_PER_RESULT, Math.ceil(end * RESCORED_SHARE));
+  return topOf(all, Math.min(rescored, end));
+}
+
+/** Vectors in the order of what they really are; the number of each under `chunk`. */
+function rescore(connection: Connection, { storeId, space, query }: NearestQuery, vectors: number[]): Near[] {
+  const rows = connection
+    .statement(
+      `SELECT v.vector, v.embedding FROM json_each(?3) j CROSS JOIN vectors v
+         ON v.store_id = ?1 AND v.space = ?2 AND v.vector = j.value`,
+    )
+    .iterate(storeId, space, JSON.stringify(vectors)) as Iterable<{ vector: number; embedding: Uint8Array }>;
+  const near: Near[] = [];
+  for (const { vector, embedding } of rows) {
+    near.push({ chunk: vector, similarity: dot(query, floatsOf(embedding)) });
+  }
+  return near.sort((a, b) => b.similarity - a.similarity || a.chunk - b.chunk);
+}
+
+/** Of vectors of length 1: their cosine. */
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function floatsOf(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}

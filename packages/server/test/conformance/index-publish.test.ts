@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Prepared } from "../../src/indexing/prepare.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import { engines } from "../engines.ts";
+import { bringLevel, foundRecords, mergeAll, WORDS } from "../index-rows.ts";
+import { ledgerOver, openTestLedger, type TestLedger, type TestStore } from "../test-ledger.ts";
+
+const upsert = (id: string, title: string, namespace = "tasks") => ({
+  action: "upsert",
+  id,
+  namespace,
+  data: { title },
+});
+const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
+
+/** Takes everything that waits, and works out what it adds, without publishing it. */
+async function prepareAll({ commands }: TestLedger, { storeId }: TestStore): Promise<Prepared> {
+  const marks = await commands.index("claim", storeId);
+  assert.ok(marks.length > 0);
+  return (await commands.index("prepare", storeId, marks))!;
+}
+
+/** What may happen to a record between the moment its text was read and the one it is published. */
+const CHANGES: [
+  what: string,
+  syncs: { operations: object[]; sync_mode?: "full_refresh" }[],
+  finds: string[],
+][] = [
+  ["updated", [{ operations: [upsert("a", "cherry")] }], ["a cherry"]],
+  [
+    "updated twice",
+    ["cherry", "damson"].map((title) => ({ operations: [upsert("a", title)] })),
+    ["a damson"],
+  ],
+  [
+    "updated and back again",
+    ["cherry", "banana"].map((title) => ({ operations: [upsert("a", title)] })),
+    ["a banana"],
+  ],
+  ["deleted", [{ operations: [remove("a")] }], []],
+  [
+    "deleted and made again",
+    [{ operations: [remove("a")] }, { operations: [upsert("a", "cherry")] }],
+    ["a cherry"],
+  ],
+  [
+    "cleared by a refresh",
+    [{ sync_mode: "full_refresh", operations: [upsert("b", "cherry")] }],
+    ["b cherry"],
+  ],
+  [
+    "carried over by a refresh",
+    [{ sync_mode: "full_refresh", operations: [upsert("a", "banana")] }],
+    ["a banana"],
+  ],
+];
+
+for (const engine of engines) {
+  describe(`${engine.name}: publishing`, () => {
+    for (const [what, syncs, finds] of CHANGES) {
+      test(`a record that is ${what} meanwhile is found by what it says, and by nothing else`, async (t) => {
+        const ledger = await openTestLedger(t, engine);
+        const store = await ledger.createStore();
+        await ledger.commands.index("beginBuild", store.storeId, "{}");
+        await store.sync({ operations: [upsert("a", "apple")] });
+        await bringLevel(ledger, store);
+        await store.sync({ operations: [upsert("a", "banana")] });
+        const prepared = await prepareAll(ledger, store);
+        for (const sync of syncs) await store.sync(sync);
+        await ledger.commands.index("publish", store.storeId, prepared);
+
+        const between = await foundRecords(ledger, store);
+        if (finds.length === 0) assert.deepEqual(between, []);
+        await bringLevel(ledger, store);
+        assert.deepEqual(await foundRecords(ledger, store), finds);
+        await ledger.commands.index("publish", store.storeId, prepared);
+        await bringLevel(ledger, store);
+        assert.deepEqual(await foundRecords(ledger, store), finds);
+        const [counted] = await ledger.storage.read((sql) =>
+          sql.all("SELECT count(*) AS chunks FROM chunks WHERE store_id = $1", [store.storeId]),
+        );
+        assert.equal(Number(counted!.chunks), finds.length);
+      });
+    }
+
+    test("publishing twice, or by two processes, is publishing once", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const second = await openStorage(ledger.databaseUrl);
+      t.after(() => second.close());
+      const other = ledgerOver(second);
+      const store = await ledger.createStore();
+      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      await store.sync({ operations: Array.from({ length: 50 }, (_, n) => upsert(`id-${n}`, `apple ${n}`)) });
+      const prepared = await prepareAll(ledger, store);
+      ledger.clock.now += 60_000;
+      other.clock.now = ledger.clock.now;
+      const again = await prepareAll({ ...other, databaseUrl: ledger.databaseUrl }, store);
+      const publish = [
+        () => ledger.commands.index("publish", store.storeId, prepared),
+        () => other.commands.index("publish", store.storeId, again),
+        () => ledger.commands.index("publish", store.storeId, again),
+      ];
+      // Within one process SQLite's writers would wait for each other for ever.
+      if (engine.servers === 1) for (const one of publish) await one();
+      else await Promise.all(publish.map((one) => one()));
+      const [build] = await ledger.storage.index.builds(store.storeId);
+      assert.deepEqual([build!.chunks, build!.terms], [50, 100]);
+      const live = await ledger.storage.index.liveChunks(store.storeId, 1, 0, 1000);
+      assert.equal(live.length, 50);
+      assert.equal((await foundRecords(ledger, store)).length, 50);
+    });
+
+    test("a staged run that was indexed before it is applied is found in the moment it is", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const store = await ledger.createStore();
+      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      await store.sync({ operations: [upsert("a", "apple"), upsert("b", "banana"), upsert("c", "cherry")] });
+      await bringLevel(ledger, store);
+      const part = (last_batch: boolean, operations: object[]) =>
+        store.sync({
+          sync_mode: "full_refresh",
+          sync_timestamp: "2025-11-11T10:31:00Z",
+          last_batch,
+          operations,
+        });
+      await part(false, [upsert("a", "damson"), upsert("b", "banana")]);
+      await bringLevel(ledger, store);
+      const before = ["a apple", "b banana", "c cherry"];
+      assert.deepEqual(await foundRecords(ledger, store), before);
+      await part(true, []);
+      assert.deepEqual(await foundRecords(ledger, store), ["a damson", "b banana"]);
+      await bringLevel(ledger, store);
+      assert.deepEqual(await foundRecords(ledger, store), ["a damson", "b banana"]);
+    });
+
+    test("a build takes another's place when it has every record, those that changed meanwhile too", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const { commands, storage } = ledger;
+      const store = await ledger.createStore();
+      await commands.index("beginBuild", store.storeId, "{}");
+      const titles = new Map(Array.from({ length: 400 }, (_, n) => [`id-${n}`, `${WORDS[n % 5]} ${n}`]));
+      await store.sync({ operations: [...titles].map(([id, title]) => upsert(id, title)) });
+      await bringLevel(ledger, store);
+
+      await commands.index("beginBuild", store.storeId, "{}", true);
+      const steps = [await commands.index("prepareStep", store.storeId)];
+      // Behind the step, in it, and new.
+      for (const id of ["id-399", "id-0", "id-new"]) titles.set(id, "banana");
+      titles.delete("id-1");
+      await store.sync({
+        operations: [upsert("id-0", "banana"), upsert("id-new", "banana"), remove("id-1")],
+      });
+      await bringLevel(ledger, store, { walks: false });
+      await store.sync({ operations: [upsert("id-399", "banana")] });
+      await commands.index("publishStep", store.storeId, steps[0]!);
+      await commands.index("publishStep", store.storeId, steps[0]!);
+      const before = await storage.index.builds(store.storeId);
+      assert.deepEqual(
+        before.map(({ state }) => state),
+        ["active", "building"],
+      );
+      await bringLevel(ledger, store);
+      const after = await storage.index.builds(store.storeId);
+      assert.deepEqual(
+        after.map(({ state }) => state),
+        ["retired", "active"],
+      );
+      assert.equal(after[1]!.chunks, 400);
+      assert.deepEqual(
+        await foundRecords(ledger, store),
+        [...titles].map(([id, title]) => `${id} ${title}`).sort(),
+      );
+      while ((await storage.index.sweep(ledger.clock.now)).more);
+      assert.equal((await storage.index.builds(store.storeId)).length, 1);
+      assert.deepEqual(await storage.index.liveChunks(store.storeId, 1, 0, 10_000), []);
+      assert.deepEqual(await storage.index.blocks(store.storeId, 1, 0, null), []);
+      assert.equal((await foundRecords(ledger, store)).length, 400);
+    });
+
+    test("two processes that merge the same segments end with one of them", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const second = await openStorage(ledger.databaseUrl);
+      t.after(() => second.close());
+      const other = ledgerOver(second);
+      const store = await ledger.createStore();
+      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      for (let n = 0; n < 12; n++) {
+        await store.sync({ operations: [upsert(`id-${n}`, `apple ${n}`)] });
+        await bringLevel(ledger, store);
+      }
+      await store.sync({ operations: [remove("id-3")] });
+      await bringLevel(ledger, store);
+      const found = (await ledger.commands.index("findMerge", store.storeId))!;
+      assert.deepEqual(await other.commands.index("findMerge", store.storeId), found);
+      const mine = (await ledger.commands.index("beginMerge", store.storeId, found))!;
+      assert.equal(await other.commands.index("beginMerge", store.storeId, found), null);
+      const blocks = (await ledger.commands.index("nextMerged", store.storeId, mine))!;
+
+      // The first one is silent for too long: another takes over, and what the first one does then is in vain.
+      other.clock.now += 10 * 60_000;
+      const theirs = (await other.commands.index("beginMerge", store.storeId, found))!;
+      assert.equal(await ledger.commands.index("addToMerge", store.storeId, mine, blocks), false);
+      await ledger.commands.index("finishMerge", store.storeId, mine);
+      await mergeAll(other, store, theirs);
+      const segments = await second.index.search(store.storeId, (index) => index.liveSegments(1));
+      assert.ok(segments.some(({ segment }) => segment === theirs.into.segment));
+      assert.ok(!segments.some(({ segment }) => found.segments.includes(segment)));
+      const expected = Array.from({ length: 12 }, (_, n) => `id-${n} apple ${n}`).filter((_, n) => n !== 3);
+      assert.deepEqual(await foundRecords(ledger, store), expected.sort());
+      while ((await second.index.sweep(other.clock.now)).more);
+      assert.deepEqual(
+        (await second.index.segments(store.storeId, 1)).map(({ state }) => state),
+        segments.map(() => "live"),
+      );
+      assert.deepEqual(await foundRecords(ledger, store), expected);
+    });
+  });
+}

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { SearchResponse, SearchResult } from "@tidemark/protocol/search";
+import type { SyncResponse } from "@tidemark/protocol/sync";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import { engines } from "../engines.ts";
+import { type ServerProcess, startServerProcess } from "../server-process.ts";
+import { createRoleKey, createTenant, syncBody, type Tenant } from "../test-server.ts";
+
+const LOAD_MS = process.env.TIDEMARK_TEST_LONG ? 30_000 : 3000;
+const NAMESPACES = ["one", "two", "three"];
+const SEARCHERS = 4;
+const IDS = Array.from({ length: 25 }, (_, index) => `id-${index}`);
+
+type Shared = { tenant: Tenant; reader: string; servers: ServerProcess[]; until: number; history: History };
+
+/** What the writers were told so far. Each content has a number of its own, which grows. */
+interface History {
+  /** Of each record, by `namespace id`: the content it has. */
+  live: Map<string, number>;
+  /** The last content that it was acknowledged not to have any more because the record was deleted or cleared. */
+  gone: Map<string, number>;
+  removals: number;
+  last: string[];
+}
+
+const pick = <T>(from: T[]): T => from[Math.floor(Math.random() * from.length)]!;
+const some = (share: number) => IDS.filter(() => Math.random() < share);
+
+async function post(server: ServerProcess, path: string, key: string, body: object): Promise<unknown> {
+  const response = await fetch(server.url + path, {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  assert.equal(response.status, 200, JSON.stringify(answer));
+  return answer;
+}
+
+/** Writes a namespace of its own, one sync after the other: upserts, deletes, refreshes whole and in parts. */
+async function write(namespace: string, { tenant, servers, until, history }: Shared): Promise<void> {
+  let content = 0;
+  let time = 0;
+  const keyOf = (id: string) => `${namespace} ${id}`;
+  const upsert = (id: string) => {
+    content++;
+    const data = { title: `common ${namespace} content_${content}`, content };
+    return { operation: { action: "upsert", id, namespace, data }, id, content };
+  };
+  const remove = (id: string) => {
+    const before = history.live.get(keyOf(id));
+    if (before === undefined) return;
+    history.live.delete(keyOf(id));
+    history.gone.set(keyOf(id), before);
+    history.removals++;
+  };
+  while (performance.now() < until) {
+    // A refresh of one moment is one run.
+    time = Math.max(Date.now(), time + 1);
+    const sync_timestamp = new Date(time).toISOString();
+    const upserts = some(0.3).map(upsert);
+    const operations = upserts.map(({ operation }) => operation);
+    const named = new Set(upserts.map(({ id }) => id));
+    const sync = async (fields: object) => {
+      const body = syncBody(tenant, { sync_timestamp, ...fields });
+      return (await post(pick(servers), "/v1/pipeline/sync", tenant.key, body)) as SyncResponse;
+    };
+    let answer: SyncResponse;
+    let removed: string[];
+    if (Math.random() < 0.3) {
+      removed = IDS.filter((id) => !named.has(id));
+      const run = { sync_mode: "full_refresh", refresh_id: namespace, namespaces: [namespace] };
+      if (Math.random() < 0.5) {
+        await sync({ ...run, last_batch: false, operations: operations.splice(0, 4) });
+      }
+      answer = await sync({ ...run, operations });
+    } else {
+      removed = some(0.3).filter((id) => !named.has(id));
+      const deletes = removed.map((id) => ({ action: "delete", id, namespace }));
+      answer = await sync({ operations: [...operations, ...deletes] });
+    }
+    for (const id of removed) remove(id);
+    for (const { id, content } of upserts) history.live.set(keyOf(id), content);
+    history.last[NAMESPACES.indexOf(namespace)] = answer.sync_id!;
+  }
+}
+
+/** Searches all the time. @returns how many records it was shown */
+async function look({ tenant, reader, servers, until, history }: Shared): Promise<number> {
+  let shown = 0;
+  while (performance.now() < until) {
+    const gone = new Map(history.gone);
+    const namespace = pick(NAMESPACES);
+    const { data } = await search(pick(servers), tenant, reader, {
+      query: Math.random() < 0.5 ? "common" : namespace,
+      ...(Math.random() < 0.5 && { namespaces: [namespace] }),
+      ...(Math.random() < 0.3 && { filter: { content: { $gt: 0 } } }),
+    });
+    shown += data.length;
+    const rows = new Set<string>();
+    for (const result of data) {
+      const key = `${result.namespace} ${result.id}`;
+      rows.add(key);
+      const floor = gone.get(key) ?? 0;
+      const { text, content } = contentsOf(result);
+      assert.ok(content > floor, `${key} was shown with the data ${content}, and ${floor} had gone before`);
+      assert.ok(text > floor, `${key} was shown with the text ${text}, and ${floor} had gone before`);
+      assert.ok(text <= content, `${key} was shown with the text ${text} and the older data ${content}`);
+    }
+    assert.equal(rows.size, data.length, "one row a record");
+  }
+  return shown;
+}
+
+/** Which contents a result has its text and its data of. */
+const contentsOf = ({ text, data }: SearchResult) => ({
+  text: Number(/content_(\d+)/.exec(text)![1]),
+  content: Number(data!.content),
+});
+
+const search = (server: ServerProcess, { organizationId, storeId }: Tenant, reader: string, fields: object) =>
+  post(server, `/v1/organizations/${organizationId}/vector-stores/${storeId}/search`, reader, {
+    limit: 100,
+    include: ["data"],
+    ...fields,
+  }) as Promise<SearchResponse>;
+
+for (const engine of engines) {
+  test(`${engine.name}: a search never shows what was deleted or cleared before it began, and ends level`, async (t) => {
+    const databaseUrl = await engine.createDatabase(t);
+    const storage = await openStorage(databaseUrl);
+    const commands = openCommands(storage, readConfig({}));
+    const tenant = await createTenant(commands);
+    const reader = await createRoleKey(commands, "reader", tenant.organizationId);
+    await storage.close();
+    const servers = await Promise.all(
+      Array.from({ length: engine.servers }, () =>
+        startServerProcess(t, { TIDEMARK_DATABASE_URL: databaseUrl, TIDEMARK_LOG_LEVEL: "info" }),
+      ),
+    );
+    const history: History = { live: new Map(), gone: new Map(), removals: 0, last: [] };
+    const shared = { tenant, reader, servers, until: performance.now() + LOAD_MS, history };
+    const [shown] = await Promise.all([
+      Promise.all(Array.from({ length: SEARCHERS }, () => look(shared))),
+      ...NAMESPACES.map((namespace) => write(namespace, shared)),
+    ]);
+    const total = shown.reduce((sum, count) => sum + count, 0);
+    assert.ok(total > 0 && history.removals > 0, "There was something to be seen, and to be removed.");
+
+    const found: SearchResult[] = [];
+    for (const [index, after_sync] of history.last.entries()) {
+      const answer = await search(pick(servers), tenant, reader, {
+        query: "common",
+        namespaces: [NAMESPACES[index]!],
+        after_sync,
+        timeout_ms: 60_000,
+      });
+      found.push(...answer.data);
+    }
+    const level = found.map((result) => {
+      const { text, content } = contentsOf(result);
+      assert.equal(text, content);
+      return [`${result.namespace} ${result.id}`, content] as const;
+    });
+    assert.deepEqual(new Map(level), history.live);
+    t.diagnostic(`${total} rows shown, ${history.removals} records removed`);
+  });
+}

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import type { Config } from "../../src/config.ts";
+import { startEmbeddingsServer } from "../embeddings-server.ts";
+import { engines } from "../engines.ts";
+import { assertError } from "./error-answer.ts";
+import { type Searching, startSearching } from "./searching.ts";
+
+/** Vectors on PostgreSQL need pgvector, which not every server has: test/conformance/ is about that. */
+const sqlite = engines.find(({ name }) => name === "SQLite")!;
+
+/** A store whose server has an embeddings endpoint, in which texts that share words are near. */
+async function startEmbedding(t: TestContext, overrides: Partial<Config> = {}) {
+  const embeddings = await startEmbeddingsServer(t);
+  const databaseUrl = await sqlite.createDatabase(t);
+  const settings = { embeddingsUrl: embeddings.url, embeddingsModel: "words-64", databaseUrl, ...overrides };
+  return { ...(await startSearching(t, settings)), embeddings, settings };
+}
+
+const put = ({ put }: Searching) =>
+  put({
+    exact: { title: "zebra" },
+    near: { title: "running zebra herd" },
+    stem: { title: "zebras" },
+    far: { title: "coffee machine" },
+  });
+
+describe("a store that embeds", () => {
+  test("is searched by words and by nearness, unless the search says which", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    const modeOf = async (mode?: string) => {
+      const { status, body } = await searching.search({ query: "zebra", ...(mode && { mode }) });
+      assert.deepEqual([status, "warnings" in body], [200, false]);
+      return body;
+    };
+    assert.equal((await modeOf()).mode, "hybrid");
+    assert.equal((await modeOf("hybrid")).mode, "hybrid");
+    const lexical = await modeOf("lexical");
+    assert.equal(lexical.mode, "lexical");
+    assert.deepEqual(lexical.data.map(({ id }: { id: string }) => id).sort(), ["exact", "near", "stem"]);
+    const semantic = await modeOf("semantic");
+    assert.equal(semantic.mode, "semantic");
+    assert.deepEqual(
+      semantic.data.slice(0, 2).map(({ id }: { id: string }) => id),
+      ["exact", "near"],
+    );
+    assert.ok(semantic.data[0].score > 0.999 && semantic.data[0].score < 1.001, "the same direction");
+    assert.equal(semantic.data.length, 4, "the farthest is near enough where nothing else is there");
+  });
+
+  test("joins both rankings by their ranks", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    const ranked = async (mode: string) => (await searching.found({ query: "zebra herd", mode })) as string[];
+    const rankings = [await ranked("lexical"), await ranked("semantic")];
+    const { body } = await searching.search("zebra herd");
+    for (const { id, score } of body.data) {
+      const ranks = rankings.flatMap((ranking) => (ranking.includes(id) ? [ranking.indexOf(id) + 1] : []));
+      const expected = ranks.reduce((sum, rank) => sum + 1 / (60 + rank), 0);
+      assert.ok(Math.abs(score - expected) < 1e-9, `${id}: ${score}, not ${expected}`);
+    }
+    assert.equal(new Set(body.data.map(({ id }: { id: string }) => id)).size, body.data.length);
+  });
+
+  test("is searched within namespaces and filters in either way", async (t) => {
+    const { put, index, found } = await startEmbedding(t);
+    for (let i = 0; i < 40; i++) {
+      await put({ [`r${i}`]: { title: "zebra", n: i } }, i % 20 === 0 ? "rare" : "common");
+    }
+    await index();
+    for (const mode of ["lexical", "semantic", "hybrid"]) {
+      const ids = await found({ query: "zebra", mode, namespaces: ["rare"] });
+      assert.deepEqual(ids.sort(), ["r0", "r20"], mode);
+      assert.deepEqual(await found({ query: "zebra", mode, filter: { n: 37 } }), ["r37"], mode);
+      assert.deepEqual(
+        await found({ query: "zebra", mode, namespaces: ["rare"], filter: { n: 37 } }),
+        [],
+        mode,
+      );
+    }
+  });
+
+  test("does not show what was removed, in either way", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    await searching.remove("exact");
+    await searching.put({ near: { title: "coffee" } });
+    for (const mode of ["lexical", "semantic", "hybrid"]) {
+      const ids = await searching.found({ query: "zebra", mode });
+      assert.equal(ids.includes("exact"), false, mode);
+      assert.ok(ids.includes("near"), `${mode}: by its old text`);
+    }
+    await searching.index();
+    const [first] = await searching.found({ query: "coffee", mode: "semantic" });
+    assert.equal(first, "near");
+    assert.equal((await searching.found({ query: "zebra", mode: "lexical" })).includes("near"), false);
+  });
+
+  test("asks for the vector of the query alone, and for none where it is lexical", async (t) => {
+    const searching = await startEmbedding(t, {
+      embeddingsQueryPrefix: "query: ",
+      embeddingsPassagePrefix: "passage: ",
+    });
+    await put(searching);
+    await searching.index();
+    const { texts } = searching.embeddings;
+    assert.deepEqual(texts.toSorted(), [
+      "passage: coffee machine",
+      "passage: running zebra herd",
+      "passage: zebra",
+      "passage: zebras",
+    ]);
+    await searching.found({ query: "zebra", mode: "lexical" });
+    await searching.found("zebra");
+    assert.deepEqual(searching.embeddings.texts.slice(4), ["query: zebra"]);
+  });
+});
+
+describe("while the embeddings endpoint is away", () => {
+  test("a search is lexical and says why; a semantic one is refused for now", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    await searching.embeddings.die();
+    const { status, body } = await searching.search("zebra");
+    assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
+    assert.equal(body.warnings.length, 1);
+    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: /);
+    const refused = await searching.search({ query: "zebra", mode: "semantic" });
+    assertError(refused, "SERVICE_UNAVAILABLE");
+    assert.match(refused.headers.get("retry-after")!, /^\d+$/);
+    assert.equal("warnings" in (await searching.search({ query: "zebra", mode: "lexical" })).body, false);
+
+    await searching.embeddings.revive();
+    assert.equal((await searching.search("zebra")).body.mode, "hybrid");
+  });
+
+  test("syncs go on, and what they brought waits until it is back", async (t) => {
+    const searching = await startEmbedding(t);
+    const { server, embeddings, search, found } = searching;
+    await embeddings.die();
+    const sync = await searching.put({ a: { title: "zebra" } });
+    await searching.index();
+    const after = { query: "zebra", mode: "lexical", after_sync: sync, timeout_ms: 0 };
+    assertError(await search(after), "INDEX_NOT_READY");
+    await embeddings.revive();
+    server.clock.now += 3_600_000;
+    await searching.index();
+    assert.deepEqual(await found(after), ["a"]);
+  });
+});
+
+describe("a server without the store's embeddings", () => {
+  test("searches by words and says so, and refuses to search by nearness", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    const { tenant, reader } = searching;
+    const path = `/v1/organizations/${tenant.organizationId}/vector-stores/${tenant.storeId}/search`;
+    const { databaseUrl } = searching.settings;
+    const cases: [overrides: Partial<Config>, reason: RegExp][] = [
+      [{}, /This server has no embeddings endpoint/],
+      [
+        { embeddingsUrl: searching.embeddings.url, embeddingsModel: "other" },
+        /words-64.* has other: rebuild/,
+      ],
+    ];
+    for (const [overrides, reason] of cases) {
+      const { server } = await startSearching(t, { databaseUrl, ...overrides });
+      const post = (body: object) => server.post(path, body, { "x-api-key": reader });
+      const { body } = await post({ query: "zebra" });
+      assert.deepEqual([body.mode, body.data.length], ["lexical", 3]);
+      assert.match(body.warnings[0], reason);
+      const refused = await post({ query: "zebra", mode: "semantic" });
+      const [{ field, message }] = assertError(refused, "VALIDATION_ERROR").errors;
+      assert.equal(field, "mode");
+      assert.match(message, reason);
+    }
+  });
+});

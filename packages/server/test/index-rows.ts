@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { LIMITS } from "@tidemark/protocol/limits";
+import type { Merge } from "../src/indexing/merge.ts";
+import type { Build, ChunkRow, IndexSnapshot, IndexTransaction, Segment } from "../src/storage/index-port.ts";
+import type { TestLedger, TestStore } from "./test-ledger.ts";
+
+/** A build to be put; the rest is as it may be. */
+export const BUILD: Build = {
+  build: 1,
+  state: "active",
+  settings: '{"text":{}}',
+  space: null,
+  nextChunk: 0,
+  nextSegment: 0,
+  chunks: 0,
+  terms: 0,
+  walked: null,
+  createdAt: 1_700_000_000_000,
+};
+/** The same of a segment. */
+export const SEGMENT: Segment = {
+  segment: 1,
+  state: "live",
+  firstChunk: 0,
+  endChunk: 10,
+  chunks: 10,
+  bytes: 100,
+  makingUntil: 0,
+};
+
+/** A passage of a record's version; the rest is as it may be. */
+export const chunkOf = (chunk: number, of: Partial<ChunkRow>): ChunkRow => ({
+  ...{
+    chunk,
+    namespace: "tasks",
+    id: "a",
+    version: 1,
+    ordinal: 0,
+    text: `text ${chunk}`,
+    terms: 2,
+    vector: null,
+  },
+  ...of,
+});
+
+/** Changes a store's index in one transaction. */
+export const change = <T>(
+  { storage }: TestLedger,
+  { storeId }: TestStore,
+  work: (index: IndexTransaction) => Promise<T>,
+) => storage.ledger(storeId, ({ index }) => work(index));
+/** Reads a store's index from one snapshot. */
+export const look = <T>(
+  { storage }: TestLedger,
+  { storeId }: TestStore,
+  work: (index: IndexSnapshot) => Promise<T>,
+) => storage.index.search(storeId, work);
+
+/** Says of records that search finds them by their newest text, as publishing does. */
+export async function setIndexed(
+  ledger: TestLedger,
+  { storeId }: TestStore,
+  ids: string[],
+  namespace = "tasks",
+) {
+  return ledger.storage.ledger(storeId, async (tx) => {
+    const rows = await tx.rowsOf([{ namespace, ids }]);
+    await tx.index.setIndexed(rows.map((row) => ({ ...row, indexed: row.version })));
+    return new Map(rows.map(({ id, version }) => [id, version!]));
+  });
+}
+
+type Indexing = Pick<TestLedger, "commands" | "clock">;
+
+/** Does everything of a store's index that waits, a new build's steps too. */
+export async function bringLevel(
+  { commands, clock }: Indexing,
+  { storeId }: TestStore,
+  { walks = true } = {},
+): Promise<void> {
+  for (;;) {
+    const marks = await commands.index("claim", storeId);
+    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    if (prepared) await commands.index("publish", storeId, prepared);
+    else break;
+    // What changed meanwhile waits for a moment.
+    clock.now += 1000;
+  }
+  for (;;) {
+    const step = walks ? await commands.index("prepareStep", storeId) : null;
+    if (!step) return;
+    await commands.index("publishStep", storeId, step);
+  }
+}
+
+/** Goes on with a merge that was begun, to its end. */
+export async function mergeAll({ commands }: Indexing, { storeId }: TestStore, merge: Merge): Promise<void> {
+  for (;;) {
+    const blocks = await commands.index("nextMerged", storeId, merge);
+    if (!blocks) break;
+    await commands.index("addToMerge", storeId, merge, blocks);
+  }
+  await commands.index("finishMerge", storeId, merge);
+}
+
+/** What the tests' records are about. */
+export const WORDS = ["apple", "banana", "cherry", "damson", "elder"];
+
+/** Every record that search finds by one of the words, as `id text`, sorted. */
+export async function foundRecords(
+  { commands }: Pick<TestLedger, "commands">,
+  { organizationId, storeId }: TestStore,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const query of WORDS) {
+    const { data } = await commands.search(organizationId, storeId, { query, limit: LIMITS.searchResults });
+    assert.ok(data.length < LIMITS.searchResults, "all of them are shown");
+    found.push(...data.map(({ id, text }) => `${id} ${text}`));
+  }
+  return found.sort();
+}

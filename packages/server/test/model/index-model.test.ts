@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApiError } from "@tidemark/protocol/errors";
+import fc from "fast-check";
+import type { Prepared } from "../../src/indexing/prepare.ts";
+import { engines } from "../engines.ts";
+import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
+
+/**
+ * The index beside a ledger that changes all the time: batches are taken, held back and published late, twice or never,
+ * builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what is not there, and in the end
+ * it finds exactly what the ledger has.
+ */
+
+const RUNS = process.env.TIDEMARK_TEST_LONG ? 5000 : 100;
+const STEPS = 30;
+const NAMESPACES = ["tasks", "notes"];
+const IDS = ["1", "2", "3"];
+const WORDS = ["apple", "banana", "cherry", "damson", "elder"];
+const TIMES = ["2025-11-10T09:00:00Z", "2025-11-10T10:00:00Z", "2025-11-10T11:00:00Z"];
+const LEASE_MS = 31_000;
+
+const operation = fc.record({
+  action: fc.constantFrom("upsert", "upsert", "upsert", "delete"),
+  namespace: fc.constantFrom("tasks", "tasks", "notes"),
+  id: fc.constantFrom(...IDS),
+  word: fc.constantFrom(...WORDS),
+});
+const operations = fc.array(operation, { maxLength: 4 });
+const time = fc.nat(TIMES.length - 1);
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("incremental"), time, operations }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("refresh"),
+      time,
+      operations,
+      lastBatch: fc.boolean(),
+      namespaces: fc.subarray(NAMESPACES),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("take") }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("publish"), which: fc.nat(2), keeps: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait") }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("rebuild") }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("walk") }) },
+);
+type Operations = { action: "upsert" | "delete"; namespace: string; id: string; word: string }[];
+type Step =
+  | { kind: "incremental"; time: number; operations: Operations }
+  | { kind: "refresh"; time: number; operations: Operations; lastBatch: boolean; namespaces: string[] }
+  | { kind: "publish"; which: number; keeps: boolean }
+  | { kind: "take" | "sweep" | "wait" | "rebuild" | "walk" };
+
+for (const engine of engines) {
+  test(`${engine.name}: search shows what the ledger has, whatever the indexer is at`, async (t) => {
+    const ledger = await openTestLedger(t, engine, { quick: true });
+    const steps = fc.array(step, { minLength: 4, maxLength: STEPS, size: "max" }) as fc.Arbitrary<Step[]>;
+    await fc.assert(
+      fc.asyncProperty(steps, (steps) => runSteps(ledger, steps)),
+      { numRuns: RUNS * engine.share },
+    );
+  });
+}
+
+async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
+  const { storage, commands, clock } = ledger;
+  const store = await ledger.createStore();
+  const { storeId } = store;
+  const held: Prepared[] = [];
+  const lives = new Map<string, string[]>();
+  await commands.index("beginBuild", storeId, "{}");
+  for (const step of steps) {
+    clock.now += 1;
+    if (step.kind === "incremental" || step.kind === "refresh") await sync(store, step);
+    else if (step.kind === "take") {
+      const marks = await commands.index("claim", storeId);
+      const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks.slice(0, 3)) : null;
+      if (prepared) held.push(prepared);
+    } else if (step.kind === "publish") {
+      const prepared = held[step.which % Math.max(1, held.length)];
+      if (!prepared) continue;
+      await commands.index("publish", storeId, prepared);
+      if (!step.keeps) held.splice(held.indexOf(prepared), 1);
+    } else if (step.kind === "sweep") {
+      await sweepAll(storage, clock.now);
+      while ((await storage.index.sweep(clock.now)).more);
+    } else if (step.kind === "wait") clock.now += LEASE_MS;
+    else if (step.kind === "rebuild") await commands.index("beginBuild", storeId, "{}", true);
+    else await walk(ledger, storeId);
+    await checkShown(ledger, store, lives);
+  }
+  await bringLevel(ledger, storeId);
+  for (const prepared of held) await commands.index("publish", storeId, prepared);
+  await bringLevel(ledger, storeId);
+  await checkLevel(ledger, store, lives);
+  // Without open runs nothing is left but what the ledger shows.
+  clock.now += 2 * 24 * 3_600_000;
+  await forgetAll(storage, { openRuns: clock.now });
+  await sweepAll(storage, clock.now);
+  await bringLevel(ledger, storeId);
+  while ((await storage.index.sweep(clock.now)).more);
+  await checkLevel(ledger, store, lives);
+  await checkRows(ledger, storeId, lives);
+  await commands.access("deleteVectorStore", store.organizationId, storeId, clock.now);
+  await sweepAll(storage, clock.now);
+}
+
+async function sync(store: TestStore, step: Extract<Step, { time: number }>): Promise<void> {
+  const operations = step.operations.map(({ word, ...operation }) =>
+    operation.action === "delete" ? operation : { ...operation, data: { title: word } },
+  );
+  const sync_timestamp = TIMES[step.time]!;
+  try {
+    if (step.kind === "incremental") await store.sync({ sync_timestamp, operations });
+    else {
+      const { lastBatch: last_batch, namespaces } = step;
+      await store.sync({ sync_mode: "full_refresh", sync_timestamp, operations, last_batch, namespaces });
+    }
+  } catch (error) {
+    // An old refresh, or one that was applied before.
+    if (!(error instanceof ApiError && error.code === "STALE_SYNC")) throw error;
+  }
+}
+
+async function walk({ commands }: TestLedger, storeId: string): Promise<boolean> {
+  const next = await commands.index("prepareStep", storeId);
+  if (next) await commands.index("publishStep", storeId, next);
+  return next !== null;
+}
+
+/** Does everything that waits, and merges what can be merged. */
+async function bringLevel(ledger: TestLedger, storeId: string): Promise<void> {
+  const { commands, clock } = ledger;
+  for (;;) {
+    clock.now += LEASE_MS;
+    const marks = await commands.index("claim", storeId);
+    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    if (prepared) await commands.index("publish", storeId, prepared);
+    else if (!(await walk(ledger, storeId))) break;
+  }
+  for (;;) {
+    const found = await commands.index("findMerge", storeId);
+    const merge = found && (await commands.index("beginMerge", storeId, found));
+    if (!merge) return;
+    for (let blocks = await next(); blocks; blocks = await next()) {
+      await commands.index("addToMerge", storeId, merge, blocks);
+    }
+    await commands.index("finishMerge", storeId, merge);
+    function next() {
+      return commands.index("nextMerged", storeId, merge!);
+    }
+  }
+}
+
+const keyOf = ({ namespace, id }: { namespace: string; id: string }) => `${namespace}/${id}`;
+
+/** What each record says now, by key. */
+async function readRecords({ commands }: TestLedger, store: TestStore): Promise<Map<string, string>> {
+  const records = new Map<string, string>();
+  for (const namespace of NAMESPACES) {
+    const { data } = await commands.browse("listRecords", store.organizationId, store.storeId, {
+      namespace,
+      limit: 100,
+    });
+    for (const record of data) records.set(keyOf(record), String(record.data.title));
+  }
+  return records;
+}
+
+async function searchAll({ commands }: TestLedger, store: TestStore): Promise<Map<string, string>> {
+  const query = WORDS.join(" ");
+  const { data } = await commands.search(store.organizationId, store.storeId, { query, limit: 100 });
+  assert.equal(new Set(data.map(keyOf)).size, data.length, "one row a record");
+  return new Map(data.map((result) => [keyOf(result), result.text]));
+}
+
+/** @param lives what each record has said since it began to exist, the newest last */
+async function checkShown(ledger: TestLedger, store: TestStore, lives: Map<string, string[]>): Promise<void> {
+  const records = await readRecords(ledger, store);
+  for (const key of lives.keys()) if (!records.has(key)) lives.delete(key);
+  for (const [key, word] of records) {
+    const life = lives.get(key) ?? [];
+    if (life.at(-1) !== word) lives.set(key, [...life, word]);
+  }
+  for (const [key, text] of await searchAll(ledger, store)) {
+    assert.ok(lives.get(key)?.includes(text), `${key} is shown with ${text}, and has said ${lives.get(key)}`);
+  }
+}
+
+/** Search finds each record by what it says, and nothing else. */
+async function checkLevel(ledger: TestLedger, store: TestStore, lives: Map<string, string[]>): Promise<void> {
+  await checkShown(ledger, store, lives);
+  const sorted = (map: Map<string, string>) => [...map].sort();
+  assert.deepEqual(sorted(await searchAll(ledger, store)), sorted(await readRecords(ledger, store)));
+  assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null)), 0);
+}
+
+/** The passages there are: each live record's, once, and the build counts them. */
+async function checkRows(
+  { storage }: TestLedger,
+  storeId: string,
+  lives: Map<string, string[]>,
+): Promise<void> {
+  const { chunks, builds } = await storage.read(async (sql) => ({
+    chunks: await sql.all("SELECT namespace, id, terms FROM chunks WHERE store_id = $1", [storeId]),
+    builds: await sql.all("SELECT chunks, terms FROM index_builds WHERE store_id = $1", [storeId]),
+  }));
+  const keys = chunks.map(({ namespace, id }) => `${namespace}/${id}`).sort();
+  assert.deepEqual(keys, [...lives.keys()].sort());
+  const terms = chunks.reduce((sum, { terms }) => sum + Number(terms), 0);
+  assert.deepEqual(
+    builds.map((build) => [Number(build.chunks), Number(build.terms)]),
+    [[chunks.length, terms]],
+  );
+}
