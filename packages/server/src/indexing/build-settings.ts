@@ -1,8 +1,15 @@
 import type { Build } from "../storage/index-port.ts";
 import { readTextSettings, type TextSettings } from "../text/settings.ts";
 
+/**
+ * The number of the rules by which text is cut into passages and terms, and of the format of segments. Raise it with every
+ * change that an index made before it does not have: each store's index is then built anew while the old one serves.
+ */
+const RULES = 1;
+
 /** What a build was made with. */
 export interface BuildSettings {
+  rules: number;
   text: TextSettings;
   embeddings: EmbeddingSettings | null;
 }
@@ -24,7 +31,7 @@ export function wantedSettings(
   storeSettings: Record<string, unknown>,
   embeddings: EmbeddingSettings | null,
 ): BuildSettings {
-  return { text: readTextSettings(storeSettings), embeddings };
+  return { rules: RULES, text: readTextSettings(storeSettings), embeddings };
 }
 
 /**
@@ -32,9 +39,17 @@ export function wantedSettings(
  * operator asks for a rebuild, because that embeds everything again.
  */
 export function mustRebuild(has: BuildSettings, wanted: BuildSettings): boolean {
-  if (JSON.stringify(has.text) !== JSON.stringify(wanted.text)) return true;
+  if (!sameText(has, wanted)) return true;
   return has.embeddings === null && wanted.embeddings !== null;
 }
+
+/** Whether both make the same passages and terms of a record. */
+export const sameText = (one: BuildSettings, other: BuildSettings): boolean =>
+  one.rules === other.rules && JSON.stringify(one.text) === JSON.stringify(other.text);
+
+/** Whether a vector can be compared with those of an index. */
+export const fits = (vector: Float32Array, { dimensions }: EmbeddingSettings): boolean =>
+  dimensions === null || vector.length === dimensions;
 
 /** Whether vectors of one are comparable with those of the other. */
 export function sameSpace(one: EmbeddingSettings | null, other: EmbeddingSettings | null): boolean {

@@ -7,6 +7,8 @@ import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from 
 const IDLE_PAUSE_MS = 500;
 /** Batches that are worked on at once: one is written while the next is read. */
 const WORKERS = 2;
+/** What is under way at the end gets so long; it is taken up again by whoever comes next. */
+const STOP_PATIENCE_MS = 1000;
 
 /** Runs a step of indexing/commands.ts, wherever. */
 export type RunStep = <Name extends IndexName>(
@@ -17,7 +19,7 @@ export type RunStep = <Name extends IndexName>(
 export interface Indexer {
   /** Says that there may be work now. */
   wake(): void;
-  /** Ends after the batches that are under way. */
+  /** Ends after the batches that are under way, or, where an embeddings endpoint lets them wait, without them. */
   stop(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
         if (prepared) {
           noteEndpoint(prepared.unavailable);
           await run("publish", storeId, prepared);
+          if (prepared.unavailable !== null) return false;
         }
       } finally {
         clearInterval(renewal);
@@ -120,7 +123,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     async stop() {
       stopped = true;
       stopping.abort();
-      await Promise.all(workers);
+      await Promise.race([Promise.all(workers), pause(STOP_PATIENCE_MS, undefined, { ref: false })]);
     },
   };
 }

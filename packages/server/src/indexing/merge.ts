@@ -25,16 +25,16 @@ export async function findMerge(
   for (const build of await storage.index.builds(storeId)) {
     if (build.state === "retired") continue;
     const live = (await storage.index.segments(storeId, build.build)).filter(({ state }) => state === "live");
-    const segments = planMerge(await countLive(storage, storeId, build, live));
+    const segments = planMerge(live) ?? planMerge(await countLive(storage, storeId, build, live));
     if (segments) return { build: build.build, segments };
   }
   return null;
 }
 
-/** Looks at what is live of each segment only where so much is dead that it may be worthwhile. */
+/** Looks at what is live of each segment only where so much is dead that one of them must be worth a merge by itself. */
 async function countLive(storage: Storage, storeId: string, build: Build, segments: Segment[]) {
   const numbered = segments.reduce((sum, { chunks }) => sum + chunks, 0);
-  if (numbered - build.chunks < numbered / 4) return segments;
+  if (build.chunks > numbered / 2) return segments;
   const counted = [];
   for (const segment of segments) {
     const { firstChunk, endChunk, chunks } = segment;

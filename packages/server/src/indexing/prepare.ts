@@ -8,7 +8,7 @@ import type { Build, Mark, NewVector, PutOff, RecordVersion } from "../storage/i
 import type { Storage } from "../storage/port.ts";
 import { passagesOf } from "../text/record-text.ts";
 import { analyzerFor } from "../text/tokens.ts";
-import { settingsOf } from "./build-settings.ts";
+import { type EmbeddingSettings, fits, settingsOf } from "./build-settings.ts";
 
 /** A batch is closed when it has so many passages, so that its transaction stays short. */
 const PASSAGES_PER_BATCH = 600;
@@ -42,7 +42,7 @@ export interface PreparedChunk extends RecordVersion {
   ordinal: number;
   text: string;
   terms: number;
-  /** Of the text that its vector stands for; null if the build has no vectors. */
+  /** Of the text that its vector stands for; null if the build has no vectors, or the passage no text. */
   hash: string | null;
 }
 
@@ -61,12 +61,14 @@ export interface PrepareContext {
 /**
  * Reads what marked contents say, splits it into passages, and has those embedded that never were. Changes nothing, so it
  * may take as long as it takes: {@link publish} looks again.
+ * @param refused what becomes of a passage that the embedder refuses: its record fails, or it has no vector
  */
 export async function prepare(
   context: PrepareContext,
   storeId: string,
   marks: Mark[],
   builds: Build[],
+  refused: "fails" | "has no vector" = "fails",
 ): Promise<Prepared> {
   const { storage } = context;
   const contents = await storage.index.contents(
@@ -98,7 +100,8 @@ export async function prepare(
       const { namespace, id, version } = mark;
       for (const [ordinal, { text, words }] of passagesOf(data, settingsOf(build).text).entries()) {
         const terms = analyze(words ? `${text}\n${words}` : text);
-        const embedded = build.space === null ? null : textHash(context.embedder, text);
+        // No endpoint takes an empty text: a record of numbers alone is found by its words.
+        const embedded = build.space === null || text === "" ? null : textHash(context.embedder, text);
         drafts
           .get(build.build)!
           .push({ namespace, id, version, ordinal, text, terms: terms.length, hash: embedded, words: terms });
@@ -116,7 +119,7 @@ export async function prepare(
       for (const draft of drafts.get(build.build)!) draft.hash = null;
       continue;
     }
-    const made = await embedMissing(context, storeId, build, drafts.get(build.build)!);
+    const made = await embedMissing(context, storeId, build, drafts.get(build.build)!, refused);
     vectors.set(build.build, made.vectors);
     for (const [version, reason] of made.blocked) blocked.set(version, reason);
     unavailable ??= made.unavailable;
@@ -154,6 +157,9 @@ function isOutgoing(build: Build, builds: Build[], embedder: Embedder | null): b
   );
 }
 
+/** Null: there is none for the text. */
+type Embedding = Float32Array | null;
+
 interface Embedded {
   vectors: NewVector[];
   /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
@@ -167,8 +173,12 @@ async function embedMissing(
   storeId: string,
   build: Build,
   drafts: Draft[],
+  refused: "fails" | "has no vector",
 ): Promise<Embedded> {
-  const byHash = Map.groupBy(drafts, (draft) => draft.hash!);
+  const byHash = Map.groupBy(
+    drafts.filter(({ hash }) => hash !== null),
+    ({ hash }) => hash!,
+  );
   const known = await storage.index.findVectors(storeId, build.space!, [...byHash.keys()]);
   const missing = [...byHash.keys()].filter((key) => !known.has(key));
   const blocked = new Map<number, string | null>();
@@ -188,11 +198,12 @@ async function embedMissing(
     return { vectors: [], blocked, unavailable: pause.reason };
   }
   const texts = missing.map((key) => byHash.get(key)![0]!.text);
-  let embedded: readonly (Float32Array | null)[];
+  let embedded: Embedding[];
   let unavailable: string | null = null;
   let refusals: ReadonlyMap<number, string> = new Map();
   try {
     embedded = await embedder.embed(texts, { purpose: "passage" });
+    if (!embedded.every((vector) => vector && fits(vector, settings))) throw misfit(embedded, settings);
     pause.worked();
   } catch (error) {
     // What was embedded nevertheless is kept: nobody pays for it twice.
@@ -202,15 +213,27 @@ async function embedMissing(
       pause.failed(error, now());
       unavailable = error.message;
     } else throw error;
-    embedded = error.embedded;
+    embedded = error.embedded.map((vector) => (vector && fits(vector, settings) ? vector : null));
   }
   const vectors: NewVector[] = [];
   for (const [index, key] of missing.entries()) {
     const embedding = embedded[index];
     if (embedding) vectors.push({ hash: key, embedding });
-    else block(key, refusals.get(index) ?? null);
+    else if (refused === "has no vector" && refusals.has(index)) {
+      for (const draft of byHash.get(key)!) draft.hash = null;
+    } else block(key, refusals.get(index) ?? null);
   }
   return { vectors, blocked, unavailable };
+}
+
+/** An embedder may have begun to give other vectors, or to give them to a process that has seen none before. */
+function misfit(embedded: Embedding[], { model, dimensions }: EmbeddingSettings): EmbedderUnavailable {
+  const given = embedded.find((vector) => vector?.length !== dimensions)?.length;
+  return new EmbedderUnavailable(
+    `The index has vectors of ${model} with ${dimensions} dimensions, and the endpoint gives ${given}.`,
+    null,
+    embedded,
+  );
 }
 
 /** What a vector is kept by: the same text, embedded the same way, has the same. */

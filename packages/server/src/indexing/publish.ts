@@ -1,6 +1,6 @@
 import type { Build, ChunkRow, PutOff, RecordVersion } from "../storage/index-port.ts";
 import type { LedgerTransaction, NamespaceIds, Storage } from "../storage/port.ts";
-import { sameSpace, settingsOf } from "./build-settings.ts";
+import { sameSpace, sameText, settingsOf } from "./build-settings.ts";
 import { planPublication } from "./plan-publication.ts";
 import type { Prepared, PreparedBuild } from "./prepare.ts";
 
@@ -69,7 +69,7 @@ function isBuildOf({ build, settings }: Build, prepared: Prepared): boolean {
   const [is, was] = [settingsOf({ settings }), settingsOf(of)];
   const sameEmbeddings =
     is.embeddings === null ? was.embeddings === null : sameSpace(is.embeddings, was.embeddings);
-  return sameEmbeddings && JSON.stringify(is.text) === JSON.stringify(was.text);
+  return sameEmbeddings && sameText(is, was);
 }
 
 /** The ids that versions are of. */
@@ -118,7 +118,7 @@ export async function keepVectors(
     const space = builds.find((one) => one.build === build)?.space ?? null;
     if (space === null) continue;
     if (vectors.length > 0) await index.addVectors(space, vectors, now);
-    const hashes = [...new Set(chunks.map(({ hash }) => hash!))];
+    const hashes = [...new Set(chunks.flatMap(({ hash }) => hash ?? []))];
     numbers.set(build, hashes.length > 0 ? await index.findVectors(space, hashes) : new Map());
   }
   return numbers;

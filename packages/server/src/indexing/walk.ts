@@ -12,12 +12,15 @@ export interface Step {
   prepared: Prepared;
   /** The record that it went on behind. */
   from: RecordKey | null;
-  /** The record up to which the build has everything afterwards; null: nothing was left. */
+  /** The record up to which the build has everything afterwards. */
   to: RecordKey | null;
+  /** True: nothing was left. */
+  isLast: boolean;
 }
 
 /**
- * Prepares the next step of the build that a store is being made. Changes nothing.
+ * Prepares the next step of the build that a store is being made. Changes nothing. A passage that the embedder refuses has no
+ * vector in it: its record is found by its words, as no new index may lose what the old one finds.
  * @returns null if there is none, or if the embeddings endpoint cannot be used now
  */
 export async function prepareStep(context: PrepareContext, storeId: string): Promise<Step | null> {
@@ -26,15 +29,16 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
   if (!build) return null;
   const records = await index.indexedRecords(storeId, build.walked, STEP_RECORDS);
   const marks = records.map((record) => ({ ...record, attempts: 0 }));
-  const prepared = await prepare(context, storeId, marks, [build]);
-  if (prepared.unavailable !== null) return null;
-  const last = prepared.marks.at(-1);
-  return {
-    build: build.build,
-    prepared,
-    from: build.walked,
-    to: last ? { namespace: last.namespace, id: last.id } : null,
-  };
+  const prepared = await prepare(context, storeId, marks, [build], "has no vector");
+  // Records behind one that has to wait are looked at again: those that the build has by then are left out.
+  const ready = new Set(prepared.marks.map(({ version }) => version));
+  const waiting = records.findIndex(({ version }) => !ready.has(version));
+  const last = records.at(waiting === -1 ? records.length - 1 : waiting - 1);
+  const isLast = records.length === 0;
+  const to = waiting === 0 || !last ? build.walked : { namespace: last.namespace, id: last.id };
+  // What was embedded is kept even if no record is ready.
+  const isVain = waiting === 0 && prepared.builds.every(({ vectors }) => vectors.length === 0);
+  return isVain ? null : { build: build.build, prepared, from: build.walked, to, isLast };
 }
 
 /**
@@ -51,7 +55,7 @@ async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Pr
   const build = builds.find((one) => one.build === step.build && one.state === "building");
   const isNext = build?.walked?.namespace === step.from?.namespace && build?.walked?.id === step.from?.id;
   if (!build || !isNext) return;
-  if (step.to === null) {
+  if (step.isLast) {
     for (const old of builds.filter(({ state }) => state === "active")) {
       await index.putBuild({ ...old, state: "retired" });
     }

@@ -2,7 +2,7 @@ import { settingsOf } from "../indexing/build-settings.ts";
 import { type QueryTerm, rank } from "../lexical/bm25.ts";
 import { findPostings } from "../lexical/segment.ts";
 import type { Build, IndexSnapshot } from "../storage/index-port.ts";
-import { analyzerFor } from "../text/tokens.ts";
+import { queryAnalyzerFor } from "../text/tokens.ts";
 
 /** A chunk that may be an answer. */
 export interface Candidate {
@@ -25,7 +25,7 @@ export async function rankLexically(
   query: string,
   namespaces: string[] | null,
 ): Promise<Candidates> {
-  const analyze = await analyzerFor(settingsOf(build).text.language);
+  const analyze = await queryAnalyzerFor(settingsOf(build).text.language);
   const weights = new Map<string, number>();
   for (const term of analyze(query)) {
     if (weights.size < QUERY_TERMS_MAX || weights.has(term)) weights.set(term, (weights.get(term) ?? 0) + 1);

@@ -139,6 +139,12 @@ export interface IndexStorage {
   blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]>;
   /** The numbers of chunks in a range, its end excluded, that records have. */
   liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]>;
+  /**
+   * Sees to it that a store's vectors are compared quickly, however many they are; what takes long goes on in the
+   * background.
+   * @returns why they cannot be compared here at all, in one line for an operator; null: they can
+   */
+  tendVectors(storeId: string): Promise<string | null>;
   /** Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up. */
   sweep(now: number): Promise<HousekeepingStep>;
   /** Reads a store's index from one committed snapshot. */

@@ -2,7 +2,7 @@ import type { Language } from "./settings.ts";
 
 /**
  * Words that are in every other text and say nothing of what is sought: articles, pronouns, prepositions, auxiliaries,
- * question words. Left out are those that also say something: down, up, off, own, under, not the other way round.
+ * question words. Not "down", "off", "own" and the like: they say something too.
  */
 const STOP_WORDS: Partial<Record<Language, Set<string>>> = {
   english:

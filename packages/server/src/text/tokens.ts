@@ -127,8 +127,8 @@ const HYPHEN = 1;
 const UNDERSCORE = 2;
 const DOT = 4;
 const JOINER_BITS: Record<string, number> = { "-": HYPHEN, _: UNDERSCORE, ".": DOT, "@": 8, "&": 16 };
-/** Where userName has its hump; not within mRNA, McDonald or IgG. */
-const HUMP = /(?<=\p{Ll}\p{Ll})(?=\p{Lu}\p{Ll})|(?<=\p{Ll}{3})(?=\p{Lu})/u;
+/** Where userName and parseJSON have their humps; not within mRNA, McDonald, IgG or lacZ. */
+const HUMP = /(?<=\p{Ll}{2})(?=\p{Lu}\p{Ll})|(?<=\p{Ll}{3})(?=\p{Lu}{2})/u;
 
 /** Adds the terms of the word or identifier that begins at `start`; returns where it ends. */
 function scanWord(text: string, start: number, terms: string[], words: WordMemory): number {
@@ -151,10 +151,13 @@ function scanWord(text: string, start: number, terms: string[], words: WordMemor
     }
     if (kinds === 1 << DIGIT) terms.push(cut(fold(text.slice(partStart, at))));
     else if (!hasHump) terms.push(words.at(text, partStart, at, hash));
-    else for (const piece of text.slice(partStart, at).split(HUMP)) terms.push(words.of(piece));
+    else {
+      const pieces = text.slice(partStart, at).split(HUMP);
+      for (const piece of pieces) terms.push(words.of(piece));
+      shape.hasHump ||= pieces.length > 1;
+    }
 
     shape.kinds |= kinds;
-    shape.hasHump ||= hasHump;
     shape.shortest = Math.min(shape.shortest, at - partStart);
     if (kind !== JOINER || !isWordKind(kindAt(text, at + 1))) break;
     shape.joiners |= JOINER_BITS[text[at]!]!;

@@ -1,4 +1,4 @@
-/** Words that are remembered; a power of two. Full, it has about 3 MB. */
+/** Words that are remembered; a power of two. Full, it has about 2 MB. */
 const WORDS_MAX = 1 << 15;
 /** Longer words seldom come again. */
 const CHARACTERS_MAX = 32;

@@ -16,8 +16,8 @@ const commands = openCommands(storage, config);
 port.on("message", async (message: Call | "close") => {
   if (message === "close") {
     await storage.close();
-    port.close();
-    return;
+    // A call that still waits for an endpoint does not keep the thread.
+    process.exit();
   }
   const { number, command, args } = message;
   let reply: Reply;

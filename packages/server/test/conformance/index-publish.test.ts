@@ -4,7 +4,7 @@ import type { Prepared } from "../../src/indexing/prepare.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { bringLevel, foundRecords, mergeAll, WORDS } from "../index-rows.ts";
-import { ledgerOver, openTestLedger, type TestLedger, type TestStore } from "../test-ledger.ts";
+import { ledgerOver, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
 
 const upsert = (id: string, title: string, namespace = "tasks") => ({
   action: "upsert",
@@ -77,6 +77,8 @@ for (const engine of engines) {
         await ledger.commands.index("publish", store.storeId, prepared);
         await bringLevel(ledger, store);
         assert.deepEqual(await foundRecords(ledger, store), finds);
+        await sweepAll(ledger.storage, ledger.clock.now);
+        await bringLevel(ledger, store);
         const [counted] = await ledger.storage.read((sql) =>
           sql.all("SELECT count(*) AS chunks FROM chunks WHERE store_id = $1", [store.storeId]),
         );

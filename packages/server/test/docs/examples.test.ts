@@ -104,6 +104,50 @@ test("the Python examples run as written", { skip: missing("python3", "-c", "imp
 test("the JavaScript examples run as written", (t) =>
   runExamples(t, "javascript", [process.execPath], "example.mjs"));
 
+test("the search examples run as written, in order", { skip: missing("curl", "--version") }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const { url, commands, answers, stop } = await startServer(t, folder);
+  const now = Date.now();
+  const organizationId = "org_acme";
+  await commands.access("createOrganization", { name: "Acme", id: organizationId }, now);
+  const store = { name: "Support", id: "vs_support" };
+  await commands.access("createVectorStore", organizationId, store, now);
+  const connector = { name: "ClickUp", storeId: store.id };
+  const { api_key } = await commands.access("createConnector", organizationId, connector, now);
+  const reader = await commands.access("createOwnerKey", { role: "reader", organizationId }, now);
+  const admin = await commands.access("createOwnerKey", { role: "admin", organizationId }, now);
+
+  const outputs: string[] = [];
+  for (const path of ["README.md", "docs/guides/search.md"]) {
+    const blocks = codeBlocks(path, "bash").filter((code) => /YOUR_(READER|ADMIN)_KEY/.test(code));
+    assert.ok(blocks.length > 0, path);
+    for (const code of blocks) {
+      assert.ok(code.includes(HOST), code);
+      const script = code
+        .replaceAll(HOST, url)
+        .replaceAll(KEY, api_key)
+        .replaceAll("YOUR_READER_KEY", reader.api_key)
+        .replaceAll("YOUR_ADMIN_KEY", admin.api_key);
+      await writeFile(join(folder, "example.sh"), script);
+      const bash = ["-euo", "pipefail", "example.sh"];
+      outputs.push((await run("bash", bash, { cwd: folder, env, timeout: 60_000 })).stdout);
+    }
+  }
+  await stop();
+  assert.deepEqual(
+    answers.filter(({ status }) => status !== 200),
+    [],
+  );
+  const searched = outputs
+    .map((text) => JSON.parse(text))
+    .filter(({ object }) => object === "search_results");
+  assert.deepEqual(
+    searched.map(({ data }) => data.map(({ id }: { id: string }) => id)),
+    [[], [], ["ticket_1"]],
+    "the last one waits for what was synced before it",
+  );
+});
+
 test("the README's set-up commands make a connector whose connection is valid", async (t) => {
   const folder = await temporaryFolder(t);
   const commands = codeBlocks("README.md", "bash").find((code) => code.includes("tidemark org create"));

@@ -24,7 +24,7 @@ async function readRows(storage: Storage, storeId: string): Promise<LedgerRows> 
       [storeId],
     ),
     records: await sql.all(
-      `SELECT r.namespace, r.id, r.version, r.hash,
+      `SELECT r.namespace, r.id, r.version, r.hash, r.indexed,
          CASE WHEN r.generation = n.generation OR r.decided_at > n.refreshed_at THEN 1 ELSE 0 END AS visible
        FROM records r LEFT JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
        WHERE r.store_id = $1`,
@@ -60,9 +60,10 @@ export async function readRecords(
   }
 
   const marked = new Set(dirty.map(({ version }) => version));
-  const stored = live.map(({ namespace, id, version }) => {
+  const stored = live.map(({ namespace, id, version, indexed }) => {
     assert.ok(contentOf.has(version!), `${namespace} ${id}: a live record has its content`);
-    assert.ok(marked.has(version!), `${namespace} ${id}: its content is marked for the index`);
+    const isKnown = indexed === version || marked.has(version!);
+    assert.ok(isKnown, `${namespace} ${id}: its content is in the index, or marked for it`);
     return {
       namespace: String(namespace),
       id: String(id),

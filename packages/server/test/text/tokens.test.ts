@@ -51,6 +51,7 @@ test("an identifier is found by a part of it", () => {
     ["task_123", "task 123"],
     ["fetchUserAccount()", "user accounts"],
     ["XMLHttpRequest", "request"],
+    ["parseJSON", "parse json"],
     ["user.name@host.com", "host.com"],
   ] as const) {
     const terms = english(identifier);
@@ -64,7 +65,8 @@ test("an identifier is found by a part of it", () => {
 test("words that a hyphen joins and names with a capital inside are no identifiers", () =>
   checkTerms({
     "long-term": "long term",
-    "mRNA McDonald IgG iPhone": "mrna mcdonald igg iphon",
+    "mRNA McDonald IgG iPhone lacZ": "mrna mcdonald igg iphon lacz",
+    "pre-mRNA": "pre mrna",
   }));
 
 test("signs that name something else are kept", () =>

@@ -100,14 +100,13 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
   }
 
   async nearest(
-    { build, space }: Build,
+    build: Build,
     query: Float32Array,
     namespaces: string[] | null,
     limit: number,
   ): Promise<Near[]> {
-    if (space === null) return [];
-    const of = { storeId: this.#storeId, build, space, query, namespaces, limit };
-    return nearestChunks(this.#tx, of);
+    if (build.space === null) return [];
+    return nearestChunks(this.#tx, { storeId: this.#storeId, build, query, namespaces, limit });
   }
 
   async pending(revision: number | null): Promise<number> {

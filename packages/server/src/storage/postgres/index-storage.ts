@@ -15,7 +15,8 @@ import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
 import { PostgresIndexSnapshot } from "./index-snapshot.ts";
-import { sweepIndex } from "./index-sweep.ts";
+import { sweepIndex, sweepVectors, type VectorKey } from "./index-sweep.ts";
+import { VectorIndexes } from "./vector-indexes.ts";
 
 /** Blocks that are read at once: about a megabyte. */
 const BLOCKS_READ = 256;
@@ -26,9 +27,13 @@ const FORGETTABLE = "SET LOCAL synchronous_commit = off";
 /** The index on PostgreSQL. */
 export class PostgresIndexStorage implements IndexStorage {
   #connections: Connections;
+  #vectorIndexes: VectorIndexes;
+  /** The vector that the look for unused ones goes on behind. */
+  #sweptVectors: VectorKey | null = null;
 
   constructor(connections: Connections) {
     this.#connections = connections;
+    this.#vectorIndexes = new VectorIndexes(connections);
   }
 
   async stores(now: number): Promise<StoreToIndex[]> {
@@ -175,12 +180,23 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  sweep(now: number): Promise<HousekeepingStep> {
-    return sweepIndex(this.#connections, now);
+  tendVectors(storeId: string): Promise<string | null> {
+    return this.#vectorIndexes.tend(storeId);
+  }
+
+  async sweep(now: number): Promise<HousekeepingStep> {
+    const step = await sweepIndex(this.#connections);
+    if (step.more) return step;
+    this.#sweptVectors = await sweepVectors(this.#connections, this.#sweptVectors, now);
+    return { rows: 0, more: await this.#vectorIndexes.sweep() };
   }
 
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T> {
     return this.#read((tx) => work(new PostgresIndexSnapshot(tx, storeId)));
+  }
+
+  close(): Promise<void> {
+    return this.#vectorIndexes.close();
   }
 
   #read<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {

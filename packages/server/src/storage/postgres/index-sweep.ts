@@ -1,10 +1,14 @@
 import type { HousekeepingStep } from "../port.ts";
 import type { Connections } from "./connections.ts";
 import { stepOn } from "./housekeeping.ts";
+import { takeTurn } from "./ledger.ts";
 
 /** Rows that one step removes, and blocks, which are larger: few, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
 const STEP_BLOCKS = 500;
+const STEP_VECTORS = 500;
+/** A vector that no chunk has is kept for so long: its text may come again, or be about to. */
+const UNUSED_VECTOR_MS = 24 * 3_600_000;
 
 /** The blocks, and then the row, of segments that went into others, or that nobody goes on making. */
 function sweepSegments(connections: Connections): Promise<HousekeepingStep> {
@@ -51,16 +55,67 @@ function sweepMarks(connections: Connections): Promise<HousekeepingStep> {
     (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = d.version)`;
   const look = { text: `SELECT d.store_id FROM dirty_contents d WHERE ${isGone("d.store_id")}` };
   return stepOn(connections, look, async (tx, storeId) => {
-    const let_ = await tx.rows(
+    const released = await tx.rows(
       `UPDATE dirty_contents d SET due_at = 0 WHERE d.store_id = $1 AND ${isGone("$1")} RETURNING 1`,
       [storeId],
     );
-    return { rows: let_.length, more: false };
+    return { rows: released.length, more: false };
   });
 }
 
+/** Where a look at vectors is. */
+export interface VectorKey {
+  storeId: string;
+  space: number;
+  vector: number;
+}
+
+/** Those of store $1 and space $2 from $3 to $4 that were made before $5, and that no chunk has. One look each. */
+const UNUSED_VECTORS = `FROM vectors v
+  WHERE v.store_id = $1 AND v.space = $2 AND v.vector BETWEEN $3 AND $4 AND v.made_at < $5
+    AND (SELECT 1 FROM chunks c WHERE c.store_id = $1 AND c.vector = v.vector AND c.build + 0 IN
+      (SELECT build FROM index_builds WHERE store_id = $1 AND space = $2) LIMIT 1) IS NULL`;
+
+/**
+ * Looks at some vectors, and removes those that no chunk has had for a while.
+ * @param after where it goes on; null: from the beginning
+ * @returns where to go on then; null: that was the end
+ */
+export async function sweepVectors(
+  connections: Connections,
+  after: VectorKey | null,
+  now: number,
+): Promise<VectorKey | null> {
+  const rows = await connections.transaction("read", (tx) =>
+    tx.rows<[string, number, number]>(
+      `SELECT store_id, space, vector FROM vectors WHERE (store_id, space, vector) > ($1, $2, $3)
+       ORDER BY store_id, space, vector LIMIT ${STEP_VECTORS}`,
+      [after?.storeId ?? "", after?.space ?? 0, after?.vector ?? -1],
+    ),
+  );
+  const [first] = rows;
+  if (!first) return null;
+  const [storeId, space, from] = first;
+  const [, , to] = rows.findLast((row) => row[0] === storeId && row[1] === space)!;
+  const range = [storeId, space, from, to, now - UNUSED_VECTOR_MS];
+  const [unused] = await connections.transaction("read", (tx) =>
+    tx.rows(`SELECT 1 ${UNUSED_VECTORS} LIMIT 1`, range),
+  );
+  if (unused) {
+    await connections.transaction("write", async (tx) => {
+      // Whoever gives a chunk its vector does so in the store's turn.
+      await takeTurn(tx, storeId);
+      await tx.rows(
+        `DELETE FROM vectors WHERE store_id = $1 AND ctid = ANY (ARRAY(SELECT v.ctid ${UNUSED_VECTORS}))`,
+        range,
+      );
+    });
+  }
+  return { storeId, space, vector: to };
+}
+
 /** Removes some of what the index does not need any more. */
-export async function sweepIndex(connections: Connections, _now: number): Promise<HousekeepingStep> {
+export async function sweepIndex(connections: Connections): Promise<HousekeepingStep> {
   for (const sweep of [sweepSegments, sweepBuilds]) {
     const step = await sweep(connections);
     if (step.rows > 0) return step;

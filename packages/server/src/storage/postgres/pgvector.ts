@@ -56,6 +56,3 @@ export function indexedType(
   if (dimensions <= VECTOR_DIMENSIONS_MAX) return of("vector");
   return dimensions <= HALFVEC_DIMENSIONS_MAX ? of("halfvec") : null;
 }
-
-/** What an index of a store's space is called, within the 63 bytes that a name may have. */
-export const vectorIndexName = (storeId: string, space: number): string => `vectors_${storeId}_${space}`;

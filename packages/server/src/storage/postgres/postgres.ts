@@ -118,8 +118,9 @@ class PostgresStorage implements Storage {
     return row![0];
   }
 
-  close(): Promise<void> {
-    return this.#connections.close();
+  async close(): Promise<void> {
+    await this.index.close();
+    await this.#connections.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Near } from "../index-port.ts";
+import type { Build, Near } from "../index-port.ts";
 import { realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { CHUNKS_OF_NAMESPACE } from "./lookups.ts";
@@ -9,15 +9,26 @@ import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgv
  * docs/decisions/0012-vectors-on-postgresql.md has the figures.
  */
 
-/** Up to so many chunks are compared one by one. */
-export const EXACT_CHUNKS = 20_000;
+/** A space with more vectors has an index; fewer are compared one by one. */
+export const INDEXED_VECTORS = 10_000;
+/** Up to so many chunks of the namespaces that are asked for are compared one by one in any case. */
+const EXACT_CHUNKS = 5000;
+/** By the index a step to the next vector takes so many times as long as comparing one. */
+const STEP_COST = 3;
+
+/** How many vectors the index looks at before it goes on: so many at least, and as many as there are to be results. */
+const EF_SEARCH_MIN = 200;
+const EF_SEARCH_MAX = 1000;
+/** How far it goes on where a filter leaves too few, and in how much memory: so many times 4 MB. */
+const SCAN_TUPLES_MAX = 200_000;
+const SCAN_MEMORY = 50;
 
 /** Where to look, and for what. */
 interface NearestQuery {
   storeId: string;
-  build: number;
-  space: number;
+  build: Build;
   query: Float32Array;
+  /** Null: all. */
   namespaces: string[] | null;
   limit: number;
 }
@@ -27,26 +38,35 @@ export async function nearestChunks(tx: Transaction, of: NearestQuery): Promise<
   const [pgvector, few] = await Promise.all([findPgvector(tx), areFew(tx, of)]);
   if (!pgvector || pgvectorProblem(pgvector) !== null) return [];
   const rows = await (few ? compareAll(tx, pgvector, of) : walk(tx, pgvector, of));
-  return rows.map(([chunk, similarity]) => ({ chunk, similarity }));
+  return rows
+    .map(([chunk, similarity]) => ({ chunk, similarity }))
+    .sort((a, b) => b.similarity - a.similarity || a.chunk - b.chunk);
 }
 
 type Row = [chunk: number, similarity: number];
 
-/** Whether so few chunks are asked for that no index is quicker. */
-async function areFew(tx: Transaction, { storeId, build, namespaces }: NearestQuery): Promise<boolean> {
+/**
+ * Whether comparing all chunks that are asked for is quicker than finding enough of them among all: the fewer they
+ * are, the further apart they lie on the index's way.
+ */
+async function areFew(
+  tx: Transaction,
+  { storeId, build, namespaces, limit }: NearestQuery,
+): Promise<boolean> {
   if (!namespaces) return false;
+  const most = Math.max(EXACT_CHUNKS, Math.ceil(Math.sqrt(STEP_COST * limit * build.chunks)));
   const [row] = await tx.rows<[number]>(
     `SELECT count(*) FROM (
        SELECT 1 FROM unnest($3::text[]) k(namespace) CROSS JOIN ${CHUNKS_OF_NAMESPACE} c
-       LIMIT ${EXACT_CHUNKS + 1}) c`,
-    [storeId, build, textArray(namespaces)],
+       LIMIT ${most + 1}) c`,
+    [storeId, build.build, textArray(namespaces)],
   );
-  return row![0] <= EXACT_CHUNKS;
+  return row![0] <= most;
 }
 
 /** Compares the query with every chunk of the namespaces. */
 function compareAll(tx: Transaction, { schema }: Pgvector, of: NearestQuery): Promise<Row[]> {
-  const { storeId, build, space, query, namespaces, limit } = of;
+  const { storeId, build, query, namespaces, limit } = of;
   const type = `${schema}.vector(${query.length})`;
   return tx.rows<Row>(
     `SELECT c.chunk, -(v.embedding::${type} OPERATOR(${schema}.<#>) $5::real[]::${type}) AS similarity
@@ -56,27 +76,42 @@ function compareAll(tx: Transaction, { schema }: Pgvector, of: NearestQuery): Pr
        SELECT embedding FROM vectors f
        WHERE f.store_id = $1 AND f.space = $3 AND f.vector = c.vector OFFSET 0) v
      ORDER BY similarity DESC, c.chunk LIMIT $6`,
-    [storeId, build, space, textArray(namespaces!), realArray([query]), limit],
+    [storeId, build.build, build.space, textArray(namespaces!), realArray([query]), limit],
   );
 }
 
-/** Goes through the space's vectors from the nearest on, by an index where there is one. */
+/** Goes through the space's vectors from the nearest on, by the index if there is one. */
 async function walk(tx: Transaction, pgvector: Pgvector, of: NearestQuery): Promise<Row[]> {
-  const { storeId, build, space, query, namespaces, limit } = of;
+  const { storeId, build, query, namespaces, limit } = of;
   const { schema } = pgvector;
   const exact = `${schema}.vector(${query.length})`;
   const type = indexedType(pgvector, query.length)?.type ?? exact;
+  const efSearch = Math.min(Math.max(limit, EF_SEARCH_MIN), EF_SEARCH_MAX);
   const within = namespaces ? "AND f.namespace = ANY ($5::text[])" : "";
-  const rows = await tx.rows<Row>(
-    `SELECT c.chunk, -(v.embedding::${exact} OPERATOR(${schema}.<#>) $3::real[]::${exact})
-     FROM (
-       SELECT vector, embedding, embedding::${type} OPERATOR(${schema}.<#>) $3::real[]::${type} AS distance
-       FROM vectors WHERE store_id = $1 AND space = ${space} ORDER BY distance) v
-     CROSS JOIN LATERAL (
-       SELECT chunk FROM chunks f
-       WHERE f.store_id = $1 AND f.vector = v.vector AND f.build + 0 = $2 ${within} OFFSET 0) c
-     LIMIT $4`,
-    [storeId, build, realArray([query]), limit, ...(namespaces ? [textArray(namespaces)] : [])],
-  );
-  return rows.sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  // What the index knows only roughly is compared again.
+  const similarity =
+    type === exact
+      ? "-v.distance"
+      : `(SELECT -(f.embedding::${exact} OPERATOR(${schema}.<#>) $3::real[]::${exact}) FROM vectors f
+          WHERE f.store_id = $1 AND f.space = ${build.space} AND f.vector = v.vector)`;
+  const [, rows] = await Promise.all([
+    // A planner without figures would rather sort all vectors than use the index.
+    tx.rows(`SET LOCAL enable_sort = off; SET LOCAL hnsw.iterative_scan = strict_order;
+      SET LOCAL hnsw.ef_search = ${efSearch}; SET LOCAL hnsw.max_scan_tuples = ${SCAN_TUPLES_MAX};
+      SET LOCAL hnsw.scan_mem_multiplier = ${SCAN_MEMORY}`),
+    // The index is of one space of one store: the planner must know which.
+    tx.rows<Row>(
+      `SELECT c.chunk, ${similarity}
+       FROM (
+         SELECT vector, embedding::${type} OPERATOR(${schema}.<#>) $3::real[]::${type} AS distance
+         FROM vectors WHERE store_id = $1 AND space = ${build.space} ORDER BY distance) v
+       CROSS JOIN LATERAL (
+         SELECT chunk FROM chunks f
+         WHERE f.store_id = $1 AND f.vector = v.vector AND f.build + 0 = $2 ${within} OFFSET 0) c
+       LIMIT $4`,
+      [...[storeId, build.build, realArray([query]), limit], ...(namespaces ? [textArray(namespaces)] : [])],
+    ),
+    tx.rows("SET LOCAL enable_sort TO DEFAULT"),
+  ]);
+  return rows;
 }

@@ -138,6 +138,11 @@ export class SqliteIndexStorage implements IndexStorage {
     });
   }
 
+  /** They are all looked at in any case. */
+  async tendVectors(): Promise<null> {
+    return null;
+  }
+
   sweep(now: number): Promise<HousekeepingStep> {
     return this.#transaction("IMMEDIATE", () => {
       const step = sweepIndex(this.#connection, now);

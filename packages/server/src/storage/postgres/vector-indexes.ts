@@ -1,0 +1,169 @@
+import type { Client } from "pg";
+import { textArray } from "./arrays.ts";
+import type { Connections, Transaction } from "./connections.ts";
+import { readBuilds } from "./index-rows.ts";
+import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgvector.ts";
+import { INDEXED_VECTORS } from "./vectors.ts";
+import { writeLock } from "./write-lock.ts";
+
+/** Memory to make an index in: it is several times quicker where all of it fits. */
+const MEMORY_MIN_MB = 64;
+const MEMORY_MAX_MB = 2048;
+/** What a vector needs there besides its numbers: links to its neighbours, about. */
+const LINKS_BYTES = 600;
+/** An unfinished index is removed when nobody is in its way for so long, or else later. */
+const DROP_PATIENCE_MS = 1000;
+
+/** What a space of a store is. */
+interface Space {
+  storeId: string;
+  space: number;
+  vectors: number;
+  dimensions: number;
+}
+
+const PREFIX = "vectors_near_";
+/** What the index of a space is called: 63 bytes are the most that a name may have. */
+const nameOf = ({ storeId, space }: Pick<Space, "storeId" | "space">) => `${PREFIX}${storeId}_${space}`;
+
+/** The HNSW indexes of large spaces: one each, made and removed beside everything else. */
+export class VectorIndexes {
+  #connections: Connections;
+  /** The one that this process makes. */
+  #making: Promise<void> | null = null;
+  #client: Client | null = null;
+  #closed = false;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  /** Begins to make the index of a store's space that has become large. @returns why there can be none */
+  async tend(storeId: string): Promise<string | null> {
+    const { spaces, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
+      const builds = await readBuilds(tx, storeId);
+      const numbers = builds.flatMap(({ state, space }) =>
+        state === "retired" || space === null ? [] : [space],
+      );
+      if (numbers.length === 0) return { spaces: [], pgvector: undefined, missing: [] };
+      const spaces = await Promise.all([...new Set(numbers)].map((space) => readSpace(tx, storeId, space)));
+      const large = spaces.filter(({ vectors }) => vectors > INDEXED_VECTORS);
+      const ready = await readyIndexes(tx, large.map(nameOf));
+      const missing = large.filter((space) => !ready.has(nameOf(space)));
+      return { spaces, pgvector: await findPgvector(tx), missing };
+    });
+    const problem = spaces.length > 0 ? pgvectorProblem(pgvector) : null;
+    const [first] = missing;
+    if (problem === null && first && !this.#making && !this.#closed) {
+      this.#making = this.#make(pgvector!, first)
+        // The next look finds that it is still missing.
+        .catch(() => {})
+        .finally(() => {
+          this.#making = null;
+        });
+    }
+    return problem;
+  }
+
+  /** Waits until what was begun is over. */
+  async settled(): Promise<void> {
+    await this.#making;
+  }
+
+  async #make(pgvector: Pgvector, space: Space): Promise<void> {
+    const indexed = indexedType(pgvector, space.dimensions);
+    if (!indexed || !(await this.#clearTheWay(space))) return;
+    const { schema } = this.#connections.settings;
+    const bytes = space.vectors * (4 * space.dimensions + LINKS_BYTES) * 1.5;
+    const memory = Math.min(Math.max(Math.ceil(bytes / 1024 / 1024), MEMORY_MIN_MB), MEMORY_MAX_MB);
+    await this.#connections.alone(async (client) => {
+      this.#client = client;
+      if (this.#closed) return;
+      try {
+        // Where a pooler gives each statement another connection these are in vain, and it takes longer.
+        await client.query(`SET maintenance_work_mem = '${memory}MB'`);
+        await client.query("SET max_parallel_maintenance_workers = 0");
+        await client.query("SET statement_timeout = 0");
+        // If another process is at it, this waits until that one is ready, and then finds it done.
+        await client.query(
+          `CREATE INDEX CONCURRENTLY IF NOT EXISTS "${nameOf(space)}" ON "${schema}".vectors
+           USING hnsw ((embedding::${indexed.type}) ${indexed.operators})
+           WHERE store_id = '${space.storeId}' AND space = ${space.space}`,
+        );
+      } finally {
+        this.#client = null;
+      }
+    });
+  }
+
+  /** Removes what is left of an index that was not finished. @returns false if somebody is making one now */
+  #clearTheWay(space: Space): Promise<boolean> {
+    const { schema } = this.#connections.settings;
+    return this.#connections.transaction("write", async (tx) => {
+      await tx.rows(writeLock(schema));
+      const [busy] = await tx.rows(
+        `SELECT 1 FROM pg_catalog.pg_stat_progress_create_index
+         WHERE relid = $1::regclass AND datname = current_database() LIMIT 1`,
+        [`"${schema}".vectors`],
+      );
+      if (busy) return false;
+      await tx.rows(`SET LOCAL lock_timeout = ${DROP_PATIENCE_MS}`);
+      await tx.rows(`DROP INDEX IF EXISTS "${schema}"."${nameOf(space)}"`);
+      return true;
+    });
+  }
+
+  /** Removes one index of a space that no build has any more. @returns whether there was one */
+  async sweep(): Promise<boolean> {
+    const { schema } = this.#connections.settings;
+    const unused = await this.#connections.transaction("read", async (tx) => {
+      const indexes = await tx.rows<[string]>(
+        `SELECT c.relname FROM pg_catalog.pg_class c
+         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('i', 'I')
+           AND starts_with(c.relname, '${PREFIX}')`,
+      );
+      for (const [name] of indexes) {
+        const [, storeId, space] = name.match(/^vectors_near_(.+)_(\d+)$/) ?? [];
+        if (storeId === undefined) continue;
+        const [used] = await tx.rows(
+          `SELECT 1 FROM index_builds WHERE store_id = $1 AND space = $2 AND state <> 'retired' LIMIT 1`,
+          [storeId, Number(space)],
+        );
+        if (!used) return name;
+      }
+      return undefined;
+    });
+    if (unused === undefined || this.#closed) return false;
+    await this.#connections.alone((client) =>
+      client.query(`DROP INDEX CONCURRENTLY IF EXISTS "${schema}"."${unused}"`),
+    );
+    return true;
+  }
+
+  /** Does not wait for an index: the server makes it ready by itself, or it is made again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end();
+    await this.#making;
+  }
+}
+
+async function readSpace(tx: Transaction, storeId: string, space: number): Promise<Space> {
+  const [last] = await tx.rows<[number, number]>(
+    `SELECT vector, cardinality(embedding) FROM vectors WHERE store_id = $1 AND space = $2
+     ORDER BY vector DESC LIMIT 1`,
+    [storeId, space],
+  );
+  // They are numbered from 0, almost without gaps.
+  return { storeId, space, vectors: last ? last[0] + 1 : 0, dimensions: last?.[1] ?? 0 };
+}
+
+/** Those of the indexes that are complete. */
+async function readyIndexes(tx: Transaction, names: string[]): Promise<Set<string>> {
+  const rows = await tx.rows<[string]>(
+    `SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1::text[]) AND i.indisvalid`,
+    [textArray(names)],
+  );
+  return new Set(rows.map(([name]) => name));
+}

@@ -1,0 +1,398 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { type EmbeddingsServer, type Fault, faults, startEmbeddingsServer } from "../embeddings-server.ts";
+import { engines, type TestEngine } from "../engines.ts";
+import { upsert } from "../http/pipeline.ts";
+import { startSearching } from "../http/searching.ts";
+import { openTestLedger, storeOf } from "../test-ledger.ts";
+import { createTenant, indexAll, syncBody, type TestServer } from "../test-server.ts";
+
+const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
+/** How much faster than the wall's the server's clock runs, so that its pauses are over soon. */
+const SPEED = 20;
+/** How long the endpoint is dead. */
+const DEAD_MS = LONG ? 60_000 : 1500;
+/** Nothing in a test takes so long, unless it is lost. */
+const PATIENCE_MS = 60_000;
+const QUERY = "query: ";
+const MODEL = { embeddingsModel: "test-model", embeddingsQueryPrefix: QUERY };
+
+/** A word for each number that no other number has, without digits. */
+const wordOf = (number: number) =>
+  `x${number.toString(8).replace(/\d/g, (digit) => "bcdfghjk"[Number(digit)]!)}`;
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    assert.ok(performance.now() < end, `waited in vain: ${what}`);
+    await pause(20);
+  }
+}
+
+/** Lets a server's clock run, until the test ends. */
+function runClock(t: TestContext, { clock }: TestServer, speed = SPEED): void {
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    clock.now += Math.round((now - last) * speed);
+    last = now;
+  }, 5);
+  t.after(() => clearInterval(timer));
+}
+
+/** A server that indexes with an endpoint, and its store. */
+async function startIndexing(t: TestContext, engine: TestEngine, speed = SPEED) {
+  const endpoint = await startEmbeddingsServer(t);
+  const config = {
+    ...MODEL,
+    databaseUrl: await engine.createDatabase(t),
+    embeddingsUrl: endpoint.url,
+    embeddingsTimeoutMs: 700,
+    embeddingsQueryTimeoutMs: 700,
+  };
+  const searching = await startSearching(t, config, { indexes: true });
+  const { server, tenant, sync } = searching;
+  runClock(t, server, speed);
+  let records = 0;
+  return {
+    ...searching,
+    endpoint,
+    get records() {
+      return records;
+    },
+    /** Syncs new records, each with a word of its own. @returns when the first was sent */
+    async putSome(count: number): Promise<number> {
+      const sentAt = server.clock.now;
+      const operations = Array.from({ length: count }, () => {
+        records++;
+        return upsert(`r${records}`, { data: { title: `common ${wordOf(records)}` } });
+      });
+      const { status, body } = await sync({ operations });
+      assert.equal(status, 200, JSON.stringify(body));
+      return sentAt;
+    },
+    /** `indexing` of the only namespace. */
+    async indexing(): Promise<{ pending: number; failed: number; oldest_pending_at: string | null }> {
+      const path = `/v1/organizations/${tenant.organizationId}/vector-stores/${tenant.storeId}/namespaces`;
+      const { body } = await server.request("GET", path, { headers: { "x-api-key": searching.reader } });
+      return body.data[0].indexing;
+    },
+    /** What failed of the records that wait. */
+    blamed: () =>
+      server.storage.read((sql) =>
+        sql.all("SELECT id, attempts, error FROM dirty_contents WHERE attempts > 0 OR error IS NOT NULL"),
+      ),
+    /** How many dimensions the vectors have that are kept. */
+    async dimensions(): Promise<number[]> {
+      const rows = await server.storage.read((sql) => sql.all("SELECT embedding FROM vectors"));
+      const sizes = rows.map(({ embedding }) => {
+        const of: unknown = embedding;
+        return of instanceof Uint8Array ? of.length / 4 : (of as number[]).length;
+      });
+      return [...new Set(sizes)];
+    },
+  };
+}
+
+/** Whether a request is for records' texts. */
+const isForPassages = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
+
+/** What an endpoint does when it is out of order, and what brings it back. */
+const OUTAGES: { name: string; fault: Fault }[] = [
+  { name: "hangs", fault: faults.hang() },
+  { name: "answers 429 with Retry-After", fault: faults.status(429, { "retry-after": "3" }) },
+  { name: "answers 500", fault: faults.status(500) },
+  { name: "gives vectors of other dimensions", fault: faults.dimensions(32) },
+  { name: "gives NaN", fault: faults.number(Number.NaN) },
+  { name: "closes connections", fault: faults.close() },
+];
+
+for (const engine of engines) {
+  describe(`${engine.name}: an embeddings endpoint that is out of order`, () => {
+    test("holds up no sync and no search; what waits is visible, and level by itself when the endpoint is well", async (t) => {
+      const store = await startIndexing(t, engine);
+      const { endpoint } = store;
+      await store.putSome(10);
+      await until("level at first", async () => (await store.indexing()).pending === 0);
+      const before = (await store.search({ query: "common", limit: 100 })).body;
+      assert.deepEqual([before.mode, before.warnings, before.data.length], ["hybrid", undefined, 10]);
+
+      for (const { name, fault } of OUTAGES) {
+        await t.test(`it ${name}`, () =>
+          throughOutage(store, async (work) => {
+            endpoint.fault = fault;
+            await work();
+            endpoint.fault = null;
+          }),
+        );
+      }
+      await t.test("it dies, and comes back", () =>
+        throughOutage(
+          store,
+          async (work) => {
+            await endpoint.die();
+            await work();
+            await pause(DEAD_MS);
+            await endpoint.revive();
+          },
+          true,
+        ),
+      );
+      assert.deepEqual(await store.dimensions(), [64]);
+    });
+
+    test("is left alone for as long as it asks", async (t) => {
+      const store = await startIndexing(t, engine);
+      const { endpoint, server } = store;
+      const asked: number[] = [];
+      endpoint.fault = (exchange) => {
+        asked.push(server.clock.now);
+        return faults.status(429, { "retry-after": "20" })(exchange);
+      };
+      await store.putSome(5);
+      await until("it was asked again", async () => asked.length >= 3);
+      endpoint.fault = null;
+      const pauses = asked.slice(1).map((at, index) => at - asked[index]!);
+      assert.ok(
+        pauses.every((ms) => ms >= 20_000),
+        `it was asked again after ${pauses} ms`,
+      );
+      await until("level", async () => (await store.indexing()).pending === 0);
+    });
+
+    test("costs nothing twice: what it embedded before it failed is kept", async (t) => {
+      const store = await startIndexing(t, engine);
+      const { endpoint } = store;
+      // Batches of 32: the second and the fourth of those that come fail.
+      endpoint.next = [null, faults.status(503), null, faults.status(503)];
+      await store.putSome(120);
+      await until("level", async () => (await store.indexing()).pending === 0);
+      const refused = endpoint.requests.slice(0, 4).filter((_, index) => index % 2 === 1);
+      const lost = new Set(refused.flatMap(({ texts }) => texts));
+      const counts = Map.groupBy(endpoint.texts, (text) => text);
+      for (const [text, { length }] of counts) {
+        assert.ok(length <= (lost.has(text) ? 3 : 1), `${text}: ${length} times`);
+      }
+      assert.equal(counts.size, 120);
+    });
+  });
+
+  describe(`${engine.name}: a text that the endpoint refuses`, () => {
+    test("parks its record alone after some tries, until it is retried", async (t) => {
+      // Leases are in the clock's time too: no faster than the loop.
+      const store = await startIndexing(t, engine, 1);
+      const { endpoint, server, tenant } = store;
+      const of = [tenant.organizationId, tenant.storeId] as const;
+      endpoint.fault = faults.refuse("poison", 400, "fault: poison");
+      await store.putSome(40);
+      await store.put({ bad: { title: "poison" } });
+      await store.putSome(40);
+      await until("all but one are indexed", async () => (await store.indexing()).pending <= 1);
+      assert.equal((await store.found({ query: "common", limit: 100 })).length, 80);
+
+      for (let tried = 1; tried < 6; tried++) {
+        await until(`try ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
+        const [mark] = await store.blamed();
+        assert.match(String(mark!.error), /fault: poison/);
+        assert.equal(endpoint.texts.filter((text) => text.includes("poison")).length >= tried, true);
+        server.clock.now += 3_600_000;
+      }
+      await until("it is given up", async () => (await store.indexing()).failed === 1);
+      assert.deepEqual(
+        (await store.blamed()).map(({ id, attempts }) => [id, attempts]),
+        [["bad", 6]],
+      );
+      assert.equal((await store.indexing()).pending, 0);
+      const asked = endpoint.requests.length;
+      server.clock.now += 24 * 3_600_000;
+      await store.putSome(1);
+      await until("level", async () => (await store.indexing()).pending === 0);
+      assert.equal(endpoint.requests.length, asked + 1, "what was given up is not tried again");
+
+      endpoint.fault = null;
+      assert.equal(await server.commands.browse("retryFailed", ...of, { namespace: "tasks", id: "bad" }), 1);
+      await until("level", async () => {
+        const { pending, failed } = await store.indexing();
+        return pending === 0 && failed === 0;
+      });
+      assert.deepEqual(await store.found({ query: "poison", mode: "lexical" }), ["bad"]);
+    });
+
+    test("keeps no other store waiting, and neither does a backlog", async (t) => {
+      const store = await startIndexing(t, engine, 1);
+      const { endpoint, server, tenant } = store;
+      const other = await createTenant(server.commands);
+      endpoint.fault = (exchange) => {
+        const { texts } = exchange.request;
+        return texts.some((text) => text.includes("poison"))
+          ? faults.refuse("poison")(exchange)
+          : faults.slow(10)(exchange);
+      };
+      const poison = Array.from({ length: 30 }, (_, index) => [`bad${index}`, { title: `poison ${index}` }]);
+      await store.put(Object.fromEntries(poison));
+      await store.putSome(4000);
+      const body = syncBody(other, { operations: [upsert("a", { data: { title: "elsewhere" } })] });
+      const { body: synced } = await server.post("/v1/pipeline/sync", body, { "x-api-key": other.key });
+      const { data } = await server.commands.search(other.organizationId, other.storeId, {
+        query: "elsewhere",
+        after_sync: synced.sync_id,
+        timeout_ms: PATIENCE_MS,
+      });
+      assert.equal(data.length, 1);
+      const { pending } = await store.indexing();
+      assert.ok(pending > 500, `${pending} of ${store.records} still wait in store ${tenant.storeId}`);
+      await until("all but the refused are indexed", async () => (await store.indexing()).pending <= 30);
+    });
+
+    test("is missing from no new index: its record is found by its words", async (t) => {
+      const store = await openStopped(t, engine);
+      const ids = Array.from({ length: 10 }, (_, index) => `r${index}`);
+      await store.put(ids);
+      await store.index();
+      const other = store.commandsFor("other-model");
+      const refused = ["r3", "r7", "r8", "r9"];
+      store.endpoint.fault = (exchange) =>
+        exchange.request.texts.some((text) => refused.some((id) => text.includes(id)))
+          ? faults.status(400)(exchange)
+          : exchange.reply();
+      await other.index("beginBuild", store.storeId, "{}", true);
+      for (let tries = 0; tries < 3; tries++) {
+        await indexAll(other);
+        store.clock.now += 3_600_000;
+      }
+      const search = async (mode: "lexical" | "semantic") => {
+        const request = { query: "record", mode, limit: 100 };
+        const { data } = await other.search(store.organizationId, store.storeId, request);
+        return data.map(({ id }) => id).sort();
+      };
+      assert.deepEqual(await search("lexical"), ids);
+      if (engine.name === "SQLite") {
+        assert.deepEqual(
+          await search("semantic"),
+          ids.filter((id) => !refused.includes(id)),
+        );
+      }
+    });
+
+    test("does not make a new index pay twice for the others", async (t) => {
+      const store = await openStopped(t, engine);
+      await store.put(Array.from({ length: 100 }, (_, index) => `r${index}`));
+      await store.index();
+      const other = store.commandsFor("other-model");
+      await other.index("beginBuild", store.storeId, "{}", true);
+      const from = store.endpoint.texts.length;
+      store.endpoint.next = [null, null, null, faults.status(503)];
+      for (let tries = 0; tries < 3; tries++) {
+        await indexAll(other);
+        store.clock.now += 3_600_000;
+      }
+      assert.equal(new Set(store.endpoint.texts.slice(from)).size, 100);
+      // The last of four requests has what is left of them.
+      assert.ok(store.endpoint.texts.length - from <= 132, `${store.endpoint.texts.length - from} texts`);
+    });
+  });
+
+  test(`${engine.name}: vectors of other dimensions than the store has are never kept, whoever gets them first`, async (t) => {
+    const store = await openStopped(t, engine);
+    await store.put(["one", "two"]);
+    await store.index();
+    assert.equal(await store.vectors(), 2);
+    await store.put(["three", "four"]);
+    store.endpoint.fault = faults.dimensions(32);
+    // Another process, which has never seen an answer.
+    const next = store.commandsFor("test-model");
+    for (let tries = 0; tries < 4; tries++) {
+      await indexAll(next);
+      store.clock.now += 60_000;
+    }
+    assert.equal(await store.vectors(), 2, "none of 32 dimensions");
+    const search = () => next.search(store.organizationId, store.storeId, { query: "record two", limit: 1 });
+    const answer = await search();
+    assert.deepEqual([answer.mode, answer.warnings?.length, answer.data[0]?.id], ["lexical", 1, "two"]);
+
+    await next.index("beginBuild", store.storeId, "{}", true);
+    await indexAll(next);
+    assert.equal(await store.vectors(), 2, "nor in a new index");
+    store.endpoint.fault = null;
+    for (let tries = 0; tries < 3; tries++) {
+      await indexAll(next);
+      store.clock.now += 60_000;
+    }
+    assert.equal(await store.vectors(), 4);
+    assert.equal((await search()).mode, "hybrid");
+  });
+}
+
+/** A store whose index goes on only when the test says so. */
+async function openStopped(t: TestContext, engine: TestEngine) {
+  const endpoint = await startEmbeddingsServer(t);
+  const { storage, clock } = await openTestLedger(t, engine);
+  /** The commands of another process, whose endpoint has this model. */
+  const commandsFor = (embeddingsModel: string) =>
+    openCommands(storage, readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel }), () => clock.now);
+  const commands = commandsFor("test-model");
+  const store = storeOf(commands, await createTenant(commands, clock.now));
+  return {
+    ...store,
+    endpoint,
+    clock,
+    commandsFor,
+    index: () => indexAll(commands),
+    put: (ids: string[]) =>
+      store.sync({ operations: ids.map((id) => upsert(id, { data: { title: `record ${id}` } })) }),
+    async vectors(): Promise<number> {
+      const [row] = await storage.read((sql) => sql.all("SELECT count(*) AS count FROM vectors"));
+      return Number(row!.count);
+    },
+  };
+}
+
+type Indexing = Awaited<ReturnType<typeof startIndexing>>;
+
+/** What must hold while the endpoint is out of order, and afterwards. @param during has it so while the work is done */
+async function throughOutage(
+  store: Indexing,
+  during: (work: () => Promise<void>) => Promise<void>,
+  isDead = false,
+): Promise<void> {
+  const { endpoint, server } = store;
+  const indexed = store.records;
+  await during(async () => {
+    const attempts = countAttempts(endpoint, isDead);
+    const sentAt = await store.putSome(20);
+    await until("it was tried", attempts.some);
+    await store.putSome(20);
+    const { pending, oldest_pending_at } = await store.indexing();
+    assert.equal(pending, 40);
+    assert.ok(Date.parse(oldest_pending_at!) >= sentAt);
+    assert.ok(Date.parse(oldest_pending_at!) < server.clock.now, "the lag grows");
+
+    const { status, body } = await store.search({ query: `common ${wordOf(indexed)}` });
+    assert.equal(status, 200);
+    assert.deepEqual([body.mode, body.warnings.length, body.indexing.pending], ["lexical", 1, 40]);
+    assert.equal(body.data[0].id, `r${indexed}`);
+    assert.equal((await store.search({ query: "common", mode: "semantic" })).body.data?.length ?? 0, 0);
+    // And still, when it was tried again and again.
+    await until("it was tried again", attempts.several);
+    await store.putSome(20);
+    assert.equal((await store.indexing()).pending, 60);
+    assert.deepEqual(await store.blamed(), [], "no record is to blame");
+  });
+  await until("level", async () => (await store.indexing()).pending === 0);
+  assert.equal((await store.indexing()).failed, 0);
+  const { body } = await store.search({ query: `common ${wordOf(store.records)}` });
+  assert.deepEqual([body.mode, body.warnings], ["hybrid", undefined]);
+  assert.equal(body.data[0].id, `r${store.records}`);
+  const all = await store.server.storage.read((sql) => sql.all("SELECT count(*) AS count FROM chunks"));
+  assert.equal(Number(all[0]!.count), store.records);
+}
+
+/** Requests for records' texts from now on; of an endpoint that is dead nobody knows of any. */
+function countAttempts(endpoint: EmbeddingsServer, isDead: boolean) {
+  const from = endpoint.requests.length;
+  const count = () => endpoint.requests.slice(from).filter(isForPassages).length;
+  return { some: async () => isDead || count() > 0, several: async () => isDead || count() > 2 };
+}

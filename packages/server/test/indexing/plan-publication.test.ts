@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { planPublication } from "../../src/indexing/plan-publication.ts";
+import type { RecordVersion } from "../../src/storage/index-port.ts";
+import type { RecordRow } from "../../src/storage/port.ts";
+
+const CURRENT = 1;
+/** The generation of a refresh that is not applied. */
+const RUN = 2;
+
+/** A row of the record `tasks/a`, as far as publishing cares; another record if `of` says so. */
+function row(version: number | null, indexed: number | null, of: Partial<RecordRow> = {}): RecordRow {
+  return {
+    namespace: "tasks",
+    id: "a",
+    generation: CURRENT,
+    decidedAt: null,
+    version,
+    hash: version === null ? null : `${version}`,
+    fingerprint: null,
+    writtenAt: 0,
+    indexed,
+    ...of,
+  };
+}
+
+const mark = (version: number, id = "a", namespace = "tasks"): RecordVersion => ({ namespace, id, version });
+
+/** What becomes of marks, the rows by their generation. */
+function plan(marks: RecordVersion[], rows: RecordRow[]) {
+  const { publish, indexed, drop } = planPublication(marks, rows);
+  return {
+    publish: [...publish],
+    indexed: indexed.map((row) => [row.generation, row.indexed]),
+    drop: drop.map(({ version }) => version),
+  };
+}
+
+/** The rows after a publication. */
+function apply(marks: RecordVersion[], rows: RecordRow[]): RecordRow[] {
+  const { indexed } = planPublication(marks, rows);
+  const keyOf = ({ namespace, id, generation }: RecordRow) => JSON.stringify([namespace, id, generation]);
+  const changed = new Map(indexed.map((row) => [keyOf(row), row]));
+  return rows.map((row) => changed.get(keyOf(row)) ?? row);
+}
+
+describe("a content that was prepared", () => {
+  test("is what a new record is found by", () => {
+    const expected = { publish: [5], indexed: [[CURRENT, 5]], drop: [] };
+    assert.deepEqual(plan([mark(5)], [row(5, null)]), expected);
+  });
+
+  test("takes the place of what the record was found by, which goes in the same step", () => {
+    const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
+    assert.deepEqual(plan([mark(9)], [row(9, 5)]), expected);
+  });
+
+  test("is left out if the record has a newer one meanwhile", () => {
+    assert.deepEqual(plan([mark(5)], [row(9, null)]), { publish: [], indexed: [], drop: [5] });
+  });
+
+  test("stays while the record is found by it, although a newer one waits", () => {
+    assert.deepEqual(plan([mark(5)], [row(9, 5)]), { publish: [], indexed: [], drop: [] });
+  });
+
+  test("brings no deleted record back", () => {
+    const nothing = { publish: [], indexed: [], drop: [5] };
+    assert.deepEqual(plan([mark(5)], [row(null, null)]), nothing, "a tombstone");
+    assert.deepEqual(plan([mark(5)], []), nothing, "no row at all");
+  });
+
+  test("of a record that was deleted and made again is not taken for the new one", () => {
+    const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
+    assert.deepEqual(plan([mark(5), mark(9)], [row(9, null)]), expected);
+  });
+
+  test("that is published a second time changes nothing", () => {
+    const marks = [mark(5), mark(9)];
+    const rows = apply(marks, [row(9, 5)]);
+    assert.deepEqual(plan([mark(9)], rows), { publish: [], indexed: [], drop: [] });
+  });
+
+  test("is published once where a batch has an older one of the record too, in either order", () => {
+    for (const marks of [
+      [mark(5), mark(9)],
+      [mark(9), mark(5)],
+    ]) {
+      const { drop, ...rest } = plan(marks, [row(9, 5)]);
+      assert.deepEqual(rest, { publish: [9], indexed: [[CURRENT, 9]] });
+      assert.deepEqual([...new Set(drop)], [5]);
+    }
+  });
+
+  test("concerns its own record alone, whatever the names have in common", () => {
+    const rows = [row(9, 5, { namespace: "ab", id: "c" }), row(6, null, { namespace: "a", id: "bc" })];
+    const { publish, indexed, drop } = planPublication([mark(6, "bc", "a"), mark(5, "b", "ab")], rows);
+    assert.deepEqual([...publish], [6]);
+    assert.deepEqual(indexed, [{ ...rows[1]!, indexed: 6 }]);
+    assert.deepEqual(drop, [mark(5, "b", "ab")]);
+  });
+});
+
+describe("a content that an unfinished refresh holds ready", () => {
+  test("is published before the refresh is applied, and the record stays found by what it says now", () => {
+    const rows = [row(5, 5), row(9, 5, { generation: RUN })];
+    assert.deepEqual(plan([mark(9)], rows), { publish: [9], indexed: [[RUN, 9]], drop: [] });
+  });
+
+  test("which the record has already is found in both rows", () => {
+    const rows = [row(5, null), row(5, null, { generation: RUN })];
+    const expected = {
+      publish: [5],
+      indexed: [
+        [CURRENT, 5],
+        [RUN, 5],
+      ],
+      drop: [],
+    };
+    assert.deepEqual(plan([mark(5)], rows), expected);
+  });
+
+  test("replaces the earlier one once no row is found by that", () => {
+    const before = [row(5, 5), row(9, 5, { generation: RUN })];
+    const [, applied] = apply([mark(9)], before);
+    // Applied: the current row is gone, and the sweep marks what it had.
+    assert.deepEqual(plan([mark(5)], [applied!]), { publish: [], indexed: [], drop: [5] });
+  });
+
+  test("goes with the refresh, if that is given up", () => {
+    assert.deepEqual(plan([mark(9)], [row(5, 5)]), { publish: [], indexed: [], drop: [9] });
+  });
+});
+
+test("whatever rows a record has: what a row is found by stays, everything else goes, and nothing is found by another row's content", () => {
+  const version = fc.integer({ min: 1, max: 4 });
+  const maybe = fc.option(version, { nil: null });
+  const rows = fc
+    .array(fc.record({ version: maybe, indexed: maybe }), { maxLength: 3 })
+    .map((list) => list.map(({ version, indexed }, generation) => row(version, indexed, { generation })));
+  const marks = fc.uniqueArray(version, { maxLength: 4 }).map((list) => list.map((one) => mark(one)));
+  fc.assert(
+    fc.property(rows, marks, (rows, marks) => {
+      const { publish, drop } = planPublication(marks, rows);
+      const after = apply(marks, rows);
+      const foundBy = (of: RecordRow[]) => new Set(of.flatMap(({ indexed }) => indexed ?? []));
+      const gone = new Set(drop.map(({ version }) => version));
+      const marked = new Set(marks.map(({ version }) => version));
+      for (const version of foundBy(after)) {
+        // What is published is added after the old has gone.
+        assert.ok(publish.has(version) || !gone.has(version), `${version} is needed`);
+      }
+      for (const version of [...marked, ...foundBy(rows)]) {
+        assert.ok(
+          foundBy(after).has(version) || gone.has(version),
+          `${version} is neither found nor dropped`,
+        );
+      }
+      for (const [index, { version, indexed }] of after.entries()) {
+        const before = rows[index]!.indexed;
+        const isNews = version !== null && marked.has(version) && before !== version;
+        assert.equal(indexed, isNews ? version : before);
+        if (isNews) assert.ok(publish.has(version));
+      }
+      for (const version of publish) assert.ok(marked.has(version) && foundBy(after).has(version));
+    }),
+  );
+});
