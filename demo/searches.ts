@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
 import { describeResults } from "../packages/server/src/cli/show-results.ts";
+import { withoutStopWords } from "../packages/server/src/text/stop-words.ts";
 import { analyzerFor } from "../packages/server/src/text/tokens.ts";
 import type { DemoServer } from "./server.ts";
 
@@ -9,7 +10,7 @@ const SEARCHES: { request: SearchRequest; finds: string }[] = [
   { request: { query: "read a CSV file as a stream" }, finds: "csv-parse" },
   { request: { query: "X-Forwarded-For" }, finds: "@fastify/forwarded" },
   {
-    request: { query: "pool of connections", filter: { name: { $in: ["pg", "pg-pool", "pg-types"] } } },
+    request: { query: "pool of connections", filter: { name: { $in: ["pg", "pg-pool"] } } },
     finds: "pg-pool",
   },
 ];
@@ -42,7 +43,12 @@ export async function printSearches(
     const { query, filter } = request;
     const asked = `“${query}”${filter ? ` where ${JSON.stringify(filter)}` : ""}`;
     console.log(`\n  ${"search".padEnd(17)} ${asked.padEnd(64)} ${String(ms).padStart(5)} ms`);
-    const display = { query, tokensOf, columns, mark: (word: string) => styleText("bold", word) };
+    const display = {
+      query: withoutStopWords(query, "english"),
+      tokensOf,
+      columns,
+      mark: (word: string) => styleText("bold", word),
+    };
     // Its last line counts them.
     for (const row of describeResults(answer, display).slice(0, -1)) {
       for (const line of row.split("\n")) console.log(`    ${line}`);

@@ -106,7 +106,7 @@ function commandLineReference(): string {
   return `${notice("packages/server/src/cli")}
 # Command line
 
-In a checkout: \`npx tidemark …\`. \`sync\` and \`check\` talk to a running server, with a key ([how they find
+In a checkout: \`npx tidemark …\`. \`sync\`, \`check\` and \`search\` talk to a running server, with a key ([how they find
 it](../guides/client.md#from-the-command-line)). The others, but \`serve\`, work straight on the database that
 [\`TIDEMARK_DATABASE_URL\`](settings.md) names, beside a running server or without one, and are for the machine's
 owner: they ask for no key. Errors are one line on standard error and exit code 1.

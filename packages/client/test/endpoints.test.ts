@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createRoleKey } from "../../server/test/test-server.ts";
+import { createRoleKey, indexAll } from "../../server/test/test-server.ts";
 import { everyItem, Management, type TidemarkError } from "../src/public.ts";
 import { access, records, startStore } from "./store.ts";
 
@@ -71,6 +71,41 @@ describe("the client of a store", () => {
     );
     assert.deepEqual((await tidemark.listSyncs({ sync_mode: "full_refresh" })).data, []);
     assert.equal((await tidemark.getSync(answer.sync_id!)).results.upserted, 3);
+  });
+
+  test("searches with a reader's key, and waits for a sync", async (t) => {
+    const { tidemark, client, server, tenant } = await startStore(t);
+    const apiKey = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
+    const reader = client({ apiKey });
+    const { sync_id } = await tidemark.sync({
+      sync_mode: "incremental",
+      sync_timestamp: at,
+      operations: [
+        { ...upsert("a"), data: { title: "zebra", n: 1 } },
+        { ...upsert("b"), data: { title: "zebra", n: 2 } },
+      ],
+    });
+    const request = { query: "zebras", after_sync: sync_id!, timeout_ms: 0 };
+    await assert.rejects(reader.search(request), (error: TidemarkError) => {
+      if (!error.is("INDEX_NOT_READY")) return false;
+      assert.deepEqual([error.status, error.details.after_sync, error.details.pending], [409, sync_id, 2]);
+      return true;
+    });
+    await indexAll(server.commands);
+    const answer = await reader.search({ ...request, filter: { n: { $gt: 1 } }, include: ["data"] });
+    assert.equal(answer.mode, "lexical");
+    assert.deepEqual(
+      answer.data.map(({ id, data }) => [id, data]),
+      [["b", { title: "zebra", n: 2 }]],
+    );
+    assert.deepEqual(answer.indexing, { pending: 0 });
+  });
+
+  test("is refused a search with a connector's key", async (t) => {
+    const { tidemark } = await startStore(t);
+    await assert.rejects(tidemark.search({ query: "zebra" }), (error: TidemarkError) =>
+      error.is("INSUFFICIENT_PERMISSIONS"),
+    );
   });
 
   test("finds an unfinished refresh, and gives it up", async (t) => {

@@ -2,19 +2,37 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { codeBlocks, ROOT } from "../../server/test/docs/markdown.ts";
-import { temporaryFolder } from "../../server/test/test-server.ts";
-import { startStore } from "./store.ts";
+import { createRoleKey, indexAll, temporaryFolder } from "../../server/test/test-server.ts";
+import { startStore, type TestStore } from "./store.ts";
 
 test("the guide's examples run in order, as written but for host and key", async (t) => {
-  const { server, tenant, contents } = await startStore(t);
+  const store = await startStore(t);
   const blocks = codeBlocks("docs/guides/client.md", "ts");
   assert.ok(blocks.length >= 6);
-  const example = blocks
-    .join("\n")
+  await runExample(t, store, blocks.join("\n"));
+  assert.deepEqual(await store.contents("tickets"), {}, "its last sync has no records");
+});
+
+test("the example of the search guide prints what it finds", async (t) => {
+  const store = await startStore(t);
+  const { server, tenant, tidemark } = store;
+  const printer = { id: "ticket_1", data: { subject: "Printer on fire" } };
+  await tidemark.syncAll([printer], { mode: "incremental", namespace: "tickets" });
+  await indexAll(server.commands);
+  const reader = await createRoleKey(server.commands, "reader", tenant.organizationId);
+  const [block, ...more] = codeBlocks("docs/guides/search.md", "ts");
+  assert.deepEqual(more, []);
+  const printed = await runExample(t, store, block!.replaceAll("YOUR_READER_KEY", reader));
+  assert.match(printed, /^ticket_1 [\d.]+ Printer on fire\n$/);
+});
+
+/** Runs an example as written but for host, key and store. @returns what it printed */
+async function runExample(t: TestContext, { server, tenant }: TestStore, code: string): Promise<string> {
+  const example = code
     .replaceAll("http://127.0.0.1:8787", server.url)
     .replaceAll("YOUR_API_KEY", tenant.key)
     .replaceAll("org_acme", tenant.organizationId)
@@ -23,7 +41,7 @@ test("the guide's examples run in order, as written but for host and key", async
   await symlink(fileURLToPath(new URL("node_modules", ROOT)), join(folder, "node_modules"));
   await writeFile(join(folder, "package.json"), '{"type": "module"}');
   await writeFile(join(folder, "guide.ts"), example);
-  const { stderr } = await promisify(execFile)(process.execPath, ["guide.ts"], { cwd: folder });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["guide.ts"], { cwd: folder });
   assert.equal(stderr, "");
-  assert.deepEqual(await contents("tickets"), {}, "its last sync has no records");
-});
+  return stdout;
+}

@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import { Management, Tidemark, TidemarkError } from "@tidemark/client";
 import type { SearchRequest } from "@tidemark/protocol/search";
 import { readTextSettings } from "../text/settings.ts";
+import { withoutStopWords } from "../text/stop-words.ts";
 import { analyzerFor } from "../text/tokens.ts";
 import { clientOptions } from "./client-settings.ts";
 import { fail } from "./failure.ts";
@@ -33,10 +34,12 @@ export async function searchStore(query: string, options: SearchOptions): Promis
     }
     // The words of the passages are those of the query if they are so in the store's language.
     const store = await new Management(settings).getVectorStore(settings.vectorStoreId);
-    const tokensOf = await analyzerFor(readTextSettings(store.settings).language);
+    const { language } = readTextSettings(store.settings);
+    const tokensOf = await analyzerFor(language);
+    const sought = withoutStopWords(query, language);
     const columns = process.stdout.columns || PIPE_COLUMNS;
     const mark = (word: string) => styleText("bold", word);
-    for (const line of describeResults(answer, { query, tokensOf, columns, mark })) console.log(line);
+    for (const line of describeResults(answer, { query: sought, tokensOf, columns, mark })) console.log(line);
     for (const warning of answer.warnings ?? []) console.error(`tidemark: ${warning}`);
   } catch (error) {
     fail(error);

@@ -21,6 +21,7 @@ export async function examine(config: Config, now: number): Promise<Finding[]> {
     throw new Error("TIDEMARK_DATABASE_URL must begin with file: or postgres://.");
   }
   const { examinePostgres } = await import("../storage/postgres/examine.ts");
-  const limits = { connections: databaseConnections, timeoutMs: databaseTimeoutMs };
+  const embeds = config.embeddingsUrl !== "";
+  const limits = { connections: databaseConnections, timeoutMs: databaseTimeoutMs, embeds };
   return [...(await examinePostgres(databaseUrl, limits, look)), await examineEmbeddings(config)];
 }

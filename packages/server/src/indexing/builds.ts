@@ -1,6 +1,12 @@
 import type { Build } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
-import { type BuildSettings, mustRebuild, sameSpace, settingsOf } from "./build-settings.ts";
+import {
+  type BuildSettings,
+  type EmbeddingSettings,
+  mustRebuild,
+  sameSpace,
+  settingsOf,
+} from "./build-settings.ts";
 
 /** The build that a store's index should become: the newest one that is not on its way out. */
 export const newestBuild = (builds: Build[]): Build | undefined =>
@@ -24,25 +30,30 @@ export function beginBuild(
   wanted: BuildSettings,
   { now, forced }: { now: number; forced: boolean },
 ): Promise<boolean> {
-  return storage.ledger(storeId, async ({ index, storeExists }) => {
-    void storeExists;
+  return storage.ledger(storeId, async (tx) => {
+    if (!(await tx.storeExists())) return false;
+    const { index } = tx;
     const builds = await index.builds();
     const newest = newestBuild(builds);
     if (newest && !forced && !mustRebuild(settingsOf(newest), wanted)) return false;
     // Without a reason of its own, a new build keeps the model that the store has.
     const kept = newest && settingsOf(newest).embeddings;
-    const settings: BuildSettings = {
-      ...wanted,
-      embeddings: forced ? wanted.embeddings : (kept ?? wanted.embeddings),
-    };
+    const embeddings = forced ? wanted.embeddings : (kept ?? wanted.embeddings);
+    // An earlier build's vectors are its own, too: they are as long, and need not be made again.
+    const earlier = ofSameSpace(embeddings, builds);
+    const dimensions =
+      embeddings?.dimensions ?? (earlier ? settingsOf(earlier).embeddings!.dimensions : null);
+    const settings: BuildSettings = { ...wanted, embeddings: embeddings && { ...embeddings, dimensions } };
     for (const other of builds.filter(({ state }) => state === "building")) {
       await index.putBuild({ ...other, state: "retired" });
     }
+    const build = (builds.at(-1)?.build ?? 0) + 1;
     await index.putBuild({
-      build: (builds.at(-1)?.build ?? 0) + 1,
+      build,
       state: newest ? "building" : "active",
       settings: JSON.stringify(settings),
-      space: spaceOf(settings, builds),
+      // A number that no space ever had: vectors outlive the rows of their builds.
+      space: embeddings && (earlier?.space ?? build),
       nextChunk: 0,
       nextSegment: 0,
       chunks: 0,
@@ -54,11 +65,6 @@ export function beginBuild(
   });
 }
 
-/** Where its vectors are compared: with those of an earlier build of the same model, which need not be made again. */
-function spaceOf({ embeddings }: BuildSettings, builds: Build[]): number | null {
-  if (embeddings === null) return null;
-  const earlier = builds.find(
-    ({ space, ...build }) => space !== null && sameSpace(settingsOf(build).embeddings, embeddings),
-  );
-  return earlier?.space ?? Math.max(0, ...builds.map(({ space }) => space ?? 0)) + 1;
-}
+/** The build whose vectors those with these settings are compared with, and are the same for the same text. */
+const ofSameSpace = (embeddings: EmbeddingSettings | null, builds: Build[]): Build | undefined =>
+  builds.find((build) => build.space !== null && sameSpace(settingsOf(build).embeddings, embeddings));

@@ -12,6 +12,7 @@ import {
 } from "./merge.ts";
 import { type PrepareContext, type Prepared, prepare } from "./prepare.ts";
 import { publish } from "./publish.ts";
+import { putOff } from "./put-off.ts";
 import { prepareStep, publishStep, type Step } from "./walk.ts";
 
 /** How long marks are taken for; whoever took them asks for more time while it works on them. */
@@ -76,6 +77,11 @@ export const indexFunctions = {
 
   publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
+
+  /** Leaves a content for later that could not be looked at. */
+  fail({ storage, now }: IndexingContext, storeId: string, mark: Mark, reason: string): Promise<void> {
+    return storage.index.putOff(storeId, [putOff(mark, reason, now(), 0)]);
+  },
 
   prepareStep: (context: IndexingContext, storeId: string): Promise<Step | null> =>
     prepareStep(context, storeId),

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { ApiError } from "@tidemark/protocol/errors";
 import type { Logger } from "pino";
-import type { StoreToIndex } from "../storage/index-port.ts";
+import type { Mark, StoreToIndex } from "../storage/index-port.ts";
 import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
 
 /** Pause between looks for work where nobody says that there is some: another process may have left it. */
@@ -44,6 +45,32 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     reason = unavailable;
   };
 
+  /** Publishes marked contents. @returns false if the embeddings endpoint is away */
+  const publish = async (storeId: string, marks: Mark[]): Promise<boolean> => {
+    const prepared = await run("prepare", storeId, marks);
+    if (!prepared) return true;
+    noteEndpoint(prepared.unavailable);
+    await run("publish", storeId, prepared);
+    return prepared.unavailable === null;
+  };
+
+  /** The same; where a content makes it fail, the others go on without it. */
+  const settle = async (storeId: string, marks: Mark[]): Promise<boolean> => {
+    try {
+      return await publish(storeId, marks);
+    } catch (error) {
+      if (stopped || isUnavailable(error)) throw error;
+      failed(error, storeId);
+      for (const mark of marks) {
+        await publish(storeId, [mark]).catch((error) => {
+          if (isUnavailable(error)) throw error;
+          return run("fail", storeId, mark, (error as Error).message);
+        });
+      }
+      return true;
+    }
+  };
+
   /** One batch of a store. @returns true if there may be more */
   const visit = async ({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> => {
     if (level.get(storeId) !== settings) {
@@ -53,16 +80,8 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     const marks = due ? await run("claim", storeId) : [];
     if (marks.length > 0) {
       const renewal = setInterval(() => run("renew", storeId, marks).catch(() => {}), LEASE_MS / 3);
-      try {
-        const prepared = await run("prepare", storeId, marks);
-        if (prepared) {
-          noteEndpoint(prepared.unavailable);
-          await run("publish", storeId, prepared);
-          if (prepared.unavailable !== null) return false;
-        }
-      } finally {
-        clearInterval(renewal);
-      }
+      const settled = settle(storeId, marks).finally(() => clearInterval(renewal));
+      if (!(await settled)) return false;
     }
     if (!building && marks.length === 0) return false;
     // What only one may do of a store in this process.
@@ -127,3 +146,6 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     },
   };
 }
+
+/** Whether the database is to blame, and no content. */
+const isUnavailable = (error: unknown) => error instanceof ApiError && error.code === "SERVICE_UNAVAILABLE";

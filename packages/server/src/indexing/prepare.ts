@@ -2,13 +2,13 @@ import { hash } from "node:crypto";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import { type Embedder, EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
 import type { EndpointPause } from "../embedding/endpoint-pause.ts";
-import type { SegmentBlock } from "../lexical/segment.ts";
-import { buildSegment } from "../lexical/segment.ts";
+import { buildSegment, type SegmentBlock } from "../lexical/segment.ts";
 import type { Build, Mark, NewVector, PutOff, RecordVersion } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
 import { passagesOf } from "../text/record-text.ts";
 import { analyzerFor } from "../text/tokens.ts";
 import { type EmbeddingSettings, fits, settingsOf } from "./build-settings.ts";
+import { putOff } from "./put-off.ts";
 
 /** A batch is closed when it has so many passages, so that its transaction stays short. */
 const PASSAGES_PER_BATCH = 600;
@@ -239,31 +239,3 @@ function misfit(embedded: Embedding[], { model, dimensions }: EmbeddingSettings)
 /** What a vector is kept by: the same text, embedded the same way, has the same. */
 const textHash = (embedder: Embedder | null, text: string) =>
   hash("sha256", `${embedder?.fingerprint ?? ""}\n${text}`, "hex");
-
-/** Tries of one record before it is given up, and the pauses between them. */
-const ATTEMPTS_MAX = 6;
-const FIRST_PAUSE_MS = 1000;
-/** How long records wait at least that the endpoint could not be asked for. */
-const UNAVAILABLE_PAUSE_MS = 1000;
-
-/** @param reason why the record failed; null: it did not, the endpoint did, and is left alone until a moment */
-function putOff(
-  { version, attempts }: Pick<Mark, "version" | "attempts">,
-  reason: string | null,
-  now: number,
-  until: number,
-): PutOff {
-  const jitter = 0.5 + Math.random();
-  if (reason === null) {
-    const dueAt = Math.max(until, now + Math.round(UNAVAILABLE_PAUSE_MS * jitter));
-    return { version, attempts, error: null, dueAt };
-  }
-  const tried = attempts + 1;
-  const pause = FIRST_PAUSE_MS * 4 ** attempts * jitter;
-  return {
-    version,
-    attempts: tried,
-    error: reason,
-    dueAt: tried >= ATTEMPTS_MAX ? null : now + Math.round(pause),
-  };
-}

@@ -1,6 +1,6 @@
 import type { Build, ChunkRow, PutOff, RecordVersion } from "../storage/index-port.ts";
 import type { LedgerTransaction, NamespaceIds, Storage } from "../storage/port.ts";
-import { sameSpace, sameText, settingsOf } from "./build-settings.ts";
+import { fits, sameSpace, sameText, settingsOf } from "./build-settings.ts";
 import { planPublication } from "./plan-publication.ts";
 import type { Prepared, PreparedBuild } from "./prepare.ts";
 
@@ -25,6 +25,8 @@ export async function publish(
 
 /** @returns marks that have to be looked at again */
 async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number): Promise<PutOff[]> {
+  // What is left of a deleted store is being swept.
+  if (!(await tx.storeExists())) return [];
   const { index } = tx;
   const again = (versions: Iterable<number>): PutOff[] =>
     Array.from(versions, (version) => ({ version, attempts: 0, error: null, dueAt: now + CHANGED_PAUSE_MS }));
@@ -117,7 +119,10 @@ export async function keepVectors(
   for (const { build, chunks, vectors } of prepared.builds) {
     const space = builds.find((one) => one.build === build)?.space ?? null;
     if (space === null) continue;
-    if (vectors.length > 0) await index.addVectors(space, vectors, now);
+    // Two of the first batches may have come back with vectors of different lengths.
+    const { embeddings } = settingsOf(builds.find((one) => one.build === build)!);
+    const fitting = vectors.filter(({ embedding }) => embeddings && fits(embedding, embeddings));
+    if (fitting.length > 0) await index.addVectors(space, fitting, now);
     const hashes = [...new Set(chunks.flatMap(({ hash }) => hash ?? []))];
     numbers.set(build, hashes.length > 0 ? await index.findVectors(space, hashes) : new Map());
   }

@@ -5,7 +5,7 @@ import { parseJson } from "@tidemark/protocol/parse-json";
 import type { SearchMode, SearchRequest, SearchResponse, SearchResult } from "@tidemark/protocol/search";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { type Embedder, EmbedderUnavailable } from "../embedding/embedder.ts";
-import { settingsOf } from "../indexing/build-settings.ts";
+import { fits, settingsOf } from "../indexing/build-settings.ts";
 import type { Build, IndexSnapshot } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
 import { collectRecords, type Hit } from "./collect.ts";
@@ -15,6 +15,8 @@ import { rankLexically, rankSemantically } from "./legs.ts";
 
 /** Records that each leg of a hybrid search brings: more than are answered, because a record may be good in both. */
 const FUSED_MIN = 50;
+/** Contents that wait are counted up to here: an answer need not know more. */
+const PENDING_MAX = 10_000;
 /** Pause between two looks at how far indexing is. */
 const LOOK_PAUSE_MS = 20;
 
@@ -61,8 +63,10 @@ export async function search(
     });
     if (answer.data.length > 0) return answer;
   }
-  const active = await storage.index.search(storeId, (index) => index.activeBuild());
-  const how = await embedQuery(context, request, active);
+  const [active, problem] = await storage.index.search(storeId, (index) =>
+    Promise.all([index.activeBuild(), index.vectorProblem()]),
+  );
+  const how = await embedQuery(context, request, active, problem);
   return answerQuery(storage, storeId, query, { ...how, space: active?.space ?? null });
 }
 
@@ -88,7 +92,7 @@ function answerQuery(
     // A vector is of no use to a build of another model that took over meanwhile.
     const usable = build?.space === space ? vector : null;
     const data = build ? await findRecords(index, build, query, mode, usable) : [];
-    const pending = await index.pending(null);
+    const pending = await index.pending(null, PENDING_MAX);
     const answer: SearchResponse = { object: "search_results", mode, data, indexing: { pending } };
     if (warnings.length > 0) answer.warnings = warnings;
     return answer;
@@ -108,26 +112,41 @@ async function waitForSync(
   if (!sync) throw new ApiError("RESOURCE_NOT_FOUND", { after_sync: syncId });
   const until = performance.now() + timeoutMs;
   for (;;) {
-    const pending = await storage.index.search(storeId, (index) => index.pending(Number(sync.revision)));
+    const isLate = performance.now() >= until;
+    const counted = isLate ? PENDING_MAX : 1;
+    const pending = await storage.index.search(storeId, (index) =>
+      index.pending(Number(sync.revision), counted),
+    );
     if (pending === 0) return;
-    if (performance.now() >= until) throw new ApiError("INDEX_NOT_READY", { after_sync: syncId, pending });
+    if (isLate) throw new ApiError("INDEX_NOT_READY", { after_sync: syncId, pending });
     await pause(LOOK_PAUSE_MS);
   }
 }
 
-/** How a query is answered: by which legs, and with which vector of it. */
+/**
+ * How a query is answered: by which legs, and with which vector of it.
+ * @param problem why the database cannot compare vectors; null: it can
+ */
 async function embedQuery(
   { embedder }: SearchContext,
   { mode, query }: SearchRequest,
   build: Build | undefined,
+  problem: string | null,
 ): Promise<Omit<How, "space">> {
   const model = build ? (settingsOf(build).embeddings?.model ?? null) : (embedder?.model ?? null);
   if (mode === "lexical" || (mode === undefined && model === null))
     return { mode: "lexical", vector: null, warnings: [] };
-  const reason = whyNotEmbedded(model, embedder);
+  const reason = whyNotEmbedded(model, embedder) ?? problem;
   if (reason === null) {
     try {
       const [vector] = await embedder!.embed([query], { purpose: "query" });
+      const embeddings = build && settingsOf(build).embeddings;
+      if (embeddings && !fits(vector!, embeddings)) {
+        const { dimensions } = embeddings;
+        throw new EmbedderUnavailable(
+          `The index has ${dimensions} dimensions, and the endpoint's vector has ${vector!.length}.`,
+        );
+      }
       return { mode: mode ?? "hybrid", vector: vector!, warnings: [] };
     } catch (error) {
       if (mode === "semantic" && error instanceof EmbedderUnavailable) {

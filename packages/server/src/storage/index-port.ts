@@ -141,8 +141,8 @@ export interface IndexStorage {
   liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]>;
   /**
    * Sees to it that a store's vectors are compared quickly, however many they are; what takes long goes on in the
-   * background.
-   * @returns why they cannot be compared here at all, in one line for an operator; null: they can
+   * background. Cheap where there is nothing to do.
+   * @returns as {@link IndexSnapshot.vectorProblem}, if the store has vectors
    */
   tendVectors(storeId: string): Promise<string | null>;
   /** Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up. */
@@ -186,13 +186,15 @@ export interface IndexSnapshot {
   countChunks(build: number, namespaces: string[], limit: number): Promise<number>;
   /** The numbers of all chunks of some namespaces. */
   chunksOf(build: number, namespaces: string[]): Promise<number[]>;
+  /** Why vectors cannot be compared in this database, in one line for an operator; null: they can. */
+  vectorProblem(): Promise<string | null>;
   /**
    * The chunks whose vectors are nearest, best first, perhaps some that are not visible among them.
    * @param namespaces only of these; null: of all
    */
   nearest(build: Build, query: Float32Array, namespaces: string[] | null, limit: number): Promise<Near[]>;
-  /** Contents that the index has not looked at, up to a revision of the store; null: all. */
-  pending(revision: number | null): Promise<number>;
+  /** Contents that the index has not looked at, up to a revision of the store (null: all), counted up to a limit. */
+  pending(revision: number | null, limit: number): Promise<number>;
 }
 
 export interface TermBlock {

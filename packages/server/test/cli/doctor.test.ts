@@ -140,6 +140,21 @@ test("PostgreSQL: tidemark doctor looks at durability, connections and clock", a
   assert.equal(all.code, Number(server!.connections) < 1000 ? 1 : 0);
 });
 
+test("PostgreSQL: tidemark doctor looks for pgvector, which only embeddings need", async (t) => {
+  const { databaseUrl, storage } = await openLedger(t, engines.find(({ name }) => name === "PostgreSQL")!);
+  const [installed] = await storage.read((sql) =>
+    sql.all("SELECT extversion FROM pg_extension WHERE extname = 'vector'"),
+  );
+  assert.equal((await runDoctor(databaseUrl)).found.pgvector!.status, "ok");
+  const embeds = { TIDEMARK_EMBEDDINGS_URL: "http://127.0.0.1:1/v1", TIDEMARK_EMBEDDINGS_MODEL: "model" };
+  const { pgvector } = (await runDoctor(databaseUrl, embeds)).found;
+  if (installed) assert.match(pgvector!.message, /^version /);
+  else {
+    assert.equal(pgvector!.status, "warning");
+    assert.match(pgvector!.advice!, /CREATE EXTENSION vector/);
+  }
+});
+
 test("PostgreSQL: tidemark doctor says why a server cannot be reached, without the password", async () => {
   const { code, found } = await runDoctor("postgres://someone:secret@127.0.0.1:1/nowhere");
   assert.equal(code, 1);

@@ -109,11 +109,11 @@ describe("tidemark search", () => {
   test("marks the words that match, in the store's language, where there are colours", async (t) => {
     const { put, index, search, set } = await startReader(t);
     await set({ language: "german" });
-    await put({ zug: { title: "Verspätete Züge" } });
+    await put({ zug: { title: "Verspätete Züge, der Regelfall" } });
     await index();
     assert.equal((await search(["zug"])).stdout.includes(BOLD), false, "none in a pipe");
-    const { stdout } = await search(["zug"], { FORCE_COLOR: "1" });
-    assert.ok(stdout.includes(`Verspätete ${BOLD}Züge\u001b[22m`), JSON.stringify(stdout));
+    const { stdout } = await search(["der", "zug"], { FORCE_COLOR: "1" });
+    assert.ok(stdout.includes(`Verspätete ${BOLD}Züge\u001b[22m, der Regel`), JSON.stringify(stdout));
   });
 
   const noTerminal =

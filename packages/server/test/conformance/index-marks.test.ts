@@ -132,7 +132,7 @@ for (const engine of engines) {
         { version: b!.version, attempts: 1, error: "not now", dueAt: 9_000_000_000_000 },
       ]);
       const pending = (revision: number | null) =>
-        storage.index.search(store.storeId, (index) => index.pending(revision));
+        storage.index.search(store.storeId, (index) => index.pending(revision, 10));
       assert.deepEqual(
         [await pending(0), await pending(1), await pending(2), await pending(null)],
         [0, 2, 3, 3],

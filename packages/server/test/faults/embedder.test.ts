@@ -1,20 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { openCommands } from "../../src/commands.ts";
-import { readConfig } from "../../src/config.ts";
 import { type EmbeddingsServer, type Fault, faults, startEmbeddingsServer } from "../embeddings-server.ts";
-import { engines, type TestEngine } from "../engines.ts";
+import { engines, type TestEngine, usualEngine } from "../engines.ts";
 import { upsert } from "../http/pipeline.ts";
 import { startSearching } from "../http/searching.ts";
-import { openTestLedger, storeOf } from "../test-ledger.ts";
-import { createTenant, indexAll, syncBody, type TestServer } from "../test-server.ts";
+import { createTenant, syncBody, type TestServer } from "../test-server.ts";
 
 const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
 /** How much faster than the wall's the server's clock runs, so that its pauses are over soon. */
 const SPEED = 20;
 /** How long the endpoint is dead. */
-const DEAD_MS = LONG ? 60_000 : 1500;
+const DEAD_MS = LONG ? 60_000 : 500;
 /** Nothing in a test takes so long, unless it is lost. */
 const PATIENCE_MS = 60_000;
 const QUERY = "query: ";
@@ -44,14 +41,14 @@ function runClock(t: TestContext, { clock }: TestServer, speed = SPEED): void {
 }
 
 /** A server that indexes with an endpoint, and its store. */
-async function startIndexing(t: TestContext, engine: TestEngine, speed = SPEED) {
+async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED, timeoutMs = 10_000 } = {}) {
   const endpoint = await startEmbeddingsServer(t);
   const config = {
     ...MODEL,
     databaseUrl: await engine.createDatabase(t),
     embeddingsUrl: endpoint.url,
-    embeddingsTimeoutMs: 700,
-    embeddingsQueryTimeoutMs: 700,
+    embeddingsTimeoutMs: timeoutMs,
+    embeddingsQueryTimeoutMs: 1000,
   };
   const searching = await startSearching(t, config, { indexes: true });
   const { server, tenant, sync } = searching;
@@ -113,14 +110,14 @@ const OUTAGES: { name: string; fault: Fault }[] = [
 for (const engine of engines) {
   describe(`${engine.name}: an embeddings endpoint that is out of order`, () => {
     test("holds up no sync and no search; what waits is visible, and level by itself when the endpoint is well", async (t) => {
-      const store = await startIndexing(t, engine);
+      const store = await startIndexing(t, engine, { timeoutMs: 300 });
       const { endpoint } = store;
       await store.putSome(10);
       await until("level at first", async () => (await store.indexing()).pending === 0);
       const before = (await store.search({ query: "common", limit: 100 })).body;
       assert.deepEqual([before.mode, before.warnings, before.data.length], ["hybrid", undefined, 10]);
 
-      for (const { name, fault } of OUTAGES) {
+      for (const { name, fault } of OUTAGES.filter((_, index) => engine.share === 1 || LONG || index < 2)) {
         await t.test(`it ${name}`, () =>
           throughOutage(store, async (work) => {
             endpoint.fault = fault;
@@ -143,47 +140,12 @@ for (const engine of engines) {
       );
       assert.deepEqual(await store.dimensions(), [64]);
     });
-
-    test("is left alone for as long as it asks", async (t) => {
-      const store = await startIndexing(t, engine);
-      const { endpoint, server } = store;
-      const asked: number[] = [];
-      endpoint.fault = (exchange) => {
-        asked.push(server.clock.now);
-        return faults.status(429, { "retry-after": "20" })(exchange);
-      };
-      await store.putSome(5);
-      await until("it was asked again", async () => asked.length >= 3);
-      endpoint.fault = null;
-      const pauses = asked.slice(1).map((at, index) => at - asked[index]!);
-      assert.ok(
-        pauses.every((ms) => ms >= 20_000),
-        `it was asked again after ${pauses} ms`,
-      );
-      await until("level", async () => (await store.indexing()).pending === 0);
-    });
-
-    test("costs nothing twice: what it embedded before it failed is kept", async (t) => {
-      const store = await startIndexing(t, engine);
-      const { endpoint } = store;
-      // Batches of 32: the second and the fourth of those that come fail.
-      endpoint.next = [null, faults.status(503), null, faults.status(503)];
-      await store.putSome(120);
-      await until("level", async () => (await store.indexing()).pending === 0);
-      const refused = endpoint.requests.slice(0, 4).filter((_, index) => index % 2 === 1);
-      const lost = new Set(refused.flatMap(({ texts }) => texts));
-      const counts = Map.groupBy(endpoint.texts, (text) => text);
-      for (const [text, { length }] of counts) {
-        assert.ok(length <= (lost.has(text) ? 3 : 1), `${text}: ${length} times`);
-      }
-      assert.equal(counts.size, 120);
-    });
   });
 
   describe(`${engine.name}: a text that the endpoint refuses`, () => {
     test("parks its record alone after some tries, until it is retried", async (t) => {
       // Leases are in the clock's time too: no faster than the loop.
-      const store = await startIndexing(t, engine, 1);
+      const store = await startIndexing(t, engine, { speed: 1 });
       const { endpoint, server, tenant } = store;
       const of = [tenant.organizationId, tenant.storeId] as const;
       endpoint.fault = faults.refuse("poison", 400, "fault: poison");
@@ -194,12 +156,15 @@ for (const engine of engines) {
       assert.equal((await store.found({ query: "common", limit: 100 })).length, 80);
 
       for (let tried = 1; tried < 6; tried++) {
+        // A sync says that there may be work: nobody waits for the next look.
+        await store.sync({ operations: [] });
         await until(`try ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
         const [mark] = await store.blamed();
         assert.match(String(mark!.error), /fault: poison/);
         assert.equal(endpoint.texts.filter((text) => text.includes("poison")).length >= tried, true);
         server.clock.now += 3_600_000;
       }
+      await store.sync({ operations: [] });
       await until("it is given up", async () => (await store.indexing()).failed === 1);
       assert.deepEqual(
         (await store.blamed()).map(({ id, attempts }) => [id, attempts]),
@@ -222,7 +187,7 @@ for (const engine of engines) {
     });
 
     test("keeps no other store waiting, and neither does a backlog", async (t) => {
-      const store = await startIndexing(t, engine, 1);
+      const store = await startIndexing(t, engine, { speed: 1 });
       const { endpoint, server, tenant } = store;
       const other = await createTenant(server.commands);
       endpoint.fault = (exchange) => {
@@ -233,7 +198,7 @@ for (const engine of engines) {
       };
       const poison = Array.from({ length: 30 }, (_, index) => [`bad${index}`, { title: `poison ${index}` }]);
       await store.put(Object.fromEntries(poison));
-      await store.putSome(4000);
+      await store.putSome(3000);
       const body = syncBody(other, { operations: [upsert("a", { data: { title: "elsewhere" } })] });
       const { body: synced } = await server.post("/v1/pipeline/sync", body, { "x-api-key": other.key });
       const { data } = await server.commands.search(other.organizationId, other.storeId, {
@@ -246,109 +211,45 @@ for (const engine of engines) {
       assert.ok(pending > 500, `${pending} of ${store.records} still wait in store ${tenant.storeId}`);
       await until("all but the refused are indexed", async () => (await store.indexing()).pending <= 30);
     });
-
-    test("is missing from no new index: its record is found by its words", async (t) => {
-      const store = await openStopped(t, engine);
-      const ids = Array.from({ length: 10 }, (_, index) => `r${index}`);
-      await store.put(ids);
-      await store.index();
-      const other = store.commandsFor("other-model");
-      const refused = ["r3", "r7", "r8", "r9"];
-      store.endpoint.fault = (exchange) =>
-        exchange.request.texts.some((text) => refused.some((id) => text.includes(id)))
-          ? faults.status(400)(exchange)
-          : exchange.reply();
-      await other.index("beginBuild", store.storeId, "{}", true);
-      for (let tries = 0; tries < 3; tries++) {
-        await indexAll(other);
-        store.clock.now += 3_600_000;
-      }
-      const search = async (mode: "lexical" | "semantic") => {
-        const request = { query: "record", mode, limit: 100 };
-        const { data } = await other.search(store.organizationId, store.storeId, request);
-        return data.map(({ id }) => id).sort();
-      };
-      assert.deepEqual(await search("lexical"), ids);
-      if (engine.name === "SQLite") {
-        assert.deepEqual(
-          await search("semantic"),
-          ids.filter((id) => !refused.includes(id)),
-        );
-      }
-    });
-
-    test("does not make a new index pay twice for the others", async (t) => {
-      const store = await openStopped(t, engine);
-      await store.put(Array.from({ length: 100 }, (_, index) => `r${index}`));
-      await store.index();
-      const other = store.commandsFor("other-model");
-      await other.index("beginBuild", store.storeId, "{}", true);
-      const from = store.endpoint.texts.length;
-      store.endpoint.next = [null, null, null, faults.status(503)];
-      for (let tries = 0; tries < 3; tries++) {
-        await indexAll(other);
-        store.clock.now += 3_600_000;
-      }
-      assert.equal(new Set(store.endpoint.texts.slice(from)).size, 100);
-      // The last of four requests has what is left of them.
-      assert.ok(store.endpoint.texts.length - from <= 132, `${store.endpoint.texts.length - from} texts`);
-    });
-  });
-
-  test(`${engine.name}: vectors of other dimensions than the store has are never kept, whoever gets them first`, async (t) => {
-    const store = await openStopped(t, engine);
-    await store.put(["one", "two"]);
-    await store.index();
-    assert.equal(await store.vectors(), 2);
-    await store.put(["three", "four"]);
-    store.endpoint.fault = faults.dimensions(32);
-    // Another process, which has never seen an answer.
-    const next = store.commandsFor("test-model");
-    for (let tries = 0; tries < 4; tries++) {
-      await indexAll(next);
-      store.clock.now += 60_000;
-    }
-    assert.equal(await store.vectors(), 2, "none of 32 dimensions");
-    const search = () => next.search(store.organizationId, store.storeId, { query: "record two", limit: 1 });
-    const answer = await search();
-    assert.deepEqual([answer.mode, answer.warnings?.length, answer.data[0]?.id], ["lexical", 1, "two"]);
-
-    await next.index("beginBuild", store.storeId, "{}", true);
-    await indexAll(next);
-    assert.equal(await store.vectors(), 2, "nor in a new index");
-    store.endpoint.fault = null;
-    for (let tries = 0; tries < 3; tries++) {
-      await indexAll(next);
-      store.clock.now += 60_000;
-    }
-    assert.equal(await store.vectors(), 4);
-    assert.equal((await search()).mode, "hybrid");
   });
 }
 
-/** A store whose index goes on only when the test says so. */
-async function openStopped(t: TestContext, engine: TestEngine) {
-  const endpoint = await startEmbeddingsServer(t);
-  const { storage, clock } = await openTestLedger(t, engine);
-  /** The commands of another process, whose endpoint has this model. */
-  const commandsFor = (embeddingsModel: string) =>
-    openCommands(storage, readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel }), () => clock.now);
-  const commands = commandsFor("test-model");
-  const store = storeOf(commands, await createTenant(commands, clock.now));
-  return {
-    ...store,
-    endpoint,
-    clock,
-    commandsFor,
-    index: () => indexAll(commands),
-    put: (ids: string[]) =>
-      store.sync({ operations: ids.map((id) => upsert(id, { data: { title: `record ${id}` } })) }),
-    async vectors(): Promise<number> {
-      const [row] = await storage.read((sql) => sql.all("SELECT count(*) AS count FROM vectors"));
-      return Number(row!.count);
-    },
-  };
-}
+describe("an embeddings endpoint that asks for a pause, or answers in part", () => {
+  test("is left alone for as long as it asks", async (t) => {
+    const store = await startIndexing(t, usualEngine());
+    const { endpoint, server } = store;
+    const asked: number[] = [];
+    endpoint.fault = (exchange) => {
+      asked.push(server.clock.now);
+      return faults.status(429, { "retry-after": "10" })(exchange);
+    };
+    await store.putSome(5);
+    await until("it was asked again", async () => asked.length >= 3);
+    endpoint.fault = null;
+    const pauses = asked.slice(1).map((at, index) => at - asked[index]!);
+    assert.ok(
+      pauses.every((ms) => ms >= 10_000),
+      `it was asked again after ${pauses} ms`,
+    );
+    await until("level", async () => (await store.indexing()).pending === 0);
+  });
+
+  test("costs nothing twice: what it embedded before it failed is kept", async (t) => {
+    const store = await startIndexing(t, usualEngine());
+    const { endpoint } = store;
+    // Batches of 32: the second and the fourth of those that come fail.
+    endpoint.next = [null, faults.status(503), null, faults.status(503)];
+    await store.putSome(120);
+    await until("level", async () => (await store.indexing()).pending === 0);
+    const refused = endpoint.requests.slice(0, 4).filter((_, index) => index % 2 === 1);
+    const lost = new Set(refused.flatMap(({ texts }) => texts));
+    const counts = Map.groupBy(endpoint.texts, (text) => text);
+    for (const [text, { length }] of counts) {
+      assert.ok(length <= (lost.has(text) ? 3 : 1), `${text}: ${length} times`);
+    }
+    assert.equal(counts.size, 120);
+  });
+});
 
 type Indexing = Awaited<ReturnType<typeof startIndexing>>;
 
@@ -374,7 +275,10 @@ async function throughOutage(
     assert.equal(status, 200);
     assert.deepEqual([body.mode, body.warnings.length, body.indexing.pending], ["lexical", 1, 40]);
     assert.equal(body.data[0].id, `r${indexed}`);
-    assert.equal((await store.search({ query: "common", mode: "semantic" })).body.data?.length ?? 0, 0);
+    if (isDead) {
+      const semantic = await store.search({ query: "common", mode: "semantic" });
+      assert.deepEqual([semantic.status, semantic.body.error?.code], [503, "SERVICE_UNAVAILABLE"]);
+    }
     // And still, when it was tried again and again.
     await until("it was tried again", attempts.several);
     await store.putSome(20);

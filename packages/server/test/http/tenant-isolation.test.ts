@@ -45,6 +45,7 @@ const PUBLIC_HIDDEN = new Set([...HIDDEN, "/docs/json", "/docs/yaml", "/metrics"
 
 /** Valid bodies by what a route creates or changes, with every id that they can name. */
 const BODIES: Record<string, (ids: Ids) => object> = {
+  "/vector-stores/{vector_store_id}/search": () => ({ query: "anything" }),
   "/sync": ({ organization_id, vector_store_id }) =>
     syncBody({} as Tenant, { organization_id, vector_store_id, operations: [upsert("intruder")] }),
   "/check-exists": ({ organization_id, vector_store_id }) => ({

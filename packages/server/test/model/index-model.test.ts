@@ -198,7 +198,7 @@ async function checkLevel(ledger: TestLedger, store: TestStore, lives: Map<strin
   await checkShown(ledger, store, lives);
   const sorted = (map: Map<string, string>) => [...map].sort();
   assert.deepEqual(sorted(await searchAll(ledger, store)), sorted(await readRecords(ledger, store)));
-  assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null)), 0);
+  assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null, 10)), 0);
 }
 
 /** The passages there are: each live record's, once, and the build counts them. */

@@ -15,7 +15,8 @@ const split = (text: string, options: Partial<SplitOptions> = {}): Part[] =>
     ...options,
   });
 
-const bare = (text: string) => text.replace(/\s+/g, "");
+/** Control characters are space between words. */
+const bare = (text: string) => text.replace(/[\s\p{Cc}]+/gu, "");
 const joined = (parts: Part[]) => bare(parts.map(({ text }) => text).join(""));
 
 /** Texts that are the same in every run (mulberry32). */

@@ -3,6 +3,7 @@ import { readMigrations } from "../migrations.ts";
 import type { Sql, SqlRow } from "../port.ts";
 import { Connections, type Transaction } from "./connections.ts";
 import { startFailure } from "./failures.ts";
+import { findPgvector, lackOfPgvector, type Pgvector } from "./pgvector.ts";
 import { readPostgresUrl } from "./url.ts";
 
 const VERSION_MIN = 15;
@@ -29,12 +30,12 @@ interface Server {
 
 /**
  * Looks at a database without changing it.
- * @param limits what one server process is allowed
+ * @param limits what one server process is allowed, and whether it is to embed
  * @param look what to ask of it, if its schema is the one that this program uses
  */
 export async function examinePostgres(
   databaseUrl: string,
-  limits: { connections: number; timeoutMs: number },
+  limits: { connections: number; timeoutMs: number; embeds: boolean },
   look: (sql: Sql) => Promise<Finding[]>,
 ): Promise<Finding[]> {
   const place = readPostgresUrl(databaseUrl);
@@ -50,7 +51,7 @@ export async function examinePostgres(
         examineDurability(server),
         examineConnections(server, limits.connections),
         examineClock(differenceMs),
-        // The place for extensions that the search needs.
+        examinePgvector(await findPgvector(tx), limits.embeds),
         schema,
       ];
       if (schema.status !== "ok") return findings;
@@ -117,6 +118,14 @@ async function examineSchemaOf(tx: Transaction, schema: string, server: Server):
     : "As the database's owner: GRANT CREATE ON DATABASE … TO …";
   const message = `${finding.message}, and the user may not make tables: no right to create in ${what}`;
   return { check: "schema", status: "failed", message, advice };
+}
+
+function examinePgvector(found: Pgvector | undefined, needed: boolean): Finding {
+  const check = "pgvector";
+  const lack = lackOfPgvector(found);
+  if (!lack) return { check, status: "ok", message: `version ${found!.version}` };
+  if (needed) return { check, status: "warning", ...lack };
+  return { check, status: "ok", message: `${lack.message} No embeddings are configured` };
 }
 
 function examineDurability({ fsync, full_page_writes, synchronous_commit }: Server): Finding {

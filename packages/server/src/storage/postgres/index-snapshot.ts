@@ -4,6 +4,7 @@ import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { readBuilds, readSegments } from "./index-rows.ts";
 import { CHUNKS_OF_NAMESPACE } from "./lookups.ts";
+import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { nearestChunks } from "./vectors.ts";
 
 /** Versions of one revision. */
@@ -99,6 +100,10 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     return readNumbers(row![0]);
   }
 
+  async vectorProblem(): Promise<string | null> {
+    return pgvectorProblem(await findPgvector(this.#tx));
+  }
+
   async nearest(
     build: Build,
     query: Float32Array,
@@ -109,11 +114,11 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     return nearestChunks(this.#tx, { storeId: this.#storeId, build, query, namespaces, limit });
   }
 
-  async pending(revision: number | null): Promise<number> {
+  async pending(revision: number | null, limit: number): Promise<number> {
     const [row] = await this.#rows<[number]>(
-      `SELECT count(*) FROM dirty_contents
-       WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2)`,
-      revision === null ? null : (revision + 1) * VERSIONS,
+      `SELECT count(*) FROM (SELECT FROM dirty_contents
+         WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) d`,
+      ...[revision === null ? null : (revision + 1) * VERSIONS, limit],
     );
     return row![0];
   }

@@ -23,19 +23,23 @@ export async function findPgvector(tx: Transaction): Promise<Pgvector | undefine
   return found && { schema: found[0], version: found[1] };
 }
 
-/** Why vectors cannot be compared, in one line for an operator; null: they can. */
-export function pgvectorProblem(found: Pgvector | undefined): string | null {
+/** What is missing for comparing vectors, and what an operator can do; null: nothing. */
+export function lackOfPgvector(found: Pgvector | undefined): { message: string; advice: string } | null {
   if (!found) {
-    return (
-      "This database has no pgvector, which semantic search needs: install it on the server, " +
-      "then run CREATE EXTENSION vector in the database. Until then search is lexical."
-    );
+    const advice =
+      "Install pgvector on the database's server, and run CREATE EXTENSION vector in the database.";
+    return { message: "The database has no pgvector, which semantic search needs.", advice };
   }
   if (isAtLeast(found.version, VERSION_MIN)) return null;
-  return (
-    `This database has pgvector ${found.version}, and semantic search needs ${VERSION_MIN} or newer: ` +
-    "upgrade it on the server, then run ALTER EXTENSION vector UPDATE. Until then search is lexical."
-  );
+  const message = `The database has pgvector ${found.version}, and semantic search needs ${VERSION_MIN} or newer.`;
+  const advice = "Upgrade pgvector on its server, and run ALTER EXTENSION vector UPDATE in the database.";
+  return { message, advice };
+}
+
+/** The same in one line; null: vectors can be compared. */
+export function pgvectorProblem(found: Pgvector | undefined): string | null {
+  const lack = lackOfPgvector(found);
+  return lack && `${lack.message} ${lack.advice}`;
 }
 
 function isAtLeast(version: string, least: string): boolean {

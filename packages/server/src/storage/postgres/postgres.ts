@@ -16,6 +16,7 @@ import { PostgresIndexStorage } from "./index-storage.ts";
 import { PostgresLedgerTransaction, takeTurn } from "./ledger.ts";
 import { ROWS_OF_ID } from "./lookups.ts";
 import { migrate } from "./migrate.ts";
+import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { countRequest } from "./rate-windows.ts";
 import { Turns } from "./turns.ts";
 import { readPostgresUrl } from "./url.ts";
@@ -32,17 +33,24 @@ export async function openPostgres(
   const connections = new Connections({ ...readPostgresUrl(databaseUrl), ...limits });
   try {
     await migrate(connections);
-    const [row] = await connections.transaction("read", (tx) =>
-      tx.rows<[string, string]>("SELECT current_setting('fsync'), current_setting('full_page_writes')"),
-    );
-    const warnings = row!.includes("off")
-      ? ["PostgreSQL runs with fsync or full_page_writes off: a power loss can destroy acknowledged syncs."]
-      : [];
+    const warnings = await connections.transaction("read", findWarnings);
     return new PostgresStorage(connections, warnings);
   } catch (error) {
     await connections.close();
     throw startFailure(error);
   }
+}
+
+async function findWarnings(tx: Transaction): Promise<string[]> {
+  const [row] = await tx.rows<[string, string]>(
+    "SELECT current_setting('fsync'), current_setting('full_page_writes')",
+  );
+  const warnings = row!.includes("off")
+    ? ["PostgreSQL runs with fsync or full_page_writes off: a power loss can destroy acknowledged syncs."]
+    : [];
+  const [embedded] = await tx.rows("SELECT 1 FROM index_builds WHERE space IS NOT NULL LIMIT 1");
+  const problem = embedded ? pgvectorProblem(await findPgvector(tx)) : null;
+  return problem === null ? warnings : [...warnings, problem];
 }
 
 class PostgresStorage implements Storage {

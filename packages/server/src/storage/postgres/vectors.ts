@@ -6,7 +6,7 @@ import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgv
 
 /**
  * Nearest neighbours with pgvector. All vectors have length 1, so that the inner product is the cosine.
- * docs/decisions/0012-vectors-on-postgresql.md has the figures.
+ * docs/decisions/0013-vectors-on-postgresql.md has the figures.
  */
 
 /** A space with more vectors has an index; fewer are compared one by one. */
@@ -16,9 +16,8 @@ const EXACT_CHUNKS = 5000;
 /** By the index a step to the next vector takes so many times as long as comparing one. */
 const STEP_COST = 3;
 
-/** How many vectors the index looks at before it goes on: so many at least, and as many as there are to be results. */
-const EF_SEARCH_MIN = 200;
-const EF_SEARCH_MAX = 1000;
+/** How many vectors the index looks at before it goes on: the same for every limit, so that more results begin alike. */
+const EF_SEARCH = 200;
 /** How far it goes on where a filter leaves too few, and in how much memory: so many times 4 MB. */
 const SCAN_TUPLES_MAX = 200_000;
 const SCAN_MEMORY = 50;
@@ -86,7 +85,6 @@ async function walk(tx: Transaction, pgvector: Pgvector, of: NearestQuery): Prom
   const { schema } = pgvector;
   const exact = `${schema}.vector(${query.length})`;
   const type = indexedType(pgvector, query.length)?.type ?? exact;
-  const efSearch = Math.min(Math.max(limit, EF_SEARCH_MIN), EF_SEARCH_MAX);
   const within = namespaces ? "AND f.namespace = ANY ($5::text[])" : "";
   // What the index knows only roughly is compared again.
   const similarity =
@@ -97,7 +95,7 @@ async function walk(tx: Transaction, pgvector: Pgvector, of: NearestQuery): Prom
   const [, rows] = await Promise.all([
     // A planner without figures would rather sort all vectors than use the index.
     tx.rows(`SET LOCAL enable_sort = off; SET LOCAL hnsw.iterative_scan = strict_order;
-      SET LOCAL hnsw.ef_search = ${efSearch}; SET LOCAL hnsw.max_scan_tuples = ${SCAN_TUPLES_MAX};
+      SET LOCAL hnsw.ef_search = ${EF_SEARCH}; SET LOCAL hnsw.max_scan_tuples = ${SCAN_TUPLES_MAX};
       SET LOCAL hnsw.scan_mem_multiplier = ${SCAN_MEMORY}`),
     // The index is of one space of one store: the planner must know which.
     tx.rows<Row>(

@@ -236,6 +236,10 @@ class SqliteIndexSnapshot implements IndexSnapshot {
     return JSON.parse(found);
   }
 
+  async vectorProblem(): Promise<null> {
+    return null;
+  }
+
   async nearest(
     { build, space }: Build,
     query: Float32Array,
@@ -247,11 +251,11 @@ class SqliteIndexSnapshot implements IndexSnapshot {
     return nearestChunks(this.#connection, of);
   }
 
-  async pending(revision: number | null): Promise<number> {
+  async pending(revision: number | null, limit: number): Promise<number> {
     const { pending } = this.#sql(
-      `SELECT count(*) AS pending FROM dirty_contents
-       WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2)`,
-    ).get(this.#storeId, revision === null ? null : (revision + 1) * VERSIONS) as { pending: number };
+      `SELECT count(*) AS pending FROM (SELECT 1 FROM dirty_contents
+         WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
+    ).get(this.#storeId, revision === null ? null : (revision + 1) * VERSIONS, limit) as { pending: number };
     return pending;
   }
 

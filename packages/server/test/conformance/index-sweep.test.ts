@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Storage } from "../../src/storage/port.ts";
+import { engines } from "../engines.ts";
+import { BUILD, change, chunkOf, SEGMENT } from "../index-rows.ts";
+import { openTestLedger, sweepAll, type TestStore } from "../test-ledger.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Sweeps until nothing is left to sweep. */
+async function sweepIndex(storage: Storage, now: number): Promise<void> {
+  let more = true;
+  for (let steps = 0; more; steps++) {
+    assert.ok(steps < 1000, "sweeping ends");
+    ({ more } = await storage.index.sweep(now));
+  }
+}
+
+async function countRows(storage: Storage, { storeId }: TestStore, table: string): Promise<number> {
+  const [row] = await storage.read((sql) =>
+    sql.all(`SELECT count(*) AS rows FROM ${table} WHERE store_id = $1`, [storeId]),
+  );
+  return Number(row!.rows);
+}
+
+const blocks = (count: number) =>
+  Array.from({ length: count }, (_, n) => ({ firstTerm: `term ${n}`, data: new Uint8Array(100) }));
+const vectors = (...hashes: string[]) =>
+  hashes.map((hash) => ({ hash, embedding: new Float32Array([1, 0, 0]) }));
+
+for (const engine of engines) {
+  describe(`${engine.name}: sweeping the index`, () => {
+    test("segments that went into others go, with all their blocks, and no others", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const store = await ledger.createStore();
+      await change(ledger, store, async (index) => {
+        await index.putBuild(BUILD);
+        for (const [segment, state] of ["merged", "live", "merging", "merged"].entries()) {
+          await index.putSegment(1, { ...SEGMENT, segment, state: state as "live" });
+          await index.addBlocks(1, segment, blocks(segment === 3 ? 1200 : 3));
+        }
+      });
+      await sweepIndex(ledger.storage, ledger.clock.now);
+      const left = await ledger.storage.index.segments(store.storeId, 1);
+      assert.deepEqual(
+        left.map(({ segment, state }) => [segment, state]),
+        [
+          [1, "live"],
+          [2, "merging"],
+        ],
+      );
+      assert.equal(await countRows(ledger.storage, store, "segment_blocks"), 6);
+    });
+
+    test("a build that another one replaced goes, and the other one stays whole", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const store = await ledger.createStore();
+      const count = 5000;
+      await change(ledger, store, async (index) => {
+        await index.putBuild({ ...BUILD, state: "retired" });
+        await index.putBuild({ ...BUILD, build: 2 });
+        for (const build of [1, 2]) {
+          await index.addChunks(
+            build,
+            Array.from({ length: build === 1 ? count : 7 }, (_, chunk) => chunkOf(chunk, {})),
+          );
+          await index.putSegment(build, SEGMENT);
+          await index.addBlocks(build, 1, blocks(5));
+        }
+      });
+      await sweepIndex(ledger.storage, ledger.clock.now);
+      const builds = await ledger.storage.index.builds(store.storeId);
+      assert.deepEqual(
+        builds.map(({ build }) => build),
+        [2],
+      );
+      assert.equal(await countRows(ledger.storage, store, "chunks"), 7);
+      assert.equal(await countRows(ledger.storage, store, "segments"), 1);
+      assert.equal(await countRows(ledger.storage, store, "segment_blocks"), 5);
+    });
+
+    test("a vector that no chunk has is kept for a day, and others for as long as a chunk has them", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const [store, other] = [await ledger.createStore(), await ledger.createStore()];
+      const now = ledger.clock.now;
+      for (const one of [store, other]) {
+        await change(ledger, one, async (index) => {
+          await index.putBuild({ ...BUILD, space: 1 });
+          await index.putBuild({ ...BUILD, build: 2, space: 2, state: "building" });
+          const old = Array.from({ length: 1200 }, (_, n) => `old ${n}`);
+          await index.addVectors(1, vectors("used", ...old), now - DAY_MS - 1);
+          await index.addVectors(1, vectors("new"), now - DAY_MS + 1000);
+          await index.addVectors(2, vectors("unused in its space"), now - DAY_MS - 1);
+          const numbers = await index.findVectors(1, ["used"]);
+          await index.addChunks(1, [chunkOf(0, { vector: numbers.get("used")! })]);
+        });
+      }
+      // Vectors are looked at a few at a time, whenever there is nothing else.
+      for (let look = 0; look < 20; look++) await sweepIndex(ledger.storage, now);
+      for (const { storeId } of [store, other]) {
+        const kept = await ledger.storage.index.findVectors(storeId, 1, ["used", "new", "old 0", "old 1199"]);
+        assert.deepEqual([...kept.keys()].sort(), ["new", "used"]);
+        const others = await ledger.storage.index.findVectors(storeId, 2, ["unused in its space"]);
+        assert.equal(others.size, 0);
+      }
+    });
+
+    test("a mark that was given up is looked at again when its content is gone", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const store = await ledger.createStore();
+      const upsert = (id: string, n: number) => ({ action: "upsert", id, namespace: "tasks", data: { n } });
+      await store.sync({ operations: [upsert("a", 1), upsert("b", 1)] });
+      const marks = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
+      await ledger.storage.index.putOff(
+        store.storeId,
+        marks.map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null })),
+      );
+      await sweepIndex(ledger.storage, ledger.clock.now);
+      assert.deepEqual(await ledger.storage.index.claim(store.storeId, 3000, 4000, 10), []);
+      await store.sync({ operations: [{ action: "delete", id: "a", namespace: "tasks" }] });
+      await sweepIndex(ledger.storage, ledger.clock.now);
+      const again = await ledger.storage.index.claim(store.storeId, 3000, 4000, 10);
+      assert.deepEqual(
+        again.map(({ id }) => id),
+        ["a"],
+      );
+    });
+
+    test("a deleted store's index goes with it", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const [gone, stays] = [await ledger.createStore(), await ledger.createStore()];
+      for (const store of [gone, stays]) {
+        await store.sync({ operations: [{ action: "upsert", id: "a", namespace: "tasks" }] });
+        await change(ledger, store, async (index) => {
+          await index.putBuild({ ...BUILD, space: 1 });
+          await index.addVectors(1, vectors("a"), ledger.clock.now);
+          await index.addChunks(1, [chunkOf(0, { vector: 0 })]);
+          await index.putSegment(1, SEGMENT);
+          await index.addBlocks(1, 1, blocks(3));
+        });
+      }
+      const tables = await engine.storeTables(ledger.storage);
+      const counts = (store: TestStore) =>
+        Promise.all(tables.map((table) => countRows(ledger.storage, store, table)));
+      const before = await counts(stays);
+      await ledger.commands.access("deleteVectorStore", gone.organizationId, gone.storeId, ledger.clock.now);
+      await sweepAll(ledger.storage, ledger.clock.now);
+      await sweepIndex(ledger.storage, ledger.clock.now);
+      assert.deepEqual(
+        await counts(gone),
+        tables.map(() => 0),
+      );
+      assert.deepEqual(await counts(stays), before);
+    });
+  });
+}
