@@ -21,6 +21,10 @@ export interface BenchmarkEngine {
   /** The URL of a new, empty database. */
   createDatabase(): Promise<string>;
   openByHand(): Promise<ByHand>;
+  /** Whether it can compare vectors here. */
+  embeds: boolean;
+  /** What a search by words may take. */
+  lexicalBudgetMs: number;
   /** Removes all that was made. */
   close(): Promise<void>;
 }
@@ -31,6 +35,8 @@ export async function openSqliteEngine(): Promise<BenchmarkEngine> {
   return {
     createDatabase: async () => `file:${folder}/${databases++}/tidemark.db`,
     openByHand: async () => new HandwrittenSqlite(`${folder}/by-hand.db`),
+    embeds: true,
+    lexicalBudgetMs: 30,
     close: () => rm(folder, { recursive: true }),
   };
 }
@@ -48,6 +54,9 @@ export async function openPostgresEngine(): Promise<BenchmarkEngine> {
       ours.searchParams.set("schema", `tidemark_bench_${randomBytes(6).toString("hex")}`);
       return ours.href;
     },
+    // The server that is started here has no pgvector.
+    embeds: given !== undefined,
+    lexicalBudgetMs: 60,
     async openByHand() {
       const byHand = new HandwrittenPostgres(url);
       await byHand.open();

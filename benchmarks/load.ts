@@ -10,7 +10,7 @@ const PROBE_EVERY_MS = 20;
 /** Eight clients sync 5000-operation batches without a pause; meanwhile the event loop and /livez are watched. */
 export async function measureLoad(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
-  await server.start();
+  await server.start({ TIDEMARK_INDEXING: "off" });
   await server.createTenant();
   let running = true;
   const probes: number[] = [];

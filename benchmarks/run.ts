@@ -4,9 +4,11 @@
  *   node benchmarks/run.ts [--postgres] [NAME …]
  */
 import { type BenchmarkEngine, openPostgresEngine, openSqliteEngine } from "./engines.ts";
+import { measureIndexing } from "./indexing.ts";
 import { measureLoad } from "./load.ts";
 import { measureMillion } from "./million.ts";
 import { measureRefresh } from "./refresh.ts";
+import { measureSearch } from "./search.ts";
 import { measureStart } from "./start.ts";
 import { type Measurement, printTable } from "./statistics.ts";
 import { measureSync } from "./sync.ts";
@@ -17,6 +19,8 @@ const BENCHMARKS: Record<string, (engine: BenchmarkEngine) => Promise<Measuremen
   load: measureLoad,
   million: measureMillion,
   refresh: measureRefresh,
+  indexing: measureIndexing,
+  search: measureSearch,
 };
 
 const args = process.argv.slice(2);

@@ -11,6 +11,11 @@ import type { BenchmarkRecord } from "./records.ts";
 
 const PROGRAM = new URL("../packages/server/bin/tidemark.js", import.meta.url).pathname;
 
+interface Answered {
+  ms: number;
+  answer: Record<string, unknown>;
+}
+
 /** A real server in a process of its own. */
 export class ServerProcess {
   readonly databaseUrl: string;
@@ -19,13 +24,14 @@ export class ServerProcess {
   startMs = 0;
   #agent = new Agent({ keepAlive: true });
   #child: ChildProcess | undefined;
-  #tenant = { organizationId: "", storeId: "", key: "" };
+  #tenant = { organizationId: "", storeId: "", key: "", readerKey: "" };
 
   constructor(databaseUrl: string) {
     this.databaseUrl = databaseUrl;
   }
 
-  async start(): Promise<void> {
+  /** @param settings environment variables besides those that every benchmark has */
+  async start(settings: Record<string, string> = {}): Promise<void> {
     const started = performance.now();
     const child = spawn(process.execPath, [PROGRAM, "serve"], {
       env: {
@@ -33,6 +39,7 @@ export class ServerProcess {
         TIDEMARK_DATABASE_URL: this.databaseUrl,
         TIDEMARK_PORT: "0",
         TIDEMARK_RATE_LIMIT_PER_MINUTE: "1000000",
+        ...settings,
       },
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -57,7 +64,9 @@ export class ServerProcess {
     const store = await commands.access("createVectorStore", organization.id, { name: "Benchmark" }, now);
     const connector = { name: "Benchmark", storeId: store.id };
     const { api_key } = await commands.access("createConnector", organization.id, connector, now);
-    this.#tenant = { organizationId: organization.id, storeId: store.id, key: api_key };
+    const reader = { role: "reader" as const, organizationId: organization.id, storeId: store.id };
+    const { api_key: readerKey } = await commands.access("createOwnerKey", reader, now);
+    this.#tenant = { organizationId: organization.id, storeId: store.id, key: api_key, readerKey };
     await storage.close();
   }
 
@@ -96,21 +105,43 @@ export class ServerProcess {
     );
   }
 
-  /** Sends a request; milliseconds until its answer was read, and the answer. */
-  async post(
-    path: "sync" | "check-exists",
-    body: Buffer,
-  ): Promise<{ ms: number; answer: Record<string, unknown> }> {
+  /** Sends a pipeline request; milliseconds until its answer was read, and the answer. */
+  post(path: "sync" | "check-exists", body: Buffer): Promise<Answered> {
+    return this.#send("POST", `/v1/pipeline/${path}`, this.#tenant.key, body);
+  }
+
+  /** Searches; milliseconds until its answer was read, and the answer. */
+  search(request: Record<string, unknown>): Promise<Answered> {
+    const body = Buffer.from(JSON.stringify(request));
+    return this.#send("POST", `${this.#storePath()}/search`, this.#tenant.readerKey, body);
+  }
+
+  /** Resolves when nothing waits for the index. */
+  async untilLevel(): Promise<void> {
+    while ((await this.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  /** Contents that wait for the index. */
+  async pending(): Promise<number> {
+    const { answer } = await this.#send("GET", `${this.#storePath()}/namespaces`, this.#tenant.readerKey);
+    const namespaces = answer.data as { indexing: { pending: number } }[];
+    return namespaces.reduce((sum, { indexing }) => sum + indexing.pending, 0);
+  }
+
+  #storePath(): string {
+    return `/v1/organizations/${this.#tenant.organizationId}/vector-stores/${this.#tenant.storeId}`;
+  }
+
+  async #send(method: string, path: string, key: string, body: Buffer = Buffer.alloc(0)): Promise<Answered> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const started = performance.now();
     // The plainest client, so that little of the time is its own.
-    const sent = request(`${this.url}/v1/pipeline/${path}`, {
-      method: "POST",
+    const sent = request(this.url + path, {
+      method,
       agent: this.#agent,
       headers: {
-        "content-type": "application/json",
-        "content-length": body.length,
-        "x-api-key": this.#tenant.key,
+        ...(body.length > 0 ? { "content-type": "application/json", "content-length": body.length } : {}),
+        "x-api-key": key,
       },
     });
     sent.on("response", resolve).on("error", reject).end(body);

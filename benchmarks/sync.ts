@@ -9,7 +9,7 @@ const ROUNDS = 15;
 /** Batches of 5000 records of 1 KB over HTTP, beside the same rows written by hand, in turn. */
 export async function measureSync(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
-  await server.start();
+  await server.start({ TIDEMARK_INDEXING: "off" });
   await server.createTenant();
   const byHand = await engine.openByHand();
   const times = { hand: [], first: [], same: [], newer: [], check: [], bare: [] } as Record<string, number[]>;

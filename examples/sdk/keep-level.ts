@@ -26,10 +26,11 @@ const first = await pipeline.syncAll(readTickets(), {
 });
 console.log(`Refreshed: ${describe(first.changes)}. Level: ${first.level}.`);
 
-// The helpdesk goes on: a new ticket, another subject, and one that is gone.
+// The helpdesk goes on: a new ticket, two with another subject, and one that is gone.
 const updated_at = new Date().toISOString();
 helpdesk.save({ id: 2346, subject: "Walrus in the server room", status: "open", updated_at });
 helpdesk.save({ id: 7, subject: "Coffee machine leaks", status: "open", updated_at });
+helpdesk.save({ id: 8, subject: "Coffee machine is cold", status: "solved", updated_at });
 helpdesk.delete(5);
 
 // 2. Look first: what would a refresh do now? Nothing that a reader can see is changed.
@@ -42,7 +43,7 @@ const operations = (await helpdesk.readChanges()).map(toOperation);
 const { sync_id, changes } = await pipeline.sync({ sync_mode: "incremental", sync_timestamp, operations });
 console.log(`Synced changes: ${describe(changes)}.`);
 
-// 4. Search. `after_sync` waits until that sync is searchable.
+// 4. Search the open ones. `after_sync` waits until that sync is searchable.
 for (const query of ["walrus", "coffee machine"]) {
   const { data } = await reader.search({
     query,

@@ -16,8 +16,8 @@ test("the SDK example loads pages, looks before a refresh, syncs changes and fin
   applying: 2345 tickets
   done: 2345 tickets
 Refreshed: 2345 created. Level: true.
-Another refresh would say: 1 created, 1 updated, 2343 unchanged, 1 cleared. Gone: ticket_5.
-Synced changes: 1 created, 1 updated, 1 removed.
+Another refresh would say: 1 created, 2 updated, 2342 unchanged, 1 cleared. Gone: ticket_5.
+Synced changes: 1 created, 2 updated, 1 removed.
 Search for walrus:
   ticket_2346: Walrus in the server room
 Search for coffee machine:

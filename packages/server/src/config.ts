@@ -175,6 +175,12 @@ export const SETTINGS = {
     "Hours after its last part that a staged refresh without its last batch is forgotten.",
   ),
   historyDays: integer("TIDEMARK_HISTORY_DAYS", 90, [1, 3650], "Days that the history of syncs is kept."),
+  indexing: oneOf(
+    "TIDEMARK_INDEXING",
+    "on",
+    ["on", "off"] as const,
+    "`off`: this process takes syncs and searches, and leaves indexing to other processes on the same database.",
+  ),
   embeddingsUrl: webAddress(
     "TIDEMARK_EMBEDDINGS_URL",
     "Base URL of an OpenAI-compatible endpoint, to which `/embeddings` is added, such as `https://api.openai.com/v1` or `http://localhost:11434/v1`; without it search is lexical. With `?api-version=…` at its end, the key is sent as Azure's deployment URLs want it.",

@@ -42,7 +42,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     throw error;
   }
   const stopHousekeeping = startHousekeeping(commands, log);
-  indexer = startIndexer(commands.index, log);
+  if (config.indexing === "on") indexer = startIndexer(commands.index, log);
   const url = urlOf(app.server.server.address() as AddressInfo);
   log.info({ url, database: config.databaseUrl.replace(/:[^:@/]+@/, ":…@") }, "ready");
 

@@ -16,6 +16,9 @@ export const wordOf = (number: number): string =>
     .padStart(5, "0")
     .replace(/\d/g, (digit) => "bcdfghjk"[Number(digit)]!)}`;
 
+/** Records that are searched one by one. */
+const SEARCHED_MAX = 200;
+
 /** A live record, as the ledger has it. */
 interface LiveRecord {
   namespace: string;
@@ -101,7 +104,8 @@ export async function checkIndexed(
     const { data } = await commands.search(organizationId, storeId, { query, mode: "lexical", limit: 100 });
     return data.map(({ namespace, id }) => [namespace, id]);
   };
-  for (const { namespace, id, data } of live) assert.deepEqual(await find(data.word), [[namespace, id]]);
+  for (const { namespace, id, data } of live.slice(0, SEARCHED_MAX))
+    assert.deepEqual(await find(data.word), [[namespace, id]]);
   for (const word of gone) assert.deepEqual(await find(word), [], `${word} is gone`);
   return { records: live.length, passages: chunks.length };
 }

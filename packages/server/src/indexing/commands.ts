@@ -1,6 +1,7 @@
 import type { Mark } from "../storage/index-port.ts";
 import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
 import { beginBuild, isLevel, newestBuild } from "./builds.ts";
+import type { PrepareContext } from "./embed-missing.ts";
 import {
   addToMerge,
   beginMerge,
@@ -10,7 +11,7 @@ import {
   type MergedBlocks,
   mergedBlocks,
 } from "./merge.ts";
-import { type PrepareContext, type Prepared, prepare } from "./prepare.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 import { publish } from "./publish.ts";
 import { putOff } from "./put-off.ts";
 import { prepareStep, publishStep, type Step } from "./walk.ts";

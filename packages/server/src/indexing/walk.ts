@@ -1,6 +1,7 @@
 import type { ChunkRow, RecordKey } from "../storage/index-port.ts";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
-import { type PrepareContext, type Prepared, prepare } from "./prepare.ts";
+import type { PrepareContext } from "./embed-missing.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 import { addToBuild, keepVectors, namesOf, withoutVector } from "./publish.ts";
 
 /** Records that one step of a new build takes. */

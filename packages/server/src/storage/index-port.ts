@@ -142,7 +142,7 @@ export interface IndexStorage {
   /**
    * Sees to it that a store's vectors are compared quickly, however many they are; what takes long goes on in the
    * background. Cheap where there is nothing to do.
-   * @returns as {@link IndexSnapshot.vectorProblem}, if the store has vectors
+   * @returns what an operator should know of it, in one line; null: nothing
    */
   tendVectors(storeId: string): Promise<string | null>;
   /** Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up. */

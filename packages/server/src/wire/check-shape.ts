@@ -83,6 +83,8 @@ function describe(error: SchemaError, value: unknown, at: (string | number)[]): 
 }
 
 function typeName(type: unknown): string {
+  if (Array.isArray(type)) return type.map(typeName).join(" or ");
+  if (type === "null") return "null";
   return type === "array" || type === "integer" || type === "object" ? `an ${type}` : `a ${type}`;
 }
 

@@ -14,6 +14,8 @@ import { syncBody, type Tenant } from "../test-server.ts";
 import { createTarget } from "./load.ts";
 
 const KILLS = process.env.TIDEMARK_TEST_LONG ? 100 : 8;
+/** Requests with texts that a server makes before it is killed: each server one more than the one before, up to these. */
+const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);
 const NAMESPACES = ["tasks", "notes"];
 /** Words of every record, in sentences: one in six has more of them than go into one passage. */
@@ -102,7 +104,8 @@ for (const engine of engines) {
     /** Checks what was asked for in the life of one server. */
     const checkAsked = async (from: number) => {
       const asked = endpoint.texts.slice(from);
-      assert.equal(new Set(asked).size, asked.length, "no server asks twice for a text");
+      const twice = asked.filter((text, index) => asked.indexOf(text) !== index);
+      assert.deepEqual(twice, [], "no server asks twice for a text");
       // So whatever is embedded twice was in a batch that was on its way when a server was killed.
       for (const text of asked) {
         assert.ok(!embedded.has(text), `search had this, and it was embedded again: ${text}`);
@@ -112,12 +115,16 @@ for (const engine of engines) {
       for (const text of await readEmbedded(storage, tenant.storeId)) embedded.add(text);
     };
 
-    for (let kill = 0; kill < KILLS; kill++) {
+    // Where a commit takes longer, half as many do, unless there is time.
+    const kills = process.env.TIDEMARK_TEST_LONG || engine.share === 1 ? KILLS : KILLS / 2;
+    for (let kill = 0; kill < kills; kill++) {
       const from = endpoint.texts.length;
       if (kill % 4 === 2) await commands.index("beginBuild", tenant.storeId, "{}", true);
       const server = await startServerProcess(t, settings);
-      const writing = writer.write(server.url);
-      await pause(20 + Math.random() * 600);
+      const writing = Promise.all([writer.write(server.url), writer.write(server.url)]);
+      // At any moment: while texts are on their way, or are written, or segments merged.
+      for (let number = kill % REQUESTS; number >= 0; number--) await endpoint.arrival();
+      await pause(Math.random() * 150);
       await server.end("SIGKILL");
       await writing;
       await checkAsked(from);
@@ -146,7 +153,7 @@ for (const engine of engines) {
     assert.ok(records > 20 && passages > records, `${records} records, ${passages} passages`);
     assert.deepEqual(await engine.findCorruption(storage), []);
     t.diagnostic(
-      `${KILLS} kills, ${writer.acknowledged} syncs, ${before.size} texts, of which ${repeated} were on their way at a kill`,
+      `${kills} kills, ${writer.acknowledged} syncs, ${before.size} texts, of which ${repeated} were on their way at a kill`,
     );
   });
 }

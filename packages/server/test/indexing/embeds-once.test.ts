@@ -196,6 +196,13 @@ for (const engine of engines) {
       assert.deepEqual(await rebuild(other), []);
     });
 
+    test("a text that comes while a new index is built is embedded once for both", async (t) => {
+      const { put, commands, store } = await openCounted(t, engine);
+      await put(upsert("a", titled(1)));
+      await commands.index("beginBuild", store.storeId, "{}", true);
+      assert.deepEqual(await put(upsert("b", titled(2))), [paragraph(2)]);
+    });
+
     test("a record that moves to another id embeds nothing, at once or within a day", async (t) => {
       const { put, clock } = await openCounted(t, engine);
       assert.equal((await put(upsert("a", document()))).length > 10, true);

@@ -5,7 +5,7 @@ import { passagesOf } from "../../src/text/record-text.ts";
 import { readTextSettings } from "../../src/text/settings.ts";
 import { countTokens } from "../../src/text/token-count.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 2000 : 60;
+const RUNS = process.env.TIDEMARK_TEST_LONG ? 1000 : 60;
 
 type Data = Record<string, unknown>;
 const passages = (data: Data, settings: object = {}) => passagesOf(data, readTextSettings({ ...settings }));

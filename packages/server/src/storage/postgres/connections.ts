@@ -19,6 +19,8 @@ const ANSWER_TIMEOUT_MS = 3000;
 const IDLE_CONNECTION_MS = 30_000;
 /** A connection is replaced after this long, so that a changed address or a failover is found by itself. */
 const CONNECTION_LIFETIME_S = 1800;
+/** What a pooler says of settings that it would have to remember. */
+const PROTOCOL_VIOLATION = "08P01";
 /** Tries of a transaction that the server ended for another's sake. */
 const ATTEMPTS = 5;
 
@@ -166,16 +168,34 @@ export class Connections {
     old.end().catch(() => {});
   }
 
-  /** One connection outside the pool and its time limits, for work that may take long. */
-  async alone<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    const { connectionString } = this.settings;
-    const client = new Client({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
-    client.on("error", () => {});
-    await client.connect();
+  /**
+   * One connection outside the pool and its time limits, for work that may take long.
+   * @param settings of the server, for this connection; a pooler that knows of no such thing leaves them out
+   */
+  async alone<T>(work: (client: Client) => Promise<T>, settings: Record<string, string> = {}): Promise<T> {
+    const client = await this.#connectAlone(settings);
     try {
       return await work(client);
     } finally {
       await client.end();
+    }
+  }
+
+  async #connectAlone(settings: Record<string, string>): Promise<Client> {
+    const { connectionString } = this.settings;
+    const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+    const client = new Client({
+      connectionString,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      ...(options.length > 0 ? { options: options.join(" ") } : {}),
+    });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (options.length === 0 || (error as { code?: string }).code !== PROTOCOL_VIOLATION) throw error;
+      return this.#connectAlone({});
     }
   }
 

@@ -30,8 +30,9 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
   }
 
   async blocksOf(build: number, segments: number[], terms: string[]): Promise<TermBlock[]> {
-    // First the keys of the blocks, then each block once, whichever terms it is for.
-    const rows = await this.#rows<[number, string, Buffer]>(
+    // First the keys of the blocks, then each block once, whichever terms it is for. The driver reads text only, and
+    // Base64 takes half the time that it takes by itself, in hex.
+    const rows = await this.#rows<[number, string, string]>(
       `WITH found AS MATERIALIZED (
          SELECT s.segment, b.first_term, array_agg(t.number) AS numbers
          FROM unnest($3::bigint[]) s(segment)
@@ -44,13 +45,14 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
          GROUP BY s.segment, b.first_term)
        SELECT found.segment, found.numbers::text, b.data FROM found
        CROSS JOIN LATERAL (
-         SELECT f.data FROM segment_blocks f WHERE f.store_id = $1 AND f.build = $2
+         SELECT encode(f.data, 'base64') AS data FROM segment_blocks f WHERE f.store_id = $1 AND f.build = $2
            AND f.segment = found.segment AND f.first_term = found.first_term OFFSET 0) b`,
       ...[build, numberArray(segments), textArray(terms)],
     );
-    return rows.flatMap(([segment, numbers, data]) =>
-      readNumbers(numbers).map((number) => ({ segment, term: terms[number - 1]!, data })),
-    );
+    return rows.flatMap(([segment, numbers, text]) => {
+      const data = Buffer.from(text, "base64");
+      return readNumbers(numbers).map((number) => ({ segment, term: terms[number - 1]!, data }));
+    });
   }
 
   async visible(

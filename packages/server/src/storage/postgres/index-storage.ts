@@ -159,13 +159,13 @@ export class PostgresIndexStorage implements IndexStorage {
 
   blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]> {
     return this.#read(async (tx) => {
-      const rows = await tx.rows<[string, Buffer]>(
-        `SELECT first_term, data FROM segment_blocks
+      const rows = await tx.rows<[string, string]>(
+        `SELECT first_term, encode(data, 'base64') FROM segment_blocks
          WHERE store_id = $1 AND build = $2 AND segment = $3 AND first_term > $4
          ORDER BY first_term LIMIT ${BLOCKS_READ}`,
         [storeId, build, segment, after ?? ""],
       );
-      return rows.map(([firstTerm, data]) => ({ firstTerm, data }));
+      return rows.map(([firstTerm, data]) => ({ firstTerm, data: Buffer.from(data, "base64") }));
     });
   }
 

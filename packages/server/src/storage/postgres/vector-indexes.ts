@@ -14,6 +14,9 @@ const LINKS_BYTES = 600;
 /** An unfinished index is removed when nobody is in its way for so long, or else later. */
 const DROP_PATIENCE_MS = 1000;
 
+/** After a failure the next try waits for so long. */
+const RETRY_PAUSE_MS = 300_000;
+
 /** What a space of a store is. */
 interface Space {
   storeId: string;
@@ -29,40 +32,53 @@ const nameOf = ({ storeId, space }: Pick<Space, "storeId" | "space">) => `${PREF
 /** The HNSW indexes of large spaces: one each, made and removed beside everything else. */
 export class VectorIndexes {
   #connections: Connections;
+  #from: number;
   /** The one that this process makes. */
   #making: Promise<void> | null = null;
   #client: Client | null = null;
+  #failure: string | null = null;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  constructor(connections: Connections) {
+  /** @param from a space with more vectors has an index */
+  constructor(connections: Connections, from = INDEXED_VECTORS) {
     this.#connections = connections;
+    this.#from = from;
   }
 
-  /** Begins to make the index of a store's space that has become large. @returns why there can be none */
+  /**
+   * Begins to make the index of a store's space that has become large.
+   * @returns what an operator should know, in one line; null: nothing
+   */
   async tend(storeId: string): Promise<string | null> {
-    const { spaces, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
-      const builds = await readBuilds(tx, storeId);
-      const numbers = builds.flatMap(({ state, space }) =>
-        state === "retired" || space === null ? [] : [space],
-      );
-      if (numbers.length === 0) return { spaces: [], pgvector: undefined, missing: [] };
-      const spaces = await Promise.all([...new Set(numbers)].map((space) => readSpace(tx, storeId, space)));
-      const large = spaces.filter(({ vectors }) => vectors > INDEXED_VECTORS);
+    const { embeds, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
+      const spaces = await readSpaces(tx, storeId);
+      const large = spaces.filter(({ vectors }) => vectors > this.#from);
       const ready = await readyIndexes(tx, large.map(nameOf));
-      const missing = large.filter((space) => !ready.has(nameOf(space)));
-      return { spaces, pgvector: await findPgvector(tx), missing };
+      const missing = large.find((space) => !ready.has(nameOf(space)));
+      return { embeds: spaces.length > 0, pgvector: await findPgvector(tx), missing };
     });
-    const problem = spaces.length > 0 ? pgvectorProblem(pgvector) : null;
-    const [first] = missing;
-    if (problem === null && first && !this.#making && !this.#closed) {
-      this.#making = this.#make(pgvector!, first)
-        // The next look finds that it is still missing.
-        .catch(() => {})
-        .finally(() => {
-          this.#making = null;
-        });
-    }
-    return problem;
+    if (!embeds) return null;
+    const problem = pgvectorProblem(pgvector);
+    if (problem !== null || !missing) return problem;
+    const isTime = this.#failure === null || performance.now() > this.#failedAt + RETRY_PAUSE_MS;
+    if (isTime && !this.#making && !this.#closed) this.#begin(pgvector!, missing);
+    return this.#failure;
+  }
+
+  #begin(pgvector: Pgvector, space: Space): void {
+    const making = this.#make(pgvector, space).then(
+      () => {
+        this.#failure = null;
+      },
+      (error) => {
+        this.#failure = `The index of ${space.vectors} vectors of ${space.storeId} cannot be made: ${error.message}`;
+        this.#failedAt = performance.now();
+      },
+    );
+    this.#making = making.finally(() => {
+      this.#making = null;
+    });
   }
 
   /** Waits until what was begun is over. */
@@ -72,18 +88,19 @@ export class VectorIndexes {
 
   async #make(pgvector: Pgvector, space: Space): Promise<void> {
     const indexed = indexedType(pgvector, space.dimensions);
-    if (!indexed || !(await this.#clearTheWay(space))) return;
+    if (!indexed || !(await this.#clearTheWay(space)) || this.#closed) return;
     const { schema } = this.#connections.settings;
     const bytes = space.vectors * (4 * space.dimensions + LINKS_BYTES) * 1.5;
     const memory = Math.min(Math.max(Math.ceil(bytes / 1024 / 1024), MEMORY_MIN_MB), MEMORY_MAX_MB);
+    const settings = {
+      maintenance_work_mem: `${memory}MB`,
+      // Syncs and searches come first; and in a container several workers often find no memory to share.
+      max_parallel_maintenance_workers: "0",
+      statement_timeout: "0",
+    };
     await this.#connections.alone(async (client) => {
       this.#client = client;
-      if (this.#closed) return;
       try {
-        // Where a pooler gives each statement another connection these are in vain, and it takes longer.
-        await client.query(`SET maintenance_work_mem = '${memory}MB'`);
-        await client.query("SET max_parallel_maintenance_workers = 0");
-        await client.query("SET statement_timeout = 0");
         // If another process is at it, this waits until that one is ready, and then finds it done.
         await client.query(
           `CREATE INDEX CONCURRENTLY IF NOT EXISTS "${nameOf(space)}" ON "${schema}".vectors
@@ -93,7 +110,7 @@ export class VectorIndexes {
       } finally {
         this.#client = null;
       }
-    });
+    }, settings);
   }
 
   /** Removes what is left of an index that was not finished. @returns false if somebody is making one now */
@@ -148,14 +165,21 @@ export class VectorIndexes {
   }
 }
 
-async function readSpace(tx: Transaction, storeId: string, space: number): Promise<Space> {
-  const [last] = await tx.rows<[number, number]>(
-    `SELECT vector, cardinality(embedding) FROM vectors WHERE store_id = $1 AND space = $2
-     ORDER BY vector DESC LIMIT 1`,
-    [storeId, space],
+/** The spaces of a store that builds are in. */
+async function readSpaces(tx: Transaction, storeId: string): Promise<Space[]> {
+  const builds = await readBuilds(tx, storeId);
+  const used = builds.flatMap(({ state, space }) => (state === "retired" || space === null ? [] : [space]));
+  return Promise.all(
+    [...new Set(used)].map(async (space) => {
+      const [last] = await tx.rows<[number, number]>(
+        `SELECT vector, cardinality(embedding) FROM vectors WHERE store_id = $1 AND space = $2
+         ORDER BY vector DESC LIMIT 1`,
+        [storeId, space],
+      );
+      // They are numbered from 0, almost without gaps.
+      return { storeId, space, vectors: last ? last[0] + 1 : 0, dimensions: last?.[1] ?? 0 };
+    }),
   );
-  // They are numbered from 0, almost without gaps.
-  return { storeId, space, vectors: last ? last[0] + 1 : 0, dimensions: last?.[1] ?? 0 };
 }
 
 /** Those of the indexes that are complete. */

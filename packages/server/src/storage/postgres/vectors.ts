@@ -11,7 +11,7 @@ import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgv
 
 /** A space with more vectors has an index; fewer are compared one by one. */
 export const INDEXED_VECTORS = 10_000;
-/** Up to so many chunks of the namespaces that are asked for are compared one by one in any case. */
+/** Comparing so many takes less than 30 ms. */
 const EXACT_CHUNKS = 5000;
 /** By the index a step to the next vector takes so many times as long as comparing one. */
 const STEP_COST = 3;
@@ -32,9 +32,16 @@ interface NearestQuery {
   limit: number;
 }
 
-/** The chunks whose vectors are nearest, best first; none without pgvector. */
-export async function nearestChunks(tx: Transaction, of: NearestQuery): Promise<Near[]> {
-  const [pgvector, few] = await Promise.all([findPgvector(tx), areFew(tx, of)]);
+/**
+ * The chunks whose vectors are nearest, best first; none without pgvector.
+ * @param exactChunks up to so many of the namespaces that are asked for are compared one by one in any case
+ */
+export async function nearestChunks(
+  tx: Transaction,
+  of: NearestQuery,
+  exactChunks = EXACT_CHUNKS,
+): Promise<Near[]> {
+  const [pgvector, few] = await Promise.all([findPgvector(tx), areFew(tx, of, exactChunks)]);
   if (!pgvector || pgvectorProblem(pgvector) !== null) return [];
   const rows = await (few ? compareAll(tx, pgvector, of) : walk(tx, pgvector, of));
   return rows
@@ -48,12 +55,10 @@ type Row = [chunk: number, similarity: number];
  * Whether comparing all chunks that are asked for is quicker than finding enough of them among all: the fewer they
  * are, the further apart they lie on the index's way.
  */
-async function areFew(
-  tx: Transaction,
-  { storeId, build, namespaces, limit }: NearestQuery,
-): Promise<boolean> {
+async function areFew(tx: Transaction, of: NearestQuery, exactChunks: number): Promise<boolean> {
+  const { storeId, build, namespaces, limit } = of;
   if (!namespaces) return false;
-  const most = Math.max(EXACT_CHUNKS, Math.ceil(Math.sqrt(STEP_COST * limit * build.chunks)));
+  const most = Math.max(exactChunks, Math.ceil(Math.sqrt(STEP_COST * limit * build.chunks)));
   const [row] = await tx.rows<[number]>(
     `SELECT count(*) FROM (
        SELECT 1 FROM unnest($3::text[]) k(namespace) CROSS JOIN ${CHUNKS_OF_NAMESPACE} c

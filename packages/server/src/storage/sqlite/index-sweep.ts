@@ -67,8 +67,8 @@ export function sweepVectors(connection: Connection, from: number, now: number):
   const rows = connection
     .statement(
       `SELECT v.rowid AS row, v.made_at < ?2 AND NOT EXISTS (
-         SELECT 1 FROM index_builds b JOIN chunks c
-           ON c.store_id = b.store_id AND c.build = b.build AND c.vector = v.vector
+         SELECT 1 FROM index_builds b CROSS JOIN chunks c INDEXED BY chunks_by_vector
+           ON c.store_id = b.store_id AND c.build = b.build AND c.vector = v.vector AND c.vector IS NOT NULL
          WHERE b.store_id = v.store_id AND b.space = v.space) AS unused
        FROM vectors v WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
     )

@@ -90,7 +90,7 @@ function chunksOfSome(
   const { found } = connection
     .statement(
       `SELECT json_group_array(json_array(c.chunk, c.vector)) AS found
-       FROM json_each(?3) j CROSS JOIN chunks c
+       FROM json_each(?3) j CROSS JOIN chunks c INDEXED BY chunks_by_vector
          ON c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL`,
     )
     .get(storeId, build, JSON.stringify(near.map(({ chunk }) => chunk))) as { found: string };
@@ -101,7 +101,7 @@ function chunksOfSome(
 function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
   const chunks = Map.groupBy(pairs, ([, vector]) => vector);
   return near.flatMap(({ chunk: vector, similarity }) =>
-    (chunks.get(vector) ?? []).map(([chunk]) => ({ chunk, similarity })),
+    (chunks.get(vector) ?? []).map(([chunk]) => ({ chunk, similarity })).sort((a, b) => a.chunk - b.chunk),
   );
 }
 

@@ -1,0 +1,96 @@
+import { type Embedder, EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
+import type { EndpointPause } from "../embedding/endpoint-pause.ts";
+import type { Build, NewVector } from "../storage/index-port.ts";
+import type { Storage } from "../storage/port.ts";
+import { type EmbeddingSettings, fits, settingsOf } from "./build-settings.ts";
+import type { Draft } from "./cut-records.ts";
+
+export interface PrepareContext {
+  storage: Storage;
+  embedder: Embedder | null;
+  pause: EndpointPause;
+  /** ms since 1970. */
+  now: () => number;
+}
+
+/** Null: there is none for the text. */
+type Embedding = Float32Array | null;
+
+interface Embedded {
+  vectors: NewVector[];
+  /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
+  blocked: Map<number, string | null>;
+  unavailable: string | null;
+}
+
+/**
+ * Has those passages embedded whose text has no vector yet.
+ * @param refused what becomes of a passage that the embedder refuses: its record fails, or it has no vector
+ */
+export async function embedMissing(
+  { storage, embedder, pause, now }: PrepareContext,
+  storeId: string,
+  build: Build,
+  drafts: Draft[],
+  refused: "fails" | "has no vector",
+): Promise<Embedded> {
+  const byHash = Map.groupBy(
+    drafts.filter(({ hash }) => hash !== null),
+    ({ hash }) => hash!,
+  );
+  const known = await storage.index.findVectors(storeId, build.space!, [...byHash.keys()]);
+  const missing = [...byHash.keys()].filter((key) => !known.has(key));
+  const blocked = new Map<number, string | null>();
+  if (missing.length === 0) return { vectors: [], blocked, unavailable: null };
+  const block = (key: string, reason: string | null) => {
+    for (const { version } of byHash.get(key)!)
+      if (blocked.get(version) == null) blocked.set(version, reason);
+  };
+  const settings = settingsOf(build).embeddings!;
+  if (embedder?.model !== settings.model) {
+    for (const key of missing) block(key, null);
+    const unavailable = `The index has vectors of ${settings.model}, which this server has no endpoint for.`;
+    return { vectors: [], blocked, unavailable };
+  }
+  if (pause.until > now()) {
+    for (const key of missing) block(key, null);
+    return { vectors: [], blocked, unavailable: pause.reason };
+  }
+  const texts = missing.map((key) => byHash.get(key)![0]!.text);
+  let embedded: Embedding[];
+  let unavailable: string | null = null;
+  let refusals: ReadonlyMap<number, string> = new Map();
+  try {
+    embedded = await embedder.embed(texts, { purpose: "passage" });
+    if (!embedded.every((vector) => vector && fits(vector, settings))) throw misfit(embedded, settings);
+    pause.worked();
+  } catch (error) {
+    // What was embedded nevertheless is kept: nobody pays for it twice.
+    if (error instanceof TextRefused) {
+      refusals = error.refusals;
+    } else if (error instanceof EmbedderUnavailable) {
+      pause.failed(error, now());
+      unavailable = error.message;
+    } else throw error;
+    embedded = error.embedded.map((vector) => (vector && fits(vector, settings) ? vector : null));
+  }
+  const vectors: NewVector[] = [];
+  for (const [index, key] of missing.entries()) {
+    const embedding = embedded[index];
+    if (embedding) vectors.push({ hash: key, embedding });
+    else if (refused === "has no vector" && refusals.has(index)) {
+      for (const draft of byHash.get(key)!) draft.hash = null;
+    } else block(key, refusals.get(index) ?? null);
+  }
+  return { vectors, blocked, unavailable };
+}
+
+/** An embedder may have begun to give other vectors, or to give them to a process that has seen none before. */
+function misfit(embedded: Embedding[], { model, dimensions }: EmbeddingSettings): EmbedderUnavailable {
+  const given = embedded.find((vector) => vector?.length !== dimensions)?.length;
+  return new EmbedderUnavailable(
+    `The index has vectors of ${model} with ${dimensions} dimensions, and the endpoint gives ${given}.`,
+    null,
+    embedded,
+  );
+}

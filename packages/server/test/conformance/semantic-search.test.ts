@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import { startEmbeddingsServer } from "../embeddings-server.ts";
+import { postgres, type TestEngine } from "../engines.ts";
+import { BUILD, bringLevel, change, chunkOf, look } from "../index-rows.ts";
+import { vectorEngines } from "../pgvector-engine.ts";
+import { openTestLedger, storeOf } from "../test-ledger.ts";
+
+const upsert = (id: string, title: string, namespace = "tasks") => ({
+  action: "upsert",
+  id,
+  namespace,
+  data: { title },
+});
+
+/** A store on a server with an embeddings endpoint, in which texts that share words are near. */
+async function openEmbedding(t: TestContext, engine: TestEngine) {
+  const embeddings = await startEmbeddingsServer(t);
+  const ledger = await openTestLedger(t, engine);
+  const { storage, clock } = ledger;
+  const config = readConfig({}, { embeddingsUrl: embeddings.url, embeddingsModel: "words-64" });
+  const commands = openCommands(storage, config, () => clock.now);
+  const store = storeOf(commands, await ledger.createStore());
+  await commands.index("beginBuild", store.storeId, "{}");
+  return {
+    ...{ embeddings, ledger, commands, store },
+    level: () => bringLevel({ commands, clock }, store),
+    search: (query: string, fields: { mode?: "semantic"; namespaces?: string[] } = {}) =>
+      commands.search(store.organizationId, store.storeId, { query, ...fields }),
+  };
+}
+
+for (const engine of vectorEngines) {
+  describe(`${engine.name}: search by meaning`, () => {
+    test("records are found by what is near, each by what it says now, and gone when they are", async (t) => {
+      const { store, level, search, embeddings } = await openEmbedding(t, engine);
+      const ids = async (...of: Parameters<typeof search>) => (await search(...of)).data.map(({ id }) => id);
+      await store.sync({
+        operations: [
+          upsert("zebra", "running zebra herd"),
+          upsert("machine", "coffee machine manual"),
+          upsert("herd", "a herd of cows", "notes"),
+        ],
+      });
+      await level();
+      assert.deepEqual((await ids("zebra herd", { mode: "semantic" })).slice(0, 2), ["zebra", "herd"]);
+      assert.deepEqual(await ids("zebra herd", { mode: "semantic", namespaces: ["notes"] }), ["herd"]);
+      const hybrid = await search("zebra herd");
+      assert.deepEqual([hybrid.mode, hybrid.data[0]!.id, hybrid.warnings], ["hybrid", "zebra", undefined]);
+
+      const embedded = embeddings.texts.length;
+      await store.sync({ operations: [upsert("machine", "a herd of zebra"), upsert("zebra", "coffee")] });
+      await level();
+      assert.deepEqual((await ids("zebra herd", { mode: "semantic" })).slice(0, 2), ["machine", "herd"]);
+      await store.sync({ operations: [upsert("machine", "coffee machine manual")] });
+      await store.sync({ operations: [{ action: "delete", id: "herd", namespace: "notes" }] });
+      assert.deepEqual(await ids("zebra herd", { mode: "semantic" }), ["machine", "zebra"]);
+      await level();
+      // What was said before is not embedded again.
+      const texts = embeddings.texts.slice(embedded).filter((text) => text !== "zebra herd");
+      assert.deepEqual(texts.sort(), ["a herd of zebra", "coffee"]);
+    });
+  });
+}
+
+describe("PostgreSQL without pgvector", () => {
+  test("search is lexical and says why, indexing goes on, and an operator is told", async (t) => {
+    const { ledger, store, level, search } = await openEmbedding(t, postgres);
+    const { storage, databaseUrl } = ledger;
+    const [installed] = await storage.read((sql) =>
+      sql.all("SELECT 1 FROM pg_extension WHERE extname = 'vector'"),
+    );
+    if (installed) return t.skip("this server has it");
+    const what = /pgvector.*CREATE EXTENSION vector/;
+    await store.sync({ operations: [upsert("zebra", "running zebra herd")] });
+    await level();
+    const answer = await search("zebra");
+    assert.deepEqual(
+      answer.data.map(({ id }) => id),
+      ["zebra"],
+    );
+    assert.equal(answer.mode, "lexical");
+    assert.match(answer.warnings!.join(), what);
+    await assert.rejects(search("zebra", { mode: "semantic" }), { code: "VALIDATION_ERROR" });
+
+    assert.match((await storage.index.tendVectors(store.storeId))!, what);
+    const again = await openStorage(databaseUrl);
+    t.after(() => again.close());
+    assert.match(again.warnings.join("\n"), what);
+  });
+
+  test("a store without vectors needs none", async (t) => {
+    const ledger = await openTestLedger(t, postgres);
+    const store = await ledger.createStore();
+    await change(ledger, store, async (index) => {
+      await index.putBuild(BUILD);
+      await index.addChunks(1, [chunkOf(0, {})]);
+    });
+    const query = new Float32Array([1, 0, 0]);
+    assert.deepEqual(await look(ledger, store, (index) => index.nearest(BUILD, query, null, 5)), []);
+    assert.equal(await ledger.storage.index.tendVectors(store.storeId), null);
+    const again = await openStorage(ledger.databaseUrl);
+    t.after(() => again.close());
+    assert.doesNotMatch(again.warnings.join("\n"), /pgvector/);
+  });
+});

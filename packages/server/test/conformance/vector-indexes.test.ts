@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { Client } from "pg";
+import type { Sql } from "../../src/storage/port.ts";
+import { Connections } from "../../src/storage/postgres/connections.ts";
+import { readPostgresUrl } from "../../src/storage/postgres/url.ts";
+import { VectorIndexes } from "../../src/storage/postgres/vector-indexes.ts";
+import { nearestChunks } from "../../src/storage/postgres/vectors.ts";
+import { BUILD, change, chunkOf } from "../index-rows.ts";
+import { pgvector } from "../pgvector-engine.ts";
+import { openTestLedger } from "../test-ledger.ts";
+
+const SPACE = { ...BUILD, space: 1 };
+const VECTORS = 400;
+const DEGREES = Math.PI / 180;
+
+/** In a plane, evenly round the circle; in more dimensions than the plane's two. */
+function onCircle(number: number, dimensions: number): Float32Array {
+  const vector = new Float32Array(dimensions);
+  const angle = (number * 360 * DEGREES) / VECTORS;
+  vector[0] = Math.cos(angle);
+  vector[dimensions - 1] = Math.sin(angle);
+  return vector;
+}
+
+/** A store with VECTORS passages on a circle, every tenth of them in another namespace, and what makes indexes. */
+async function openCircle(t: TestContext, dimensions = 3) {
+  const ledger = await openTestLedger(t, pgvector);
+  const store = await ledger.createStore();
+  const embeddings = Array.from({ length: VECTORS }, (_, number) => onCircle(number, dimensions));
+  await change(ledger, store, async (index) => {
+    await index.putBuild(SPACE);
+    await index.addVectors(
+      1,
+      embeddings.map((embedding, number) => ({ hash: `hash ${number}`, embedding })),
+      1000,
+    );
+    await index.addChunks(
+      1,
+      embeddings.map((_, chunk) =>
+        chunkOf(chunk, { vector: chunk, namespace: chunk % 10 === 5 ? "tenth" : "tasks" }),
+      ),
+    );
+  });
+  const connections = new Connections({
+    ...readPostgresUrl(ledger.databaseUrl),
+    connections: 2,
+    timeoutMs: 10_000,
+  });
+  t.after(() => connections.close());
+  const indexes = new VectorIndexes(connections, VECTORS - 1);
+  const read = (work: (sql: Sql) => Promise<unknown>) => ledger.storage.read(work);
+  return {
+    ...{ ledger, store, connections, indexes },
+    /** The store's indexes, and whether each is complete. */
+    made: () =>
+      read((sql) =>
+        sql.all(
+          `SELECT c.relname AS name, i.indisvalid AS valid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+           WHERE c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'vectors_near%'`,
+        ),
+      ),
+    nearest: (number: number, namespaces: string[] | null, limit: number) =>
+      connections.transaction("read", (tx) => {
+        const query = onCircle(number, dimensions);
+        return nearestChunks(tx, { storeId: store.storeId, build: SPACE, query, namespaces, limit }, 0);
+      }),
+    /** Runs a statement beside everything else. */
+    async alone(text: string) {
+      const { connectionString } = readPostgresUrl(ledger.databaseUrl);
+      const client = new Client({ connectionString });
+      await client.connect();
+      await client.query(text).finally(() => client.end());
+    },
+  };
+}
+
+describe("PostgreSQL with pgvector: indexes of large spaces", () => {
+  test("a space that has become large gets one, once", async (t) => {
+    const { store, connections, indexes, made } = await openCircle(t);
+    const others = new VectorIndexes(connections, VECTORS);
+    assert.equal(await others.tend(store.storeId), null);
+    await others.settled();
+    assert.deepEqual(await made(), []);
+
+    const second = new VectorIndexes(connections, VECTORS - 1);
+    const both = [indexes, second];
+    assert.deepEqual(await Promise.all(both.map((one) => one.tend(store.storeId))), [null, null]);
+    await Promise.all(both.map((one) => one.settled()));
+    const expected = [{ name: `vectors_near_${store.storeId}_1`, valid: 1 }];
+    assert.deepEqual(await made(), expected);
+    assert.equal(await indexes.tend(store.storeId), null);
+    await indexes.settled();
+    assert.deepEqual(await made(), expected);
+  });
+
+  for (const dimensions of [3, 2500]) {
+    test(`search finds with it what it found without, at ${dimensions} dimensions`, async (t) => {
+      const { store, indexes, made, nearest } = await openCircle(t, dimensions);
+      const ask = async () => [
+        await nearest(7, null, 5),
+        await nearest(7, ["tasks", "tenth"], 5),
+        // Nine of ten on the way are left out.
+        await nearest(200, ["tenth"], 30),
+        await nearest(200, ["none"], 5),
+      ];
+      const before = await ask();
+      await indexes.tend(store.storeId);
+      await indexes.settled();
+      assert.equal(((await made()) as unknown[]).length, 1);
+      const after = await ask();
+      const chunks = (answers: typeof before) =>
+        answers.map((near) => near.map(({ chunk }) => chunk).sort((a, b) => a - b));
+      assert.deepEqual(chunks(after), chunks(before));
+      assert.deepEqual(chunks(after)[0], [5, 6, 7, 8, 9]);
+      assert.deepEqual(chunks(after)[3], []);
+      for (const [at, near] of after.entries()) {
+        for (const [rank, { similarity }] of near.entries()) {
+          assert.ok(Math.abs(similarity - before[at]![rank]!.similarity) < 1e-6);
+        }
+      }
+    });
+  }
+
+  test("one that was not finished is made again", async (t) => {
+    const { store, indexes, made, alone } = await openCircle(t);
+    await indexes.tend(store.storeId);
+    await indexes.settled();
+    const name = `vectors_near_${store.storeId}_1`;
+    await alone(
+      `UPDATE pg_index SET indisvalid = false
+       WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname = '${name}')`,
+    );
+    assert.deepEqual(await made(), [{ name, valid: 0 }]);
+    await indexes.tend(store.storeId);
+    await indexes.settled();
+    assert.deepEqual(await made(), [{ name, valid: 1 }]);
+  });
+
+  test("it goes when no build is in its space any more, and not before", async (t) => {
+    const { ledger, store, indexes, made } = await openCircle(t);
+    await indexes.tend(store.storeId);
+    await indexes.settled();
+    assert.equal(await indexes.sweep(), false);
+    await change(ledger, store, (index) => index.putBuild({ ...SPACE, build: 2, state: "building" }));
+    await change(ledger, store, (index) => index.putBuild({ ...SPACE, state: "retired" }));
+    assert.equal(await indexes.sweep(), false);
+    await change(ledger, store, (index) => index.putBuild({ ...BUILD, build: 2 }));
+    while ((await ledger.storage.index.sweep(ledger.clock.now)).more);
+    assert.deepEqual(await made(), []);
+    assert.equal(await indexes.sweep(), false);
+  });
+
+  test("what cannot be made is told, and not tried again at once", async (t) => {
+    const { store, indexes, made, alone, ledger } = await openCircle(t);
+    const { schema } = readPostgresUrl(ledger.databaseUrl);
+    // In another's place under the same name.
+    await alone(`CREATE VIEW ${schema}.vectors_near_${store.storeId}_1 AS SELECT 1`);
+    assert.equal(await indexes.tend(store.storeId), null);
+    await indexes.settled();
+    assert.match((await indexes.tend(store.storeId))!, /cannot be made: .*vectors_near_/);
+    await alone(`DROP VIEW ${schema}.vectors_near_${store.storeId}_1`);
+    await indexes.tend(store.storeId);
+    await indexes.settled();
+    assert.deepEqual(await made(), []);
+  });
+});
