@@ -2,7 +2,8 @@
  * How many of the ten nearest vectors PostgreSQL's search finds, and how long it takes: 100,000 vectors of 384 dimensions
  * (see made-vectors.ts), in namespaces that are drawn at random. What is exact is worked out here.
  *
- *   node benchmarks/recall.ts POSTGRES_URL [--vectors=N] [--dimensions=N] [--queries=N] [--keep]
+ *   node benchmarks/recall.ts POSTGRES_URL [--vectors=N] [--dimensions=N] [--queries=N] [--kinds=clustered,independent]
+ *     [--keep]
  *
  * The server needs pgvector. All lies in a schema of its own, which is removed at the end.
  */
@@ -22,6 +23,7 @@ const { values: options, positionals } = parseArgs({
     vectors: { type: "string", default: "100000" },
     dimensions: { type: "string", default: "384" },
     queries: { type: "string", default: "200" },
+    kinds: { type: "string", default: "clustered,independent" },
     keep: { type: "boolean", default: false },
   },
 });
@@ -64,10 +66,8 @@ await admin.query("CREATE EXTENSION IF NOT EXISTS vector");
 
 printRow(["vectors", "filter", "results", "recall@10", "p50", "p99"]);
 printRow(["---", "---", "---", "---", "---", "---"]);
-for (const [name, make] of [
-  ["clustered", clustered],
-  ["independent", independent],
-] as const) {
+for (const name of options.kinds.split(",")) {
+  const make = name === "clustered" ? clustered : independent;
   await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
   const storage = await openStorage(url.href, { timeoutMs: 60_000 });
   const next = make(DIMENSIONS, seeded(1));

@@ -8,6 +8,8 @@ export interface StorageOptions {
   /** PostgreSQL: connections at most, and how long one statement may take. */
   connections?: number;
   timeoutMs?: number;
+  /** PostgreSQL: true if vectors are to be compared, which not every server can. */
+  embeds?: boolean;
 }
 
 /** The schemes of the database URLs that name the embedded engine, and the server engine. */
@@ -20,7 +22,7 @@ const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseU
  */
 export async function openStorage(
   databaseUrl: string,
-  { backgroundCheckpoints = false, connections = 5, timeoutMs = 10_000 }: StorageOptions = {},
+  { backgroundCheckpoints = false, connections = 5, timeoutMs = 10_000, embeds = false }: StorageOptions = {},
 ): Promise<Storage> {
   // Loaded as needed: a start waits for one engine only.
   if (isSqlite(databaseUrl)) {
@@ -29,7 +31,7 @@ export async function openStorage(
   }
   if (isPostgres(databaseUrl)) {
     const { openPostgres } = await import("./postgres/postgres.ts");
-    return openPostgres(databaseUrl, { connections, timeoutMs });
+    return openPostgres(databaseUrl, { connections, timeoutMs, embeds });
   }
   throw unknownEngine();
 }

@@ -10,6 +10,7 @@ const storage = await openStorage(config.databaseUrl, {
   backgroundCheckpoints: true,
   connections: Math.floor(config.databaseConnections / 2),
   timeoutMs: config.databaseTimeoutMs,
+  embeds: config.embeddingsUrl !== "",
 });
 const commands = openCommands(storage, config);
 

@@ -7,6 +7,7 @@ import { Connections } from "../../src/storage/postgres/connections.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";
 import { readPostgresUrl } from "../../src/storage/postgres/url.ts";
 import { postgres } from "../engines.ts";
+import { bringLevel } from "../index-rows.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { postgresUrl } from "../postgres-server.ts";
 import { runForObject, runTidemark } from "../server-process.ts";
@@ -91,7 +92,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     const storage = await openStorage(databaseUrl.href);
     t.after(() => storage.close());
     await assert.rejects(storage.countRecords(), /multi-task query/, "Others are refused here.");
-    const { commands, createStore } = ledgerOver(storage);
+    const { commands, clock, createStore } = ledgerOver(storage);
     const store = await createStore();
     const of = [store.organizationId, store.storeId] as const;
     const refresh = (second: number, fields: object) =>
@@ -112,6 +113,23 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     const { data: syncs } = await commands.browse("listSyncs", ...of, {}, null);
     await commands.browse("getSync", ...of, syncs[0]!.id, null);
     assert.equal(await store.recordCount(), 2);
+    await commands.index("beginBuild", store.storeId, "{}");
+    await bringLevel({ commands, clock }, store);
+    await commands.index("beginBuild", store.storeId, "{}", true);
+    await bringLevel({ commands, clock }, store);
+    await commands.index("findMerge", store.storeId);
+    await storage.index.tendVectors(store.storeId);
+    const request = {
+      query: "2",
+      namespaces: ["tasks"],
+      include: ["data" as const],
+      after_sync: syncs[0]!.id,
+    };
+    const found = await commands.search(...of, request);
+    assert.deepEqual(
+      found.data.map(({ id }) => id),
+      ["b"],
+    );
     await commands.countRequest("sync org", 100, 60_000);
     await commands.access("deleteVectorStore", ...of, 1);
   });

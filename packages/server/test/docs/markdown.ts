@@ -5,7 +5,7 @@ export const ROOT = new URL("../../../../", import.meta.url);
 
 /** Every Markdown file of the project, relative to {@link ROOT}. */
 export function markdownFiles(): string[] {
-  return globSync("{*.md,{docs,benchmarks,demo,packages}/**/*.md}", {
+  return globSync("{*.md,{docs,benchmarks,demo,examples,packages}/**/*.md}", {
     cwd: ROOT,
     exclude: ["**/node_modules/**", "**/dist/**"],
   })

@@ -25,15 +25,16 @@ import { writeLock } from "./write-lock.ts";
 /**
  * Opens the server engine.
  * @param databaseUrl `postgres://…`; its parameter `schema` names the schema of Tidemark's tables (`tidemark`)
+ * @param options.embeds whether it is a warning if vectors cannot be compared
  */
 export async function openPostgres(
   databaseUrl: string,
-  limits: Pick<ConnectionSettings, "connections" | "timeoutMs">,
+  { embeds, ...limits }: Pick<ConnectionSettings, "connections" | "timeoutMs"> & { embeds: boolean },
 ): Promise<Storage> {
   const connections = new Connections({ ...readPostgresUrl(databaseUrl), ...limits });
   try {
     await migrate(connections);
-    const warnings = await connections.transaction("read", findWarnings);
+    const warnings = await connections.transaction("read", (tx) => findWarnings(tx, embeds));
     return new PostgresStorage(connections, warnings);
   } catch (error) {
     await connections.close();
@@ -41,15 +42,14 @@ export async function openPostgres(
   }
 }
 
-async function findWarnings(tx: Transaction): Promise<string[]> {
+async function findWarnings(tx: Transaction, embeds: boolean): Promise<string[]> {
   const [row] = await tx.rows<[string, string]>(
     "SELECT current_setting('fsync'), current_setting('full_page_writes')",
   );
   const warnings = row!.includes("off")
     ? ["PostgreSQL runs with fsync or full_page_writes off: a power loss can destroy acknowledged syncs."]
     : [];
-  const [embedded] = await tx.rows("SELECT 1 FROM index_builds WHERE space IS NOT NULL LIMIT 1");
-  const problem = embedded ? pgvectorProblem(await findPgvector(tx)) : null;
+  const problem = embeds ? pgvectorProblem(await findPgvector(tx)) : null;
   return problem === null ? warnings : [...warnings, problem];
 }
 

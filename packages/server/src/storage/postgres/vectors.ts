@@ -14,7 +14,7 @@ export const INDEXED_VECTORS = 10_000;
 /** Comparing so many takes less than 30 ms. */
 const EXACT_CHUNKS = 5000;
 /** By the index a step to the next vector takes so many times as long as comparing one. */
-const STEP_COST = 3;
+const STEP_COST = 10;
 
 /** How many vectors the index looks at before it goes on: the same for every limit, so that more results begin alike. */
 const EF_SEARCH = 200;
