@@ -18,6 +18,7 @@ export async function publish(
   prepared: Prepared,
   now: number,
 ): Promise<void> {
+  await keepAhead(storage, storeId, prepared, now);
   const late = await storage.ledger(storeId, (tx) => publishIn(tx, prepared, now));
   const putOff = [...prepared.putOff, ...late];
   if (putOff.length > 0) await storage.index.putOff(storeId, putOff);
@@ -108,7 +109,28 @@ export async function addToBuild(
   await index.putBuild(after);
 }
 
-/** Keeps the new vectors. @returns the numbers of all that the batch needs, by build and hash */
+/**
+ * Keeps new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows how
+ * long a space's vectors are, it is the turn that decides.
+ */
+export async function keepAhead(
+  storage: Storage,
+  storeId: string,
+  prepared: Prepared,
+  now: number,
+): Promise<void> {
+  if (prepared.builds.every(({ vectors }) => vectors.length === 0)) return;
+  const builds = await storage.index.builds(storeId);
+  for (const { build, vectors } of prepared.builds) {
+    const found = builds.find((one) => one.build === build && one.state !== "retired");
+    const embeddings = found ? settingsOf(found).embeddings : null;
+    if (!found || found.space === null || embeddings === null || embeddings.dimensions === null) continue;
+    const fitting = vectors.filter(({ embedding }) => fits(embedding, embeddings));
+    if (fitting.length > 0) await storage.index.addVectors(storeId, found.space, fitting, now);
+  }
+}
+
+/** Keeps new vectors that are not kept yet. @returns the numbers of all that the batch needs, by build and hash */
 export async function keepVectors(
   { index }: LedgerTransaction,
   builds: Build[],
@@ -119,12 +141,16 @@ export async function keepVectors(
   for (const { build, chunks, vectors } of prepared.builds) {
     const space = builds.find((one) => one.build === build)?.space ?? null;
     if (space === null) continue;
+    const hashes = [...new Set(chunks.flatMap(({ hash }) => hash ?? []))];
+    const find = () => (hashes.length > 0 ? index.findVectors(space, hashes) : new Map<string, number>());
+    const found = await find();
     // Two of the first batches may have come back with vectors of different lengths.
     const { embeddings } = settingsOf(builds.find((one) => one.build === build)!);
-    const fitting = vectors.filter(({ embedding }) => embeddings && fits(embedding, embeddings));
-    if (fitting.length > 0) await index.addVectors(space, fitting, now);
-    const hashes = [...new Set(chunks.flatMap(({ hash }) => hash ?? []))];
-    numbers.set(build, hashes.length > 0 ? await index.findVectors(space, hashes) : new Map());
+    const missing = vectors.filter(
+      ({ hash, embedding }) => !found.has(hash) && embeddings && fits(embedding, embeddings),
+    );
+    if (missing.length > 0) await index.addVectors(space, missing, now);
+    numbers.set(build, missing.length > 0 ? await find() : found);
   }
   return numbers;
 }

@@ -2,7 +2,7 @@ import type { ChunkRow, RecordKey } from "../storage/index-port.ts";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
 import type { PrepareContext } from "./embed-missing.ts";
 import { type Prepared, prepare } from "./prepare.ts";
-import { addToBuild, keepVectors, namesOf, withoutVector } from "./publish.ts";
+import { addToBuild, keepAhead, keepVectors, namesOf, withoutVector } from "./publish.ts";
 
 /** Records that one step of a new build takes. */
 const STEP_RECORDS = 300;
@@ -46,8 +46,9 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
  * Adds a step to its build; the last step makes the build the one that serves. Records that changed meanwhile are left
  * out, as are those that the build has: whoever published what they are now brought it to this build too.
  */
-export function publishStep(storage: Storage, storeId: string, step: Step, now: number): Promise<void> {
-  return storage.ledger(storeId, (tx) => publishStepIn(tx, step, now));
+export async function publishStep(storage: Storage, storeId: string, step: Step, now: number): Promise<void> {
+  await keepAhead(storage, storeId, step.prepared, now);
+  await storage.ledger(storeId, (tx) => publishStepIn(tx, step, now));
 }
 
 async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Promise<void> {

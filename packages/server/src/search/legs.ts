@@ -60,17 +60,18 @@ export function rankSemantically(
   namespaces: string[] | null,
   wanted: number,
 ): Candidates {
-  let given = 0;
+  const given = new Set<number>();
   let limit = 2 * wanted;
   let isLast = false;
   return async (count) => {
     if (isLast) return [];
     // There is no going on where a look for the nearest ended: each look asks for more, and begins anew.
-    limit = Math.max(limit, given + count);
+    limit = Math.max(limit, given.size + count);
     const near = await index.nearest(build, vector, namespaces, limit);
     isLast = near.length < limit;
-    const next = near.slice(given);
-    given = near.length;
+    // It may find what the look before overlooked.
+    const next = near.filter(({ chunk }) => !given.has(chunk));
+    for (const { chunk } of next) given.add(chunk);
     limit *= 8;
     return next.map(({ chunk, similarity }) => ({ chunk, score: similarity }));
   };

@@ -134,6 +134,8 @@ export interface IndexStorage {
   /** Records behind one, in the order of namespace and id, whose text search has: what a new build must have too. */
   indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]>;
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>>;
+  /** As {@link IndexTransaction.addVectors}, without the store's turn: where there are many, adding takes a while. */
+  addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void>;
   segments(storeId: string, build: number): Promise<Segment[]>;
   /** A segment's blocks behind a term, in order; some of them. */
   blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]>;

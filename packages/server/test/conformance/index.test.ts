@@ -203,6 +203,12 @@ for (const engine of engines) {
         assert.equal(new Set(second.values()).size, 3);
         assert.deepEqual([second.get("a"), second.get("b")], [first.get("a"), first.get("b")]);
       });
+      const ahead = Array.from({ length: 250 }, (_, n) => vector(`ahead ${n}`, 0, 1, 0));
+      await ledger.storage.index.addVectors(store.storeId, 1, [...ahead, vector("a", 0, 0, 1)], 3000);
+      await ledger.storage.index.addVectors(store.storeId, 1, ahead, 3000);
+      const hashes = ["a", "b", "c", ...ahead.map(({ hash }) => hash)];
+      const all = await ledger.storage.index.findVectors(store.storeId, 1, hashes);
+      assert.equal(new Set(all.values()).size, 253);
       assert.equal((await ledger.storage.index.findVectors(store.storeId, 1, ["a", "c", "x"])).size, 2);
       assert.equal((await ledger.storage.index.findVectors(store.storeId, 2, ["a", "c"])).size, 1);
       assert.equal((await ledger.storage.index.findVectors(other.storeId, 1, ["a"])).size, 0);

@@ -35,10 +35,17 @@ async function openCircle(t: TestContext, dimensions = 3) {
       embeddings.map((embedding, number) => ({ hash: `hash ${number}`, embedding })),
       1000,
     );
+    const vectors = await index.findVectors(
+      1,
+      embeddings.map((_, number) => `hash ${number}`),
+    );
     await index.addChunks(
       1,
       embeddings.map((_, chunk) =>
-        chunkOf(chunk, { vector: chunk, namespace: chunk % 10 === 5 ? "tenth" : "tasks" }),
+        chunkOf(chunk, {
+          vector: vectors.get(`hash ${chunk}`)!,
+          namespace: chunk % 10 === 5 ? "tenth" : "tasks",
+        }),
       ),
     );
   });

@@ -98,7 +98,8 @@ for (const engine of vectorEngines) {
       const vectors = Array.from({ length: 90 }, (_, chunk) => atAngle(chunk));
       await addPassages(ledger, store, vectors, (chunk) => names[chunk % 3]!);
       await change(ledger, store, async (index) => {
-        await index.addChunks(2, [chunkOf(1000, { vector: 0 })]);
+        const vector = (await index.findVectors(1, ["hash 1"])).get("hash 1")!;
+        await index.addChunks(2, [chunkOf(1000, { vector, namespace: "notes" })]);
         await index.addVectors(2, [{ hash: "other space", embedding: atAngle(0) }], 1000);
       });
       const chunks = async (namespaces: string[] | null, limit: number) =>

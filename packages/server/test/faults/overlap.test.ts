@@ -46,6 +46,8 @@ async function runClient(
       method: "POST",
       headers: { "x-api-key": tenant.key, "content-type": "application/json" },
       body: JSON.stringify(syncBody(tenant, { operations })),
+      // A client that waits for ever would tell nothing.
+      signal: AbortSignal.timeout(60_000),
     });
     const answer = (await response.json()) as SyncResponse;
     assert.equal(response.status, 200, JSON.stringify(answer));

@@ -1,5 +1,5 @@
-import type { Build, Segment } from "../index-port.ts";
-import { textArray } from "./arrays.ts";
+import type { Build, NewVector, Segment } from "../index-port.ts";
+import { realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 
 /** All builds of a store, the oldest first. */
@@ -50,4 +50,31 @@ export async function findVectors(
     [storeId, space, textArray(hashes)],
   );
   return new Map(rows.map(([number, vector]) => [hashes[number - 1]!, vector]));
+}
+
+/** Numbers of vectors fit a double, and begin anywhere: so processes that add some at once need not wait for each other. */
+const NUMBERS = 2 ** 52;
+
+/** Keeps vectors; one whose text has one already stays away. If numbers were taken, some are missing afterwards. */
+export async function addVectors(
+  tx: Transaction,
+  storeId: string,
+  space: number,
+  vectors: NewVector[],
+  now: number,
+): Promise<void> {
+  if (vectors.length === 0) return;
+  await tx.rows(
+    `INSERT INTO vectors
+     SELECT $1, $2, $3::bigint + k.number, k.hash,
+       ($5::real[])[($6::int * (k.number - 1) + 1):($6::int * k.number)], $7
+     FROM unnest($4::text[]) WITH ORDINALITY k(hash, number)
+     ON CONFLICT DO NOTHING`,
+    [
+      ...[storeId, space, Math.floor(Math.random() * NUMBERS)],
+      textArray(vectors.map(({ hash }) => hash)),
+      realArray(vectors.map(({ embedding }) => embedding)),
+      ...[vectors[0]!.embedding.length, now],
+    ],
+  );
 }

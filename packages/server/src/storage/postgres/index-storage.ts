@@ -4,6 +4,7 @@ import type {
   IndexSnapshot,
   IndexStorage,
   Mark,
+  NewVector,
   PutOff,
   RecordKey,
   RecordVersion,
@@ -13,15 +14,17 @@ import type {
 import type { HousekeepingStep } from "../port.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
-import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { addVectors, findVectors, readBuilds, readSegments } from "./index-rows.ts";
 import { PostgresIndexSnapshot } from "./index-snapshot.ts";
 import { sweepIndex, sweepVectors, type VectorKey } from "./index-sweep.ts";
 import { VectorIndexes } from "./vector-indexes.ts";
 
 /** Blocks that are read at once: about a megabyte. */
 const BLOCKS_READ = 256;
+/** Vectors that one transaction adds: an index takes some milliseconds for each. */
+const VECTORS_ADDED = 100;
 
-/** Who takes a mark, or until when it waits, may be forgotten by a crash: so nobody waits for the disk. */
+/** What a crash may forget, such as who took a mark: nobody waits for the disk. */
 const FORGETTABLE = "SET LOCAL synchronous_commit = off";
 
 /** The index on PostgreSQL. */
@@ -151,6 +154,15 @@ export class PostgresIndexStorage implements IndexStorage {
 
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>> {
     return this.#read((tx) => findVectors(tx, storeId, space, hashes));
+  }
+
+  async addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void> {
+    for (let from = 0; from < vectors.length; from += VECTORS_ADDED) {
+      const some = vectors.slice(from, from + VECTORS_ADDED);
+      await this.#connections.transaction("write", (tx) =>
+        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, some, now)]),
+      );
+    }
   }
 
   segments(storeId: string, build: number): Promise<Segment[]> {

@@ -1,9 +1,9 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segment } from "../index-port.ts";
 import type { RecordRow } from "../port.ts";
-import { bytesArray, numberArray, realArray, textArray } from "./arrays.ts";
+import { bytesArray, numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
-import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { addVectors, findVectors, readBuilds, readSegments } from "./index-rows.ts";
 import { IS_MARK_OF } from "./lookups.ts";
 
 /** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
@@ -136,20 +136,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  async addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
-    if (vectors.length === 0) return;
-    // Where a text has a vector already, its number is left out.
-    await this.#rows(
-      `INSERT INTO vectors
-       SELECT $1, $2, k.number + coalesce(
-           (SELECT max(vector) FROM vectors WHERE store_id = $1 AND space = $2), -1),
-         k.hash, ($4::real[])[($5::int * (k.number - 1) + 1):($5::int * k.number)], $6
-       FROM unnest($3::text[]) WITH ORDINALITY k(hash, number)
-       ON CONFLICT (store_id, space, hash) DO NOTHING`,
-      ...[space, textArray(vectors.map(({ hash }) => hash))],
-      realArray(vectors.map(({ embedding }) => embedding)),
-      ...[vectors[0]!.embedding.length, now],
-    );
+  addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
+    return addVectors(this.#tx, this.#storeId, space, vectors, now);
   }
 
   findVectors(space: number, hashes: string[]): Promise<Map<string, number>> {

@@ -52,7 +52,7 @@ export class VectorIndexes {
    */
   async tend(storeId: string): Promise<string | null> {
     const { embeds, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
-      const spaces = await readSpaces(tx, storeId);
+      const spaces = await readSpaces(tx, storeId, this.#from + 1);
       const large = spaces.filter(({ vectors }) => vectors > this.#from);
       const ready = await readyIndexes(tx, large.map(nameOf));
       const missing = large.find((space) => !ready.has(nameOf(space)));
@@ -72,7 +72,7 @@ export class VectorIndexes {
         this.#failure = null;
       },
       (error) => {
-        this.#failure = `The index of ${space.vectors} vectors of ${space.storeId} cannot be made: ${error.message}`;
+        this.#failure = `The index of the vectors of ${space.storeId} cannot be made: ${error.message}`;
         this.#failedAt = performance.now();
       },
     );
@@ -90,7 +90,12 @@ export class VectorIndexes {
     const indexed = indexedType(pgvector, space.dimensions);
     if (!indexed || !(await this.#clearTheWay(space)) || this.#closed) return;
     const { schema } = this.#connections.settings;
-    const bytes = space.vectors * (4 * space.dimensions + LINKS_BYTES) * 1.5;
+    const [row] = await this.#connections.transaction("read", (tx) =>
+      tx.rows<[number]>("SELECT count(*) FROM vectors WHERE store_id = $1 AND space = $2", [
+        ...[space.storeId, space.space],
+      ]),
+    );
+    const bytes = row![0] * (4 * space.dimensions + LINKS_BYTES) * 1.5;
     const memory = Math.min(Math.max(Math.ceil(bytes / 1024 / 1024), MEMORY_MIN_MB), MEMORY_MAX_MB);
     const settings = {
       maintenance_work_mem: `${memory}MB`,
@@ -101,6 +106,7 @@ export class VectorIndexes {
     await this.#connections.alone(async (client) => {
       this.#client = client;
       try {
+        if (this.#closed) return;
         // If another process is at it, this waits until that one is ready, and then finds it done.
         await client.query(
           `CREATE INDEX CONCURRENTLY IF NOT EXISTS "${nameOf(space)}" ON "${schema}".vectors
@@ -130,25 +136,24 @@ export class VectorIndexes {
     });
   }
 
-  /** Removes one index of a space that no build has any more. @returns whether there was one */
+  /** Removes one index of a space that no build is in any more. @returns whether there was one */
   async sweep(): Promise<boolean> {
     const { schema } = this.#connections.settings;
     const unused = await this.#connections.transaction("read", async (tx) => {
       const indexes = await tx.rows<[string]>(
         `SELECT c.relname FROM pg_catalog.pg_class c
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('i', 'I')
-           AND starts_with(c.relname, '${PREFIX}')`,
+           AND c.relname ~ '^${PREFIX}.+_[0-9]+$'`,
       );
-      for (const [name] of indexes) {
-        const [, storeId, space] = name.match(/^vectors_near_(.+)_(\d+)$/) ?? [];
-        if (storeId === undefined) continue;
-        const [used] = await tx.rows(
-          `SELECT 1 FROM index_builds WHERE store_id = $1 AND space = $2 AND state <> 'retired' LIMIT 1`,
-          [storeId, Number(space)],
-        );
-        if (!used) return name;
-      }
-      return undefined;
+      if (indexes.length === 0) return undefined;
+      const stores = indexes.map(([name]) => name.slice(PREFIX.length, name.lastIndexOf("_")));
+      const used = await tx.rows<[string, number]>(
+        `SELECT store_id, space FROM index_builds
+         WHERE store_id = ANY ($1::text[]) AND space IS NOT NULL AND state <> 'retired'`,
+        [textArray([...new Set(stores)])],
+      );
+      const names = new Set(used.map(([storeId, space]) => nameOf({ storeId, space })));
+      return indexes.map(([name]) => name).find((name) => !names.has(name));
     });
     if (unused === undefined || this.#closed) return false;
     await this.#connections.alone((client) =>
@@ -165,19 +170,18 @@ export class VectorIndexes {
   }
 }
 
-/** The spaces of a store that builds are in. */
-async function readSpaces(tx: Transaction, storeId: string): Promise<Space[]> {
+/** The spaces of a store that builds are in, their vectors counted up to a limit. */
+async function readSpaces(tx: Transaction, storeId: string, limit: number): Promise<Space[]> {
   const builds = await readBuilds(tx, storeId);
   const used = builds.flatMap(({ state, space }) => (state === "retired" || space === null ? [] : [space]));
   return Promise.all(
     [...new Set(used)].map(async (space) => {
-      const [last] = await tx.rows<[number, number]>(
-        `SELECT vector, cardinality(embedding) FROM vectors WHERE store_id = $1 AND space = $2
-         ORDER BY vector DESC LIMIT 1`,
-        [storeId, space],
+      const [row] = await tx.rows<[number, number | null]>(
+        `SELECT count(*), (SELECT cardinality(embedding) FROM vectors WHERE store_id = $1 AND space = $2 LIMIT 1)
+         FROM (SELECT 1 FROM vectors WHERE store_id = $1 AND space = $2 LIMIT $3) v`,
+        [storeId, space, limit],
       );
-      // They are numbered from 0, almost without gaps.
-      return { storeId, space, vectors: last ? last[0] + 1 : 0, dimensions: last?.[1] ?? 0 };
+      return { storeId, space, vectors: row![0], dimensions: row![1] ?? 0 };
     }),
   );
 }

@@ -6,6 +6,7 @@ import type {
   IndexStorage,
   Mark,
   Near,
+  NewVector,
   PutOff,
   RecordKey,
   RecordVersion,
@@ -18,6 +19,7 @@ import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
 import { sweepIndex, sweepVectors } from "./index-sweep.ts";
+import { SqliteIndexTransaction } from "./index-transaction.ts";
 import { nearestChunks } from "./vectors.ts";
 
 /** Blocks that are read at once: about a megabyte. */
@@ -111,6 +113,12 @@ export class SqliteIndexStorage implements IndexStorage {
 
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>> {
     return this.#read(() => findVectors(this.#connection, storeId, space, hashes));
+  }
+
+  addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void> {
+    return this.#transaction("IMMEDIATE", () =>
+      new SqliteIndexTransaction(this.#connection, storeId).addVectors(space, vectors, now),
+    );
   }
 
   segments(storeId: string, build: number): Promise<Segment[]> {
