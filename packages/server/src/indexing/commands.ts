@@ -111,6 +111,9 @@ export const indexFunctions = {
     return null;
   },
 
+  /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
+  tendVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.tendVectors(storeId),
+
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
     addToMerge(storage, storeId, merge, blocks, now()),
   finishMerge: ({ storage }: IndexingContext, storeId: string, merge: Merge) =>
@@ -123,7 +126,10 @@ export type IndexArguments<Name extends IndexName> =
   Parameters<Functions[Name]> extends [IndexingContext, ...infer Rest] ? Rest : never;
 export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[Name]>>;
 
-const READS = new Set<IndexName>(["stores", "isLevel", "prepare", "prepareStep", "findMerge", "nextMerged"]);
+/** Steps of the indexing thread; the vector index that one of them may make is not the ledger's. */
+const READS = new Set<IndexName>([
+  ...(["stores", "isLevel", "prepare", "prepareStep", "findMerge", "nextMerged", "tendVectors"] as const),
+]);
 
 /** Whether a step changes nothing. */
 export const isIndexRead = (name: IndexName): boolean => READS.has(name);

@@ -8,6 +8,8 @@ import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from 
 const IDLE_PAUSE_MS = 500;
 /** Batches that are worked on at once: one is written while the next is read. */
 const WORKERS = 2;
+/** Pause between two looks after the vectors. */
+const TEND_EVERY_MS = 15_000;
 /** What is under way at the end gets so long; it is taken up again by whoever comes next. */
 const STOP_PATIENCE_MS = 1000;
 
@@ -133,7 +135,20 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     }
   };
 
-  const workers = Array.from({ length: WORKERS }, work);
+  /** Looks after the vectors of each store now and then, and tells what is new of them. */
+  const tend = async (): Promise<void> => {
+    const told = new Map<string, string | null>();
+    while (!stopped) {
+      await pause(TEND_EVERY_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
+      for (const { storeId } of stopped ? [] : await run("stores").catch(() => [])) {
+        const line = await run("tendVectors", storeId).catch((error) => failed(error, storeId));
+        if (line && line !== told.get(storeId)) log.info({ vector_store_id: storeId }, line);
+        told.set(storeId, line ?? null);
+      }
+    }
+  };
+
+  const workers = [...Array.from({ length: WORKERS }, work), tend()];
   return {
     wake() {
       woken.resolve();

@@ -11,7 +11,7 @@ import { BitScan, bitsOf, bytesOfBits, topOf } from "./vector-scan.ts";
 const BLOCK_VECTORS = 512;
 /** How many of the best by bits are ranked again: so many at least, and this share of all. */
 const RESCORED_MIN = 2000;
-const RESCORED_SHARE = 0.05;
+const RESCORED_SHARE = 0.04;
 const RESCORED_PER_RESULT = 4;
 /** Up to so many chunks of some namespaces are ranked without looking at bits. */
 const EXACT_CHUNKS = 5000;
@@ -147,7 +147,7 @@ function rescore(connection: Connection, { storeId, space, query }: NearestQuery
       `SELECT v.vector, v.embedding FROM json_each(?3) j CROSS JOIN vectors v
          ON v.store_id = ?1 AND v.space = ?2 AND v.vector = j.value`,
     )
-    .iterate(storeId, space, JSON.stringify(vectors)) as Iterable<{ vector: number; embedding: Uint8Array }>;
+    .all(storeId, space, JSON.stringify(vectors)) as { vector: number; embedding: Uint8Array }[];
   const near: Near[] = [];
   for (const { vector, embedding } of rows) {
     near.push({ chunk: vector, similarity: dot(query, floatsOf(embedding)) });
