@@ -7,12 +7,17 @@
  *
  * `--losses` lists the queries for which the last ranking is furthest behind the first.
  */
+
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Language } from "@tidemark/protocol/management";
 import { analyzerFor, queryAnalyzerFor } from "../packages/server/src/text/tokens.ts";
+import { type BenchmarkEngine, openPostgresEngine, openSqliteEngine } from "./engines.ts";
+import { ServerProcess } from "./server-process.ts";
 
+/** Documents of one sync. */
+const SYNC_DOCUMENTS = 5000;
 /** The ranks that count. */
 const DEPTH = 10;
 
@@ -45,6 +50,8 @@ interface Searcher {
 const RANKINGS: Ranking[] = [
   { name: "FTS5, porter", open: openFts5 },
   { name: "BM25 in memory", open: openBm25 },
+  { name: "Tidemark, SQLite", open: (collection) => openTidemark(collection, openSqliteEngine) },
+  { name: "Tidemark, PostgreSQL", open: (collection) => openTidemark(collection, openPostgresEngine) },
 ];
 
 const options = process.argv.slice(2).filter((arg) => arg.startsWith("--"));
@@ -196,4 +203,31 @@ function printLosses(collection: TestCollection, first: number[], last: number[]
 
 function printRow(cells: string[]): void {
   console.log(`| ${cells.join(" | ")} |`);
+}
+
+/** A store of the product, records and search and all. */
+async function openTidemark(
+  { documents, language }: TestCollection,
+  openEngine: () => Promise<BenchmarkEngine>,
+): Promise<Searcher> {
+  const engine = await openEngine();
+  const server = new ServerProcess(await engine.createDatabase());
+  await server.start();
+  await server.createTenant({ language });
+  for (let from = 0; from < documents.length; from += SYNC_DOCUMENTS) {
+    const batch = documents.slice(from, from + SYNC_DOCUMENTS);
+    const records = batch.map(({ id, title, text }) => ({ id, data: { title, text } }));
+    await server.post("sync", server.syncBody("documents", records));
+  }
+  await server.untilLevel();
+  return {
+    async search(query, limit) {
+      const { answer } = await server.search({ query, limit, mode: "lexical" });
+      return (answer.data as { id: string }[]).map(({ id }) => id);
+    },
+    async close() {
+      await server.end();
+      await engine.close();
+    },
+  };
 }

@@ -55,13 +55,19 @@ export class ServerProcess {
     this.startMs = performance.now() - started;
   }
 
-  async createTenant(): Promise<void> {
+  /** @param settings of the store */
+  async createTenant(settings: Record<string, unknown> = {}): Promise<void> {
     const config = readConfig({}, { databaseUrl: this.databaseUrl });
     const storage = await openStorage(config.databaseUrl);
     const commands = openCommands(storage, config);
     const now = Date.now();
     const organization = await commands.access("createOrganization", { name: "Benchmark" }, now);
-    const store = await commands.access("createVectorStore", organization.id, { name: "Benchmark" }, now);
+    const store = await commands.access(
+      "createVectorStore",
+      organization.id,
+      { name: "Benchmark", settings },
+      now,
+    );
     const connector = { name: "Benchmark", storeId: store.id };
     const { api_key } = await commands.access("createConnector", organization.id, connector, now);
     const reader = { role: "reader" as const, organizationId: organization.id, storeId: store.id };
