@@ -210,9 +210,11 @@ export class LedgerModel {
     return [...this.#runs.values()].filter(({ state }) => state === "open").length;
   }
 
-  /** Forgets the tombstones that arrived before a moment, ms since 1970. */
+  /** Forgets the tombstones that arrived before a moment, ms since 1970, where no run is open that they decide. */
   purgeTombstones(before: number): void {
-    for (const namespace of this.#namespaces.values()) {
+    const open = [...this.#runs.values()].filter(({ state }) => state === "open");
+    for (const [name, namespace] of this.#namespaces) {
+      if (open.some(({ namespaces }) => namespaces.has(name))) continue;
       for (const [id, { content, arrivedAt, timestamp }] of namespace.records) {
         if (content !== undefined || arrivedAt >= before) continue;
         namespace.records.delete(id);

@@ -139,8 +139,8 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     // A run that is older than a day is gone before a tombstone is.
     if (step.kind === "purge" || step.kind === "wait") {
       const [tombstones, openRuns] = [clock.now - TOMBSTONE_DAYS * DAY_MS, clock.now - DAY_MS];
-      if (step.kind === "purge") model.purgeTombstones(tombstones);
       model.expireRuns(openRuns);
+      if (step.kind === "purge") model.purgeTombstones(tombstones);
       await forgetAll(storage, step.kind === "purge" ? { tombstones, openRuns } : { openRuns });
     }
     const syncStep = step.kind === "again" ? takeUp(sent, step) : step.kind === "sync" ? step : undefined;

@@ -132,15 +132,19 @@ export async function forget(connections: Connections, before: Forgetting): Prom
   return NOTHING;
 }
 
-/** Their namespaces remember the newest of the tombstones. */
+/**
+ * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
+ * the run would do was decided by them.
+ */
 function purgeTombstones(connections: Connections, before: number): Promise<HousekeepingStep> {
-  const old = "version IS NULL AND written_at < $1 AND decided_at IS NOT NULL";
-  const look = { text: `SELECT store_id FROM records WHERE ${old}`, values: [before] };
+  const old = (store: string) => `r.version IS NULL AND r.written_at < $1 AND r.decided_at IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = ${store} AND o.namespace = r.namespace)`;
+  const look = { text: `SELECT r.store_id FROM records r WHERE ${old("r.store_id")}`, values: [before] };
   return stepOn(connections, look, async (tx, storeId) => {
     const purged = await tx.rows(
       `WITH purged AS (
          DELETE FROM records WHERE store_id = $2 AND ctid = ANY (ARRAY(
-           SELECT ctid FROM records WHERE store_id = $2 AND ${old} LIMIT ${STEP_ROWS}))
+           SELECT r.ctid FROM records r WHERE r.store_id = $2 AND ${old("$2")} LIMIT ${STEP_ROWS}))
          RETURNING namespace, decided_at),
        newest AS (SELECT namespace, max(decided_at) AS decided_at FROM purged GROUP BY namespace),
        remembered AS (
