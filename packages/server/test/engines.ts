@@ -97,6 +97,7 @@ export const postgres: TestEngine = {
 };
 
 const DEADLOCK = "40P01";
+const DEADLOCKS_MAX = 20;
 
 /** Runs one statement on a server, beside Tidemark. */
 async function onPostgres(databaseUrl: string, text: string): Promise<void> {
@@ -105,11 +106,15 @@ async function onPostgres(databaseUrl: string, text: string): Promise<void> {
   const client = new Client({ connectionString: url.href });
   await client.connect();
   try {
-    await client.query(text);
-  } catch (error) {
-    // A server that is still running reads what is being dropped, in another order.
-    if ((error as { code?: string }).code !== DEADLOCK) throw error;
-    await client.query(text);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await client.query(text);
+        return;
+      } catch (error) {
+        // A server that is still running reads what is being dropped, in another order.
+        if ((error as { code?: string }).code !== DEADLOCK || attempt === DEADLOCKS_MAX) throw error;
+      }
+    }
   } finally {
     await client.end();
   }
