@@ -1,6 +1,7 @@
 import type { List } from "@tidemark/protocol/management";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
+import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
 
 /** Contents that one transaction makes due: syncs of the store wait behind it. */
@@ -28,7 +29,7 @@ export async function listFailed(
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
     `SELECT version AS id, namespace, id AS record_id, attempts, error, marked_at FROM dirty_contents
-     WHERE store_id = $1 AND due_at IS NULL AND version > $2 ORDER BY version LIMIT $3`,
+     WHERE store_id = $1 AND ${IS_GIVEN_UP} AND version > $2 ORDER BY version LIMIT $3`,
     [storeId, Number(pageStart(request) || -1), pageSize(request) + 1],
   );
   return page(rows, request, (row) => ({
@@ -57,7 +58,7 @@ export async function retryFailed(
   await getVectorStore(sql, organizationId, storeId);
   const retried = await sql.all(
     `UPDATE dirty_contents SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
-       (SELECT version FROM dirty_contents WHERE store_id = $1 AND due_at IS NULL
+       (SELECT version FROM dirty_contents WHERE store_id = $1 AND ${IS_GIVEN_UP}
           AND (CAST($2 AS TEXT) IS NULL OR namespace = $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3)
         LIMIT ${RETRIED_AT_ONCE})
      RETURNING version`,

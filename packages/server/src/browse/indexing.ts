@@ -1,11 +1,10 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import { isoTimeOrNull } from "../access/pages.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { VERSIONS_PER_REVISION, versionsEnd } from "../storage/versions.ts";
 
 /** Contents of a store that are counted, oldest first: a backlog of millions would take longer to count than to ask. */
 const COUNTED_MAX = 100_000;
-/** Versions of one revision. */
-const VERSIONS = 8192;
 
 /** A content that has no due time was given up. */
 const TALLY = `count(due_at) AS pending, count(*) - count(due_at) AS failed,
@@ -52,11 +51,11 @@ export async function indexingUpTo(
   revisions: number[],
 ): Promise<(revision: number) => Indexing> {
   const rows = await sql.all(
-    `SELECT version / ${VERSIONS} AS revision, ${TALLY} FROM
+    `SELECT version / ${VERSIONS_PER_REVISION} AS revision, ${TALLY} FROM
        (SELECT version, due_at, marked_at FROM dirty_contents WHERE store_id = $1 AND version < $2
         ORDER BY version LIMIT ${COUNTED_MAX}) d
-     GROUP BY version / ${VERSIONS} ORDER BY 1`,
-    [storeId, (Math.max(-1, ...revisions) + 1) * VERSIONS],
+     GROUP BY version / ${VERSIONS_PER_REVISION} ORDER BY 1`,
+    [storeId, versionsEnd(Math.max(-1, ...revisions))],
   );
   const found = new Map<number, Indexing>();
   let sum = LEVEL;

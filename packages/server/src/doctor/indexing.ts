@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { openEmbedder } from "../embedding/openai-embedder.ts";
 import { settingsOf } from "../indexing/build-settings.ts";
 import type { Finding } from "../storage/finding.ts";
+import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
 
 /** An indexer that runs is seconds behind. */
@@ -37,7 +38,7 @@ async function examineFailed(sql: Sql): Promise<Finding> {
   const check = "failed records";
   const stores = await sql.all(
     `SELECT store_id, count(*) AS failed, min(version) AS first FROM dirty_contents
-     WHERE due_at IS NULL AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
+     WHERE ${IS_GIVEN_UP} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
   );
   const [first] = stores;
   if (!first) return { check, status: "ok", message: "none" };

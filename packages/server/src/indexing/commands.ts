@@ -126,9 +126,15 @@ export type IndexArguments<Name extends IndexName> =
   Parameters<Functions[Name]> extends [IndexingContext, ...infer Rest] ? Rest : never;
 export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[Name]>>;
 
-/** Steps of the indexing thread; the vector index that one of them may make is not the ledger's. */
+/** Steps that write nothing in the ledger's file or turn; an index over vectors is made beside both. */
 const READS = new Set<IndexName>([
-  ...(["stores", "isLevel", "prepare", "prepareStep", "findMerge", "nextMerged", "tendVectors"] as const),
+  "stores",
+  "isLevel",
+  "prepare",
+  "prepareStep",
+  "findMerge",
+  "nextMerged",
+  "tendVectors",
 ]);
 
 /** Whether a step changes nothing. */

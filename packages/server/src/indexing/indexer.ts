@@ -135,12 +135,16 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     }
   };
 
-  /** Looks after the vectors of each store now and then, and tells what is new of them. */
+  /**
+   * Looks after the vectors of each store now and then, and tells what is new of them. Not while many may still come: an
+   * index takes each of them much longer than it takes to make it of all.
+   */
   const tend = async (): Promise<void> => {
     const told = new Map<string, string | null>();
     while (!stopped) {
       await pause(TEND_EVERY_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
-      for (const { storeId } of stopped ? [] : await run("stores").catch(() => [])) {
+      for (const { storeId, due, building } of stopped ? [] : await run("stores").catch(() => [])) {
+        if (due || building) continue;
         const line = await run("tendVectors", storeId).catch((error) => failed(error, storeId));
         if (line && line !== told.get(storeId)) log.info({ vector_store_id: storeId }, line);
         told.set(storeId, line ?? null);

@@ -51,14 +51,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
   const dropped = await index.dropChunks([...drop, ...published]);
   for (const of of prepared.builds) {
     const build = builds.find(({ build }) => build === of.build)!;
-    const gone = dropped.get(of.build) ?? { chunks: 0, terms: 0 };
-    const added = of.chunks.flatMap((chunk, position): ChunkRow[] => {
-      if (!publish.has(chunk.version)) return [];
-      const { hash, ...row } = chunk;
-      const vector = hash === null ? null : numbers.get(of.build)!.get(hash)!;
-      return [{ ...row, chunk: build.nextChunk + position, vector }];
-    });
-    await addToBuild(tx, build, of, added, gone);
+    await addToBuild(tx, build, of, publish, numbers, dropped.get(of.build));
   }
   if (indexed.length > 0) await index.setIndexed(indexed);
   await index.unmark(settled.map(({ version }) => version));
@@ -81,14 +74,24 @@ export function namesOf(versions: RecordVersion[]): NamespaceIds[] {
   return [...named].map(([namespace, of]) => ({ namespace, ids: [...new Set(of.map(({ id }) => id))] }));
 }
 
-/** Adds chunks and their segment to a build, and notes what it has then. */
+/**
+ * Adds the chunks of some versions and their segment to a build, and notes what it has then.
+ * @param numbers of the vectors, as {@link keepVectors} found them
+ * @param gone what the build has lost in this transaction
+ */
 export async function addToBuild(
   { index }: LedgerTransaction,
   build: Build,
   { chunks, blocks, vectors }: PreparedBuild,
-  added: ChunkRow[],
-  gone: { chunks: number; terms: number },
+  versions: Set<number>,
+  numbers: Map<number, Map<string, number>>,
+  gone = { chunks: 0, terms: 0 },
 ): Promise<void> {
+  const added = chunks.flatMap(({ hash, ...row }, position): ChunkRow[] => {
+    if (!versions.has(row.version)) return [];
+    const vector = hash === null ? null : numbers.get(build.build)!.get(hash)!;
+    return [{ ...row, chunk: build.nextChunk + position, vector }];
+  });
   const after = { ...build };
   after.chunks += added.length - gone.chunks;
   after.terms += added.reduce((sum, { terms }) => sum + terms, 0) - gone.terms;

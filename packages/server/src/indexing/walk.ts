@@ -1,4 +1,4 @@
-import type { ChunkRow, RecordKey } from "../storage/index-port.ts";
+import type { RecordKey } from "../storage/index-port.ts";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
 import type { PrepareContext } from "./embed-missing.ts";
 import { type Prepared, prepare } from "./prepare.ts";
@@ -70,12 +70,7 @@ async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Pr
   const rows = await tx.rowsOf(namesOf(prepared.marks));
   const found = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
   const known = await index.versionsIn(build.build, prepared.marks);
-  const [of] = prepared.builds;
-  const added = of!.chunks.flatMap((chunk, position): ChunkRow[] => {
-    if (!found.has(chunk.version) || known.has(chunk.version)) return [];
-    const { hash, ...row } = chunk;
-    const vector = hash === null ? null : numbers.get(build.build)!.get(hash)!;
-    return [{ ...row, chunk: build.nextChunk + position, vector }];
-  });
-  await addToBuild(tx, { ...build, walked: step.to }, of!, added, { chunks: 0, terms: 0 });
+  const added = new Set(prepared.marks.flatMap(({ version }) => (found.has(version) ? version : [])));
+  for (const version of known) added.delete(version);
+  await addToBuild(tx, { ...build, walked: step.to }, prepared.builds[0]!, added, numbers);
 }

@@ -1,6 +1,7 @@
 import { LIMITS } from "@tidemark/protocol/limits";
 import type { Sampled, SyncChanges } from "@tidemark/protocol/sync";
 import type { LedgerWrites, NamespaceState, RecordRow, Sum } from "../storage/port.ts";
+import { VERSIONS_PER_REVISION } from "../storage/versions.ts";
 import type { Content } from "./operation.ts";
 
 /** What a sync is going to change, while it is being decided. */
@@ -13,9 +14,6 @@ export interface Plan {
   revision: number;
   now: number;
 }
-
-/** Positions of a sync's contents within its revision: more than a batch has operations. */
-const VERSIONS_PER_REVISION = 8192;
 
 export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
   return {

@@ -103,7 +103,7 @@ for (const engine of engines) {
       assert.ok(verified.every(({ level }) => level));
       const late = await there.sync({
         sync_timestamp: "2025-11-11T10:40:00Z",
-        operations: [upsert("r31")],
+        operations: [upsert("r31", "past")],
       });
       assert.equal(
         late.changes.stale,

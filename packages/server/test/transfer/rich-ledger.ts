@@ -66,7 +66,7 @@ export async function fillStore({ sync }: TestStore, clock: TestLedger["clock"])
   await sync({ ...staged, operations: [upsert("r32")], expected_operations: 3 });
   await sync({
     sync_timestamp: "2025-11-11T10:55:00Z",
-    operations: [upsert("later"), remove("r31"), upsert("zz")],
+    operations: [upsert("later"), remove("r31"), upsert("zz"), remove("r31", "past")],
   });
   clock.now += 1000;
   await sync({

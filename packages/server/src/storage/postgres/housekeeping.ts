@@ -134,12 +134,15 @@ export async function forget(connections: Connections, before: Forgetting): Prom
 
 /**
  * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
- * the run would do was decided by them.
+ * the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still come.
  */
 function purgeTombstones(connections: Connections, before: number): Promise<HousekeepingStep> {
   const old = (store: string) => `r.version IS NULL AND r.written_at < $1 AND r.decided_at IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = ${store} AND o.namespace = r.namespace)`;
-  const look = { text: `SELECT r.store_id FROM records r WHERE ${old("r.store_id")}`, values: [before] };
+  const look = {
+    text: `SELECT r.store_id FROM store_revisions v JOIN records r ON r.store_id = v.store_id WHERE ${old("r.store_id")}`,
+    values: [before],
+  };
   return stepOn(connections, look, async (tx, storeId) => {
     const purged = await tx.rows(
       `WITH purged AS (

@@ -1,4 +1,5 @@
 import type { Build, Found, IndexSnapshot, Near, Segment, TermBlock } from "../index-port.ts";
+import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
@@ -6,9 +7,6 @@ import { readBuilds, readSegments } from "./index-rows.ts";
 import { CHUNKS_OF_NAMESPACE } from "./lookups.ts";
 import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { nearestChunks } from "./vectors.ts";
-
-/** Versions of one revision. */
-const VERSIONS = 8192;
 
 /** One committed state of a store's index on PostgreSQL. */
 export class PostgresIndexSnapshot implements IndexSnapshot {
@@ -120,7 +118,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     const [row] = await this.#rows<[number]>(
       `SELECT count(*) FROM (SELECT FROM dirty_contents
          WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) d`,
-      ...[revision === null ? null : (revision + 1) * VERSIONS, limit],
+      ...[revision === null ? null : versionsEnd(revision), limit],
     );
     return row![0];
   }

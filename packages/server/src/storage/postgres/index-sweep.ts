@@ -1,3 +1,4 @@
+import { IS_GIVEN_UP } from "../given-up.ts";
 import type { HousekeepingStep } from "../port.ts";
 import type { Connections } from "./connections.ts";
 import { stepOn } from "./housekeeping.ts";
@@ -51,7 +52,7 @@ function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
 
 /** Lets marks go that were given up, whose content is gone since. */
 function sweepMarks(connections: Connections): Promise<HousekeepingStep> {
-  const isGone = (storeId: string) => `d.attempts > 0 AND d.due_at IS NULL AND NOT EXISTS
+  const isGone = (storeId: string) => `${IS_GIVEN_UP} AND NOT EXISTS
     (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = d.version)`;
   const look = { text: `SELECT d.store_id FROM dirty_contents d WHERE ${isGone("d.store_id")}` };
   return stepOn(connections, look, async (tx, storeId) => {

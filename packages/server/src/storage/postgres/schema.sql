@@ -76,7 +76,6 @@ CREATE TABLE dirty_contents (
   PRIMARY KEY (store_id, version)
 ) WITH (fillfactor=50);
 CREATE INDEX dirty_contents_failed ON dirty_contents USING btree (store_id, version) WHERE (attempts > 0);
-CREATE INDEX given_up_contents ON dirty_contents USING btree (store_id, version) WHERE (due_at IS NULL);
 
 CREATE TABLE idempotency_keys (
   store_id text COLLATE "C" NOT NULL,

@@ -101,13 +101,13 @@ export function forget(connection: Connection, before: Forgetting): Housekeeping
 
 /**
  * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
- * the run would do was decided by them.
+ * the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still come.
  */
 function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);
   const rows = sql(
     `SELECT r.store_id, r.namespace, r.id, r.generation, CAST(r.decided_at AS TEXT) AS decided_at
-     FROM vector_stores s JOIN records r ON r.store_id = s.id
+     FROM store_revisions v JOIN records r ON r.store_id = v.store_id
      WHERE r.version IS NULL AND r.written_at < ?1 AND r.decided_at IS NOT NULL AND NOT EXISTS
        (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id AND o.namespace = r.namespace)
      LIMIT ${STEP_ROWS}`,

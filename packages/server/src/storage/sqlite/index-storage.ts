@@ -15,6 +15,7 @@ import type {
   TermBlock,
 } from "../index-port.ts";
 import type { HousekeepingStep } from "../port.ts";
+import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
@@ -24,8 +25,6 @@ import { nearestChunks } from "./vectors.ts";
 
 /** Blocks that are read at once: about a megabyte. */
 const BLOCKS_READ = 256;
-/** Versions of one revision. */
-const VERSIONS = 8192;
 
 type Transact = <T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>) => Promise<T>;
 
@@ -263,7 +262,7 @@ class SqliteIndexSnapshot implements IndexSnapshot {
     const { pending } = this.#sql(
       `SELECT count(*) AS pending FROM (SELECT 1 FROM dirty_contents
          WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
-    ).get(this.#storeId, revision === null ? null : (revision + 1) * VERSIONS, limit) as { pending: number };
+    ).get(this.#storeId, revision === null ? null : versionsEnd(revision), limit) as { pending: number };
     return pending;
   }
 

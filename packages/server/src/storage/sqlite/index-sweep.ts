@@ -1,3 +1,4 @@
+import { IS_GIVEN_UP } from "../given-up.ts";
 import type { HousekeepingStep } from "../port.ts";
 import type { Connection } from "./connection.ts";
 
@@ -51,7 +52,7 @@ const sweepBuilds: Sweep = (connection) => {
 const sweepMarks: Sweep = (connection) => {
   const { changes } = connection
     .statement(
-      `UPDATE dirty_contents SET due_at = 0 WHERE attempts > 0 AND due_at IS NULL AND NOT EXISTS
+      `UPDATE dirty_contents SET due_at = 0 WHERE ${IS_GIVEN_UP} AND NOT EXISTS
          (SELECT 1 FROM contents c WHERE c.store_id = dirty_contents.store_id AND c.version = dirty_contents.version)`,
     )
     .run();

@@ -210,8 +210,6 @@ CREATE TABLE dirty_contents (
 
 CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
 
-CREATE INDEX given_up_contents ON dirty_contents (store_id, version) WHERE due_at IS NULL;
-
 CREATE TABLE index_builds (
   store_id TEXT NOT NULL,
   build INTEGER NOT NULL,

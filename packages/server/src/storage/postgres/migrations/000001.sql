@@ -208,7 +208,6 @@ CREATE TABLE dirty_contents (
   PRIMARY KEY (store_id, version)
 ) WITH (fillfactor = 50);                     -- room for a later time in the same page, without an index entry
 CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
-CREATE INDEX given_up_contents ON dirty_contents (store_id, version) WHERE due_at IS NULL;
 
 -- The index: derived from the ledger, so it can be built anew at any time. A build is all of it, made with one set
 -- of settings; a store has one that serves, and perhaps one that is being made.

@@ -207,7 +207,6 @@ CREATE TABLE dirty_contents (
   error TEXT,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX given_up_contents ON dirty_contents (store_id, version) WHERE due_at IS NULL;
 CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
 
 -- The index: derived from the ledger, so it can be built anew at any time. A build is all of it, made with one set
