@@ -23,7 +23,7 @@ export interface ServerProcess {
 /** What this process has in its environment, but for Tidemark's own settings. */
 export function cleanEnvironment(settings: Environment): Environment {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith("TIDEMARK_") && !name.startsWith("NODE_"),
+    ([name]) => name === "NODE_COMPILE_CACHE" || !(name.startsWith("TIDEMARK_") || name.startsWith("NODE_")),
   );
   return { ...(Object.fromEntries(inherited) as Environment), ...settings };
 }

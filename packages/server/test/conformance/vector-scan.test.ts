@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { BitScan, bitsOf, bytesOfBits, topOf } from "../../src/storage/sqlite/vector-scan.ts";
+import { bytesOfCode, CodeScan, encode, topOf } from "../../src/storage/sqlite/vector-scan.ts";
 
 const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
 
@@ -11,20 +11,46 @@ const vectorsAndQuery = fc.integer({ min: 1, max: 70 }).chain((dimensions) => {
   return fc.tuple(fc.array(vector, { maxLength: 12 }), vector);
 });
 
-test("the bits of a vector are the signs of its components, the first in the lowest bit", () => {
-  assert.deepEqual(bitsOf(Float32Array.of(1, -1, 0.5, -0, 0, 2, -3, 1e-30, 4)), Uint8Array.of(0b10100101, 1));
-  assert.deepEqual(bitsOf(new Float32Array(0)), new Uint8Array(0));
+const ofLengthOne = (vector: number[]): Float32Array => {
+  const length = Math.hypot(...vector);
+  return Float32Array.from(vector, (value) => (length === 0 ? 0 : value / length));
+};
+
+test("a code says of each component whether it is above zero and whether it is large, the first one lowest", () => {
+  const half = 0.5 / Math.sqrt(5);
+  const { code } = encode(Float32Array.of(4 * half, -4 * half, half, -half, 0));
+  assert.deepEqual(code, Uint8Array.of(0b00_10_01_11, 0));
+  assert.deepEqual(encode(new Float32Array(0)), { code: new Uint8Array(0), scale: 0 });
 });
 
-test("a score is the product of the query with the vector's signs, for any number of dimensions", () => {
+test("the score of a vector with itself is exactly 1, and of an empty one 0", () => {
+  fc.assert(
+    fc.property(vectorsAndQuery, ([, values]) => {
+      const vector = ofLengthOne(values);
+      const { code, scale } = encode(vector);
+      const [score] = new CodeScan(vector).scores(code, Float32Array.of(scale));
+      const expected = vector.some((value) => value !== 0) ? 1 : 0;
+      assert.ok(Math.abs(score! - expected) < 1e-5, `${score} instead of ${expected}`);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("a score is the product of the query with what the code stands for, scaled, for any number of dimensions", () => {
   fc.assert(
     fc.property(vectorsAndQuery, ([vectors, query]) => {
-      const width = bytesOfBits(query.length);
-      const bits = new Uint8Array(vectors.length * width);
-      for (const [i, vector] of vectors.entries()) bits.set(bitsOf(Float32Array.from(vector)), i * width);
-      const scores = new BitScan(Float32Array.from(query)).scores(bits, vectors.length);
+      const width = bytesOfCode(query.length);
+      const codes = new Uint8Array(vectors.length * width);
+      const scales = Float32Array.from(vectors, () => 2);
+      const limit = 0.9816 / Math.sqrt(query.length);
+      for (const [i, vector] of vectors.entries())
+        codes.set(encode(Float32Array.from(vector)).code, i * width);
+      const scores = new CodeScan(Float32Array.from(query)).scores(codes, scales);
       const expected = vectors.map((vector) =>
-        vector.reduce((sum, value, i) => sum + (value > 0 ? query[i]! : -query[i]!), 0),
+        vector.reduce((sum, value, i) => {
+          const size = Math.abs(value) > limit ? 1.51 : 0.4528;
+          return sum + 2 * query[i]! * (value > 0 ? size : -size);
+        }, 0),
       );
       assert.equal(scores.length, vectors.length);
       for (const [i, score] of scores.entries())
@@ -35,16 +61,19 @@ test("a score is the product of the query with the vector's signs, for any numbe
 });
 
 test("scores go where they are wanted, and nowhere else", () => {
-  const scan = new BitScan(Float32Array.of(1, 2, 4));
+  const scan = new CodeScan(Float32Array.of(1, 2, 4));
   const into = new Float32Array(4).fill(9);
-  scan.scores(Uint8Array.of(0b111, 0b001), 2, into.subarray(1));
-  assert.deepEqual([...into], [9, 7, -5, 9]);
+  scan.scores(Uint8Array.of(0b11_11_11, 0b00_00_10), Float32Array.of(1, 1), into.subarray(1));
+  assert.deepEqual(
+    [...into].map((score) => Math.round(score * 1000) / 1000),
+    [9, 10.57, -2.264, 9],
+  );
 });
 
-test("fewer bytes than the vectors take, and no room for their scores, are refused", () => {
-  const scan = new BitScan(new Float32Array(9));
-  assert.throws(() => scan.scores(new Uint8Array(3), 2), RangeError);
-  assert.throws(() => scan.scores(new Uint8Array(4), 2, new Float32Array(1)), RangeError);
+test("fewer bytes than the codes take, and no room for their scores, are refused", () => {
+  const scan = new CodeScan(new Float32Array(5));
+  assert.throws(() => scan.scores(new Uint8Array(3), new Float32Array(2)), RangeError);
+  assert.throws(() => scan.scores(new Uint8Array(4), new Float32Array(2), new Float32Array(1)), RangeError);
 });
 
 describe("the best of the scores", () => {

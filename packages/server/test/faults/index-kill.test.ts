@@ -13,7 +13,7 @@ import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
 import { createTarget } from "./load.ts";
 
-const KILLS = process.env.TIDEMARK_TEST_LONG ? 100 : 8;
+const KILLS = process.env.TIDEMARK_TEST_LONG ? 100 : 4;
 /** Requests with texts that a server makes before it is killed: each server one more than the one before, up to these. */
 const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);

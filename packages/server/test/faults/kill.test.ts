@@ -8,7 +8,7 @@ import { engines } from "../engines.ts";
 import { cleanEnvironment, startServerProcess, TIDEMARK } from "../server-process.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
-const KILLS = process.env.TIDEMARK_TEST_LONG ? 120 : 12;
+const KILLS = process.env.TIDEMARK_TEST_LONG ? 120 : 6;
 const PUSHERS = ["a", "b", "c"];
 
 /** Mostly soon; now and then so late that the server has begun to sweep. */

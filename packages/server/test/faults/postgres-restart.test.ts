@@ -5,7 +5,7 @@ import { startPostgres } from "../postgres-server.ts";
 import { startServerProcess } from "../server-process.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
-const CRASHES = process.env.TIDEMARK_TEST_LONG ? 50 : 4;
+const CRASHES = process.env.TIDEMARK_TEST_LONG ? 50 : 2;
 const PUSHERS = ["a", "b", "c"];
 const RECOVERED_WITHIN_MS = 30_000;
 

@@ -15,7 +15,7 @@ import { syncBody, type Tenant } from "../test-server.ts";
 import { createTarget } from "./load.ts";
 
 /** Each round is a refresh of 12,000 records in three parts, with three kills. */
-const ROUNDS = process.env.TIDEMARK_TEST_LONG ? 20 : 2;
+const ROUNDS = process.env.TIDEMARK_TEST_LONG ? 20 : 1;
 const RECORDS = 12_000;
 const PART = 4000;
 const FILLER = "some text that makes a record about as long as records are. ".repeat(4);

@@ -15,7 +15,7 @@ import {
 import { LedgerModel, type ModelAnswer } from "./ledger-model.ts";
 import { readRecords } from "./ledger-rows.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 2000;
+const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 800;
 const STEPS = 18;
 const TOMBSTONE_DAYS = 30;
 const DAY_MS = 24 * 3600 * 1000;

@@ -71,7 +71,7 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
      WHERE s.deleted_at IS NOT NULL LIMIT 1`,
   ).get()?.id as string | undefined;
   if (store === undefined) return NOTHING;
-  for (const [table, key] of [...STORE_TABLES, ["vector_bits", "space, block"]]) {
+  for (const [table, key] of [...STORE_TABLES, ["vector_codes", "space, block"]]) {
     const { changes } = sql(
       `DELETE FROM ${table} WHERE store_id = ?1 AND (${key}) IN
          (SELECT ${key} FROM ${table} WHERE store_id = ?1 LIMIT ${STEP_ROWS})`,

@@ -3,7 +3,7 @@ import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segme
 import type { RecordRow } from "../port.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
-import { addBits } from "./vectors.ts";
+import { addCodes } from "./vectors.ts";
 
 /** Changes of a store's index on SQLite, within a transaction that has the write lock. */
 export class SqliteIndexTransaction implements IndexTransaction {
@@ -120,7 +120,7 @@ export class SqliteIndexTransaction implements IndexTransaction {
       const { changes } = add.run(this.#storeId, space, vector, hash, bytes, now);
       if (changes) added.push({ vector, embedding });
     }
-    addBits(this.#connection, this.#storeId, space, added);
+    addCodes(this.#connection, this.#storeId, space, added);
   }
 
   async findVectors(space: number, hashes: string[]): Promise<Map<string, number>> {

@@ -278,10 +278,11 @@ CREATE TABLE vectors (
 
 CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, space, hash);
 
-CREATE TABLE vector_bits (
+CREATE TABLE vector_codes (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
   block INTEGER NOT NULL,                     -- the vectors from block * 512 on
-  bits BLOB NOT NULL,
+  codes BLOB NOT NULL,
+  scales BLOB NOT NULL,                       -- a 32-bit float for each
   PRIMARY KEY (store_id, space, block)
 ) STRICT;

@@ -1,44 +1,57 @@
 import type { Near } from "../index-port.ts";
 import type { Connection } from "./connection.ts";
-import { BitScan, bitsOf, bytesOfBits, topOf } from "./vector-scan.ts";
+import { bytesOfCode, CodeScan, encode, topOf } from "./vector-scan.ts";
 
 /**
- * Nearest neighbours without an index: all vectors of a space are ranked by one bit for each of their components, and the best
- * of them again by what they really are. docs/decisions/0012-vectors.md has the figures.
+ * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits a component, and the best of them
+ * again by what they really are. docs/decisions/0012-vectors.md has the figures.
  */
 
-/** Vectors whose bits lie in one row. */
+/** Vectors whose codes lie in one row. */
 const BLOCK_VECTORS = 512;
-/** How many of the best by bits are ranked again: so many at least, and this share of all. */
-const RESCORED_MIN = 2000;
-const RESCORED_SHARE = 0.04;
+/** How many of the best by codes are ranked again: so many at least, and this share of all. */
+const RESCORED_MIN = 1000;
+const RESCORED_SHARE = 0.02;
 const RESCORED_PER_RESULT = 4;
-/** Up to so many chunks of some namespaces are ranked without looking at bits. */
+/** Up to so many chunks of some namespaces are ranked without looking at codes. */
 const EXACT_CHUNKS = 5000;
 
-/** Appends the bits of new vectors, which have the highest numbers. */
-export function addBits(
+/** Appends the codes of new vectors, which have the highest numbers. */
+export function addCodes(
   connection: Connection,
   storeId: string,
   space: number,
   vectors: { vector: number; embedding: Float32Array }[],
 ): void {
   const read = connection.statement(
-    "SELECT bits FROM vector_bits WHERE store_id = ?1 AND space = ?2 AND block = ?3",
+    "SELECT codes, scales FROM vector_codes WHERE store_id = ?1 AND space = ?2 AND block = ?3",
   );
-  const write = connection.statement("INSERT OR REPLACE INTO vector_bits VALUES (?1, ?2, ?3, ?4)");
+  const write = connection.statement("INSERT OR REPLACE INTO vector_codes VALUES (?1, ?2, ?3, ?4, ?5)");
   const blocks = Map.groupBy(vectors, ({ vector }) => Math.floor(vector / BLOCK_VECTORS));
   for (const [block, of] of blocks) {
     const { vector: last, embedding } = of.at(-1)!;
-    const size = bytesOfBits(embedding.length);
-    const bits = new Uint8Array((last - block * BLOCK_VECTORS + 1) * size);
-    const before = read.get(storeId, space, block)?.bits as Uint8Array | undefined;
-    if (before) bits.set(before.subarray(0, bits.length));
-    for (const { vector, embedding } of of) {
-      bits.set(bitsOf(embedding), (vector - block * BLOCK_VECTORS) * size);
+    const bytes = bytesOfCode(embedding.length);
+    const count = last - block * BLOCK_VECTORS + 1;
+    const codes = new Uint8Array(count * bytes);
+    const scales = new Float32Array(count);
+    const before = read.get(storeId, space, block) as Codes | undefined;
+    if (before) {
+      codes.set(before.codes.subarray(0, codes.length));
+      scales.set(floatsOf(before.scales).subarray(0, count));
     }
-    write.run(storeId, space, block, bits);
+    for (const { vector, embedding } of of) {
+      const at = vector - block * BLOCK_VECTORS;
+      const { code, scale } = encode(embedding);
+      codes.set(code, at * bytes);
+      scales[at] = scale;
+    }
+    write.run(storeId, space, block, codes, new Uint8Array(scales.buffer));
   }
+}
+
+interface Codes {
+  codes: Uint8Array;
+  scales: Uint8Array;
 }
 
 /** Where to look, and for what. */
@@ -60,7 +73,7 @@ export function nearestChunks(connection: Connection, of: NearestQuery): Near[] 
     return chunksOfVectors(near, scope).slice(0, limit);
   }
   const allowed = scope && new Set(scope.map(([, vector]) => vector));
-  const candidates = bestByBits(connection, of, allowed);
+  const candidates = bestByCodes(connection, of, allowed);
   const near = rescore(connection, of, candidates).slice(0, limit);
   return chunksOfVectors(near, scope ?? chunksOfSome(connection, of, near)).slice(0, limit);
 }
@@ -105,25 +118,27 @@ function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
   );
 }
 
-/** The vectors that look nearest by their bits. */
-function bestByBits(
+/** The vectors that look nearest by their codes. */
+function bestByCodes(
   connection: Connection,
   { storeId, space, query, limit }: NearestQuery,
   allowed: Set<number> | null,
 ): number[] {
   const rows = connection
-    .statement("SELECT block, bits FROM vector_bits WHERE store_id = ?1 AND space = ?2 ORDER BY block")
-    .iterate(storeId, space) as Iterable<{ block: number; bits: Uint8Array }>;
-  const scan = new BitScan(query);
+    .statement(
+      "SELECT block, codes, scales FROM vector_codes WHERE store_id = ?1 AND space = ?2 ORDER BY block",
+    )
+    .iterate(storeId, space) as Iterable<{ block: number } & Codes>;
+  const scan = new CodeScan(query);
   const scores: Float32Array[] = [];
   let end = 0;
-  for (const { block, bits } of rows) {
+  for (const { block, codes, scales } of rows) {
     const start = block * BLOCK_VECTORS;
-    const count = Math.floor(bits.length / scan.bytes);
     // Blocks are full but for the last; where one is missing, nothing is near.
     if (start > end) scores.push(new Float32Array(start - end).fill(Number.NEGATIVE_INFINITY));
-    scores.push(scan.scores(bits, count));
-    end = start + count;
+    const found = scan.scores(codes, floatsOf(scales));
+    scores.push(found);
+    end = start + found.length;
   }
   const all = new Float32Array(end);
   let at = 0;

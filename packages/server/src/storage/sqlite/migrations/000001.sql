@@ -278,11 +278,12 @@ CREATE TABLE vectors (
 ) STRICT;
 CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, space, hash);
 
--- One bit for each component of vectors, many vectors to a block: small enough to look at all of them.
-CREATE TABLE vector_bits (
+-- Two bits for each component of vectors, many vectors to a block: small enough to look at all of them.
+CREATE TABLE vector_codes (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
   block INTEGER NOT NULL,                     -- the vectors from block * 512 on
-  bits BLOB NOT NULL,
+  codes BLOB NOT NULL,
+  scales BLOB NOT NULL,                       -- a 32-bit float for each
   PRIMARY KEY (store_id, space, block)
 ) STRICT;
