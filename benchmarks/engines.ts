@@ -2,6 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Client } from "pg";
+import { INDEXED_VECTORS } from "../packages/server/src/storage/postgres/vectors.ts";
 import { startPostgres } from "../packages/server/test/postgres-server.ts";
 import { HandwrittenPostgres } from "./handwritten-postgres.ts";
 import { HandwrittenSqlite } from "./handwritten-sqlite.ts";
@@ -23,6 +26,8 @@ export interface BenchmarkEngine {
   openByHand(): Promise<ByHand>;
   /** Whether it can compare vectors here. */
   embeds: boolean;
+  /** Waits until so many vectors have their index, if the engine makes one. */
+  vectorsIndexed(databaseUrl: string, vectors: number): Promise<void>;
   /** What a search by words may take. */
   lexicalBudgetMs: number;
   /** Removes all that was made. */
@@ -36,6 +41,7 @@ export async function openSqliteEngine(): Promise<BenchmarkEngine> {
     createDatabase: async () => `file:${folder}/${databases++}/tidemark.db`,
     openByHand: async () => new HandwrittenSqlite(`${folder}/by-hand.db`),
     embeds: true,
+    vectorsIndexed: async () => {},
     lexicalBudgetMs: 30,
     close: () => rm(folder, { recursive: true }),
   };
@@ -56,6 +62,16 @@ export async function openPostgresEngine(): Promise<BenchmarkEngine> {
     },
     // The server that is started here has no pgvector.
     embeds: given !== undefined,
+    async vectorsIndexed(databaseUrl, vectors) {
+      if (vectors <= INDEXED_VECTORS) return;
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      const isReady = `SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE c.relnamespace = $1::regnamespace AND c.relname LIKE 'vectors_near%' AND i.indisvalid`;
+      const schema = new URL(databaseUrl).searchParams.get("schema");
+      while ((await client.query(isReady, [schema])).rows.length === 0) await pause(500);
+      await client.end();
+    },
     lexicalBudgetMs: 60,
     async openByHand() {
       const byHand = new HandwrittenPostgres(url);

@@ -43,6 +43,7 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
       );
     }
     await server.untilLevel();
+    if (engine.embeds) await engine.vectorsIndexed(server.databaseUrl, size);
     const kinds: [string, Record<string, unknown>, number][] = [
       ["by words", { mode: "lexical" }, engine.lexicalBudgetMs],
       ["by words, in 1 % of them", { mode: "lexical", namespaces: ["few"] }, engine.lexicalBudgetMs],

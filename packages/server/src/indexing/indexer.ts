@@ -10,6 +10,8 @@ const IDLE_PAUSE_MS = 500;
 const WORKERS = 2;
 /** Pause between two looks after the vectors. */
 const TEND_EVERY_MS = 15_000;
+/** How many looks in a row a store with a backlog is passed over: ten minutes. */
+const TEND_SKIPPED_MAX = 40;
 /** What is under way at the end gets so long; it is taken up again by whoever comes next. */
 const STOP_PATIENCE_MS = 1000;
 
@@ -136,15 +138,19 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
   };
 
   /**
-   * Looks after the vectors of each store now and then, and tells what is new of them. Not while many may still come: an
-   * index takes each of them much longer than it takes to make it of all.
+   * Looks after the vectors of each store now and then, and tells what is new of them. Not while many may still come, unless
+   * that never ends: an index takes each of them much longer than it takes to make it of all.
    */
   const tend = async (): Promise<void> => {
     const told = new Map<string, string | null>();
+    const skipped = new Map<string, number>();
     while (!stopped) {
       await pause(TEND_EVERY_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
       for (const { storeId, due, building } of stopped ? [] : await run("stores").catch(() => [])) {
-        if (due || building) continue;
+        const before = skipped.get(storeId) ?? 0;
+        const skip = (due || building) && before < TEND_SKIPPED_MAX;
+        skipped.set(storeId, skip ? before + 1 : 0);
+        if (skip) continue;
         const line = await run("tendVectors", storeId).catch((error) => failed(error, storeId));
         if (line && line !== told.get(storeId)) log.info({ vector_store_id: storeId }, line);
         told.set(storeId, line ?? null);
