@@ -21,9 +21,9 @@ export async function openCutter(build: Build, embedder: Embedder | null): Promi
   const settings = settingsOf(build).text;
   const analyze = await analyzerFor(settings.language);
   return ({ namespace, id, version }, data) =>
-    passagesOf(data, settings).map(({ text, words }, ordinal) => {
-      // A record is found by its id too, which may be in none of its fields.
-      const searched = ordinal === 0 ? `${text}\n${id}\n${words}` : `${text}\n${words}`;
+    passagesOf(data, settings).map(({ title, text, words }, ordinal) => {
+      // What a title says counts twice. A record is found by its id too, which may be in none of its fields.
+      const searched = [title, text, ...(ordinal === 0 ? [id] : []), words].join("\n");
       // No endpoint takes an empty text: a record of numbers alone is found by its words.
       const embedded = build.space === null || text === "" ? null : textHash(embedder, text);
       return { namespace, id, version, ordinal, text, terms: analyze(searched), hash: embedded };

@@ -5,6 +5,8 @@ import { findTitle, titleLine } from "./title.ts";
 
 /** A piece of a record that search finds. */
 export interface Passage {
+  /** The record's title, which `text` begins with; "" for none. */
+  title: string;
   /** What is shown and embedded: the title, the headings it stands under, the text. "" if the record has only `words`. */
   text: string;
   /** What lexical search finds besides: numbers, dates, URLs. Not embedded, so that a changed number costs nothing. */
@@ -32,9 +34,10 @@ export function passagesOf(data: Record<string, unknown>, settings: TextSettings
     title: title.text,
     maxParts: PASSAGES_PER_RECORD,
   });
-  if (parts.length === 0) return title.text || words ? [{ text: title.text, words }] : [];
+  if (parts.length === 0) return title.text || words ? [{ title: title.text, text: title.text, words }] : [];
   const heading = title.text && `${title.text}\n`;
   return parts.map(({ context, text }, i) => ({
+    title: title.text,
     text: heading + (context && `${context}\n`) + text,
     words: i === 0 ? words : "",
   }));

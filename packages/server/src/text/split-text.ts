@@ -26,6 +26,8 @@ export interface SplitOptions {
   maxParts: number;
 }
 
+/** A part has so many sizes, or less. */
+const LONGEST = 1.6;
 /** Of `tokens`, what a context may have. */
 const CONTEXT_SHARE = 1 / 8;
 
@@ -42,9 +44,10 @@ const SEPARATOR = "\n\n";
 export function splitText(sections: Section[], options: SplitOptions): Part[] {
   const { starts, text } = joinSections(sections);
   if (text.trim() === "") return [];
-  if (countTokens(text) <= options.tokens * TENTHS) return [{ context: "", text: trimBlankLines(text) }];
-
   const size = (options.tokens - options.overlap) * TENTHS;
+  if (countTokens(text) <= Math.max(options.tokens * TENTHS, size * LONGEST))
+    return [{ context: "", text: trimBlankLines(text) }];
+
   const breaks = findBreaks(text, starts, size / 2);
   const cuts = chooseCuts(breaks, size);
   const contexts = new Contexts(breaks.headings, options);
@@ -77,7 +80,7 @@ function joinSections(sections: Section[]): { starts: SectionStart[]; text: stri
 /** Offsets at which parts begin. @param size in tenths of tokens */
 function chooseCuts({ offsets, tokensBefore, ranks, tokens }: BreakPoints, size: number): number[] {
   const reach = size * 0.4;
-  const longest = size * 1.6;
+  const longest = size * LONGEST;
   const first = tokensBefore.findIndex((before) => before >= reach);
   const last = tokensBefore.findLastIndex((before) => tokens - before >= reach);
   const chosen = [0];

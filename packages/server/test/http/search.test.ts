@@ -106,6 +106,18 @@ describe("an answer to a search", () => {
     assert.deepEqual(await found({ query: "zebra", limit: 2 }), (await found("zebra")).slice(0, 2));
   });
 
+  test("counts what a title says twice", async (t) => {
+    const { put, index, found } = await startSearching(t);
+    // Alike but for the place of the word; the first in order of id is the one that only the body speaks of.
+    await put({
+      a: { title: "Broken glass", body: "scanner" },
+      b: { title: "Broken scanner", body: "glass" },
+    });
+    await index();
+    assert.deepEqual(await found("scanner"), ["b", "a"]);
+    assert.deepEqual(await found("glass"), ["a", "b"]);
+  });
+
   test("has at most as many records as asked for, and ten where nothing is said", async (t) => {
     const { put, index, found } = await startSearching(t);
     await put(Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`r${i}`, { title: `number ${i}` }])));
