@@ -105,7 +105,6 @@ async function fill(storage: Storage, vectors: Float32Array[], namespaces: strin
       await index.addVectors(
         1,
         batch.map((embedding, at) => ({ hash: hashes[at]!, embedding })),
-        Date.now(),
       );
       const numbers = await index.findVectors(1, hashes);
       const chunks = batch.map((_, at) => ({

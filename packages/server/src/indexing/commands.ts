@@ -86,8 +86,8 @@ export const indexFunctions = {
 
   prepareStep: (context: IndexingContext, storeId: string): Promise<Step | null> =>
     prepareStep(context, storeId),
-  publishStep: ({ storage, now }: IndexingContext, storeId: string, step: Step): Promise<void> =>
-    publishStep(storage, storeId, step, now()),
+  publishStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
+    publishStep(storage, storeId, step),
 
   findMerge: ({ storage }: IndexingContext, storeId: string) => findMerge(storage, storeId),
   beginMerge: (

@@ -18,7 +18,7 @@ export async function publish(
   prepared: Prepared,
   now: number,
 ): Promise<void> {
-  await keepAhead(storage, storeId, prepared, now);
+  await keepAhead(storage, storeId, prepared);
   const late = await storage.ledger(storeId, (tx) => publishIn(tx, prepared, now));
   const putOff = [...prepared.putOff, ...late];
   if (putOff.length > 0) await storage.index.putOff(storeId, putOff);
@@ -35,7 +35,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
   const marks = prepared.marks.filter(({ version }) => marked.has(version));
   const builds = (await index.builds()).filter(({ state }) => state !== "retired");
   // Kept in any case: nobody pays for a vector twice.
-  const numbers = await keepVectors(tx, builds, prepared, now);
+  const numbers = await keepVectors(tx, builds, prepared);
   const isSame =
     builds.length === prepared.builds.length && builds.every((build) => isBuildOf(build, prepared));
   if (!isSame) return again(marked);
@@ -116,12 +116,7 @@ export async function addToBuild(
  * Keeps new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows how
  * long a space's vectors are, it is the turn that decides.
  */
-export async function keepAhead(
-  storage: Storage,
-  storeId: string,
-  prepared: Prepared,
-  now: number,
-): Promise<void> {
+export async function keepAhead(storage: Storage, storeId: string, prepared: Prepared): Promise<void> {
   if (prepared.builds.every(({ vectors }) => vectors.length === 0)) return;
   const builds = await storage.index.builds(storeId);
   for (const { build, vectors } of prepared.builds) {
@@ -129,7 +124,7 @@ export async function keepAhead(
     const embeddings = found ? settingsOf(found).embeddings : null;
     if (!found || found.space === null || embeddings === null || embeddings.dimensions === null) continue;
     const fitting = vectors.filter(({ embedding }) => fits(embedding, embeddings));
-    if (fitting.length > 0) await storage.index.addVectors(storeId, found.space, fitting, now);
+    if (fitting.length > 0) await storage.index.addVectors(storeId, found.space, fitting);
   }
 }
 
@@ -138,7 +133,6 @@ export async function keepVectors(
   { index }: LedgerTransaction,
   builds: Build[],
   prepared: Prepared,
-  now: number,
 ): Promise<Map<number, Map<string, number>>> {
   const numbers = new Map<number, Map<string, number>>();
   for (const { build, chunks, vectors } of prepared.builds) {
@@ -152,7 +146,7 @@ export async function keepVectors(
     const missing = vectors.filter(
       ({ hash, embedding }) => !found.has(hash) && embeddings && fits(embedding, embeddings),
     );
-    if (missing.length > 0) await index.addVectors(space, missing, now);
+    if (missing.length > 0) await index.addVectors(space, missing);
     numbers.set(build, missing.length > 0 ? await find() : found);
   }
   return numbers;

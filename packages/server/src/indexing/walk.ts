@@ -46,12 +46,12 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
  * Adds a step to its build; the last step makes the build the one that serves. Records that changed meanwhile are left
  * out, as are those that the build has: whoever published what they are now brought it to this build too.
  */
-export async function publishStep(storage: Storage, storeId: string, step: Step, now: number): Promise<void> {
-  await keepAhead(storage, storeId, step.prepared, now);
-  await storage.ledger(storeId, (tx) => publishStepIn(tx, step, now));
+export async function publishStep(storage: Storage, storeId: string, step: Step): Promise<void> {
+  await keepAhead(storage, storeId, step.prepared);
+  await storage.ledger(storeId, (tx) => publishStepIn(tx, step));
 }
 
-async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Promise<void> {
+async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
   const { index } = tx;
   const builds = await index.builds();
   const build = builds.find((one) => one.build === step.build && one.state === "building");
@@ -65,7 +65,7 @@ async function publishStepIn(tx: LedgerTransaction, step: Step, now: number): Pr
     return;
   }
   const { prepared } = step;
-  const numbers = await keepVectors(tx, builds, prepared, now);
+  const numbers = await keepVectors(tx, builds, prepared);
   if (withoutVector(prepared, numbers).length > 0) return;
   const rows = await tx.rowsOf(namesOf(prepared.marks));
   const found = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));

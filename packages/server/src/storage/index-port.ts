@@ -104,7 +104,7 @@ export interface IndexTransaction {
   putSegment(build: number, segment: Segment): Promise<void>;
   addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void>;
   /** Keeps vectors; one whose text has one already stays away. */
-  addVectors(space: number, vectors: NewVector[], now: number): Promise<void>;
+  addVectors(space: number, vectors: NewVector[]): Promise<void>;
   /** The numbers of texts' vectors, by hash. */
   findVectors(space: number, hashes: string[]): Promise<Map<string, number>>;
 }
@@ -135,7 +135,7 @@ export interface IndexStorage {
   indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]>;
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>>;
   /** As {@link IndexTransaction.addVectors}, without the store's turn: where there are many, adding takes a while. */
-  addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void>;
+  addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void>;
   segments(storeId: string, build: number): Promise<Segment[]>;
   /** A segment's blocks behind a term, in order; some of them. */
   blocks(storeId: string, build: number, segment: number, after: string | null): Promise<SegmentBlock[]>;

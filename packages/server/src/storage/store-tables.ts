@@ -20,6 +20,7 @@ export const INDEX_TABLES: StoreTable[] = [
   ["chunks", "build, chunk"],
   ["segment_blocks", "build, segment, first_term"],
   ["segments", "build, segment"],
+  ["unused_vectors", "space, vector"],
   ["vectors", "space, vector"],
   ["index_builds", "build"],
 ];

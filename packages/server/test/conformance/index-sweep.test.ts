@@ -82,27 +82,48 @@ for (const engine of engines) {
     test("a vector that no chunk has is kept for a day, and others for as long as a chunk has them", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const [store, other] = [await ledger.createStore(), await ledger.createStore()];
-      const now = ledger.clock.now;
+      const { now } = ledger.clock;
+      const version = { namespace: "tasks", id: "r0", version: 0 };
+      const old = Array.from({ length: 1200 }, (_, n) => `old ${n}`);
       for (const one of [store, other]) {
         await change(ledger, one, async (index) => {
           await index.putBuild({ ...BUILD, space: 1 });
           await index.putBuild({ ...BUILD, build: 2, space: 2, state: "building" });
-          const old = Array.from({ length: 1200 }, (_, n) => `old ${n}`);
-          await index.addVectors(1, vectors("used", ...old), now - DAY_MS - 1);
-          await index.addVectors(1, vectors("new"), now - DAY_MS + 1000);
-          await index.addVectors(2, vectors("unused in its space"), now - DAY_MS - 1);
+          await index.addVectors(1, vectors("used", "used later", ...old));
+          await index.addVectors(2, vectors("unused in its space"));
           const numbers = await index.findVectors(1, ["used"]);
-          await index.addChunks(1, [chunkOf(0, { vector: numbers.get("used")! })]);
+          await index.addChunks(1, [chunkOf(0, { ...version, vector: numbers.get("used")! })]);
         });
       }
       // Vectors are looked at a few at a time, whenever there is nothing else.
-      for (let look = 0; look < 20; look++) await sweepIndex(ledger.storage, now);
-      for (const { storeId } of [store, other]) {
-        const kept = await ledger.storage.index.findVectors(storeId, 1, ["used", "new", "old 0", "old 1199"]);
-        assert.deepEqual([...kept.keys()].sort(), ["new", "used"]);
-        const others = await ledger.storage.index.findVectors(storeId, 2, ["unused in its space"]);
-        assert.equal(others.size, 0);
+      const look = async (at: number) => {
+        for (let step = 0; step < 20; step++) await sweepIndex(ledger.storage, at);
+      };
+      const kept = async ({ storeId }: TestStore) =>
+        [
+          ...(await ledger.storage.index.findVectors(storeId, 1, ["used", "used later", ...old])).keys(),
+        ].sort();
+      await look(now);
+      await look(now + DAY_MS - 1);
+      assert.equal((await kept(store)).length, 1202, "a day is not over");
+      // What was used when it was first looked at is unused since a later look.
+      for (const one of [store, other]) {
+        await change(ledger, one, async (index) => {
+          await index.dropChunks([version]);
+          const numbers = await index.findVectors(1, ["used later"]);
+          await index.addChunks(1, [chunkOf(1, { vector: numbers.get("used later")! })]);
+        });
       }
+      await look(now + DAY_MS + 1);
+      for (const one of [store, other]) {
+        assert.deepEqual(await kept(one), ["used", "used later"]);
+        assert.equal(
+          (await ledger.storage.index.findVectors(one.storeId, 2, ["unused in its space"])).size,
+          0,
+        );
+      }
+      await look(now + 2 * DAY_MS + 2);
+      assert.deepEqual(await kept(other), ["used later"]);
     });
 
     test("a mark that was given up is looked at again when its content is gone", async (t) => {
@@ -133,12 +154,14 @@ for (const engine of engines) {
         await store.sync({ operations: [{ action: "upsert", id: "a", namespace: "tasks" }] });
         await change(ledger, store, async (index) => {
           await index.putBuild({ ...BUILD, space: 1 });
-          await index.addVectors(1, vectors("a"), ledger.clock.now);
-          await index.addChunks(1, [chunkOf(0, { vector: 0 })]);
+          await index.addVectors(1, vectors("a", "unused"));
+          const numbers = await index.findVectors(1, ["a"]);
+          await index.addChunks(1, [chunkOf(0, { vector: numbers.get("a")! })]);
           await index.putSegment(1, SEGMENT);
           await index.addBlocks(1, 1, blocks(3));
         });
       }
+      for (const _ of [gone, stays]) await sweepIndex(ledger.storage, ledger.clock.now);
       const tables = await engine.storeTables(ledger.storage);
       const counts = (store: TestStore) =>
         Promise.all(tables.map((table) => countRows(ledger.storage, store, table)));

@@ -193,19 +193,19 @@ for (const engine of engines) {
         embedding: new Float32Array(embedding),
       });
       await change(ledger, store, async (index) => {
-        await index.addVectors(1, [vector("a", 1, 0, 0), vector("b", 0, 1, 0), vector("a", 1, 0, 0)], 1000);
+        await index.addVectors(1, [vector("a", 1, 0, 0), vector("b", 0, 1, 0), vector("a", 1, 0, 0)]);
         const first = await index.findVectors(1, ["b", "a", "c"]);
         assert.deepEqual([...first.keys()].sort(), ["a", "b"]);
-        await index.addVectors(1, [vector("b", 0, 0, 1), vector("c", 0, 0, 1)], 2000);
-        await index.addVectors(2, [vector("a", 1, 0)], 2000);
-        await index.addVectors(2, [], 2000);
+        await index.addVectors(1, [vector("b", 0, 0, 1), vector("c", 0, 0, 1)]);
+        await index.addVectors(2, [vector("a", 1, 0)]);
+        await index.addVectors(2, []);
         const second = await index.findVectors(1, ["a", "b", "c"]);
         assert.equal(new Set(second.values()).size, 3);
         assert.deepEqual([second.get("a"), second.get("b")], [first.get("a"), first.get("b")]);
       });
       const ahead = Array.from({ length: 250 }, (_, n) => vector(`ahead ${n}`, 0, 1, 0));
-      await ledger.storage.index.addVectors(store.storeId, 1, [...ahead, vector("a", 0, 0, 1)], 3000);
-      await ledger.storage.index.addVectors(store.storeId, 1, ahead, 3000);
+      await ledger.storage.index.addVectors(store.storeId, 1, [...ahead, vector("a", 0, 0, 1)]);
+      await ledger.storage.index.addVectors(store.storeId, 1, ahead);
       const hashes = ["a", "b", "c", ...ahead.map(({ hash }) => hash)];
       const all = await ledger.storage.index.findVectors(store.storeId, 1, hashes);
       assert.equal(new Set(all.values()).size, 253);

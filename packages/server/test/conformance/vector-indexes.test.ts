@@ -33,7 +33,6 @@ async function openCircle(t: TestContext, dimensions = 3) {
     await index.addVectors(
       1,
       embeddings.map((embedding, number) => ({ hash: `hash ${number}`, embedding })),
-      1000,
     );
     const vectors = await index.findVectors(
       1,

@@ -40,7 +40,7 @@ async function addPassages(
     await index.putBuild({ ...SPACE, chunks: embeddings.length });
     const hashes = embeddings.map((_, chunk) => `hash ${chunk}`);
     const vectors = embeddings.map((embedding, chunk) => ({ hash: hashes[chunk]!, embedding }));
-    await index.addVectors(1, vectors, 1000);
+    await index.addVectors(1, vectors);
     const found = await index.findVectors(1, hashes);
     await index.addChunks(
       1,
@@ -100,7 +100,7 @@ for (const engine of vectorEngines) {
       await change(ledger, store, async (index) => {
         const vector = (await index.findVectors(1, ["hash 1"])).get("hash 1")!;
         await index.addChunks(2, [chunkOf(1000, { vector, namespace: "notes" })]);
-        await index.addVectors(2, [{ hash: "other space", embedding: atAngle(0) }], 1000);
+        await index.addVectors(2, [{ hash: "other space", embedding: atAngle(0) }]);
       });
       const chunks = async (namespaces: string[] | null, limit: number) =>
         (await nearest(ledger, store, atAngle(0), namespaces, limit)).map(({ chunk }) => chunk);

@@ -61,20 +61,19 @@ export async function addVectors(
   storeId: string,
   space: number,
   vectors: NewVector[],
-  now: number,
 ): Promise<void> {
   if (vectors.length === 0) return;
   await tx.rows(
     `INSERT INTO vectors
      SELECT $1, $2, $3::bigint + k.number, k.hash,
-       ($5::real[])[($6::int * (k.number - 1) + 1):($6::int * k.number)], $7
+       ($5::real[])[($6::int * (k.number - 1) + 1):($6::int * k.number)]
      FROM unnest($4::text[]) WITH ORDINALITY k(hash, number)
      ON CONFLICT DO NOTHING`,
     [
       ...[storeId, space, Math.floor(Math.random() * NUMBERS)],
       textArray(vectors.map(({ hash }) => hash)),
       realArray(vectors.map(({ embedding }) => embedding)),
-      ...[vectors[0]!.embedding.length, now],
+      vectors[0]!.embedding.length,
     ],
   );
 }

@@ -156,11 +156,11 @@ export class PostgresIndexStorage implements IndexStorage {
     return this.#read((tx) => findVectors(tx, storeId, space, hashes));
   }
 
-  async addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void> {
+  async addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     for (let from = 0; from < vectors.length; from += VECTORS_ADDED) {
       const some = vectors.slice(from, from + VECTORS_ADDED);
       await this.#connections.transaction("write", (tx) =>
-        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, some, now)]),
+        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, some)]),
       );
     }
   }

@@ -71,11 +71,17 @@ export interface VectorKey {
   vector: number;
 }
 
-/** Those of store $1 and space $2 from $3 to $4 that were made before $5, and that no chunk has. One look each. */
-const UNUSED_VECTORS = `FROM vectors v
-  WHERE v.store_id = $1 AND v.space = $2 AND v.vector BETWEEN $3 AND $4 AND v.made_at < $5
+/** Those of store $1 and space $2 from $3 to $4 that no chunk has. One look each. */
+const UNUSED = `SELECT v.vector FROM vectors v
+  WHERE v.store_id = $1 AND v.space = $2 AND v.vector BETWEEN $3 AND $4
     AND (SELECT 1 FROM chunks c WHERE c.store_id = $1 AND c.vector = v.vector AND c.build + 0 IN
       (SELECT build FROM index_builds WHERE store_id = $1 AND space = $2) LIMIT 1) IS NULL`;
+/** What was noted of them, and is not so any more: they are used again, or have been unused since before $5. */
+const OUTDATED = `n.store_id = $1 AND n.space = $2 AND n.vector BETWEEN $3 AND $4
+  AND (n.since < $5 OR n.vector NOT IN (SELECT vector FROM unused))`;
+/** Those that are not noted yet. */
+const UNNOTED = `SELECT vector FROM unused WHERE NOT EXISTS
+  (SELECT 1 FROM unused_vectors n WHERE n.store_id = $1 AND n.space = $2 AND n.vector = unused.vector)`;
 
 /**
  * Looks at some vectors, and removes those that no chunk has had for a while.
@@ -99,16 +105,25 @@ export async function sweepVectors(
   const [storeId, space, from] = first;
   const [, , to] = rows.findLast((row) => row[0] === storeId && row[1] === space)!;
   const range = [storeId, space, from, to, now - UNUSED_VECTOR_MS];
-  const [unused] = await connections.transaction("read", (tx) =>
-    tx.rows(`SELECT 1 ${UNUSED_VECTORS} LIMIT 1`, range),
+  const [change] = await connections.transaction("read", (tx) =>
+    tx.rows(
+      `WITH unused AS MATERIALIZED (${UNUSED})
+       SELECT 1 WHERE EXISTS (${UNNOTED}) OR EXISTS (SELECT 1 FROM unused_vectors n WHERE ${OUTDATED})`,
+      range,
+    ),
   );
-  if (unused) {
+  if (change) {
     await connections.transaction("write", async (tx) => {
       // Whoever gives a chunk its vector does so in the store's turn.
       await takeTurn(tx, storeId);
       await tx.rows(
-        `DELETE FROM vectors WHERE store_id = $1 AND ctid = ANY (ARRAY(SELECT v.ctid ${UNUSED_VECTORS}))`,
-        range,
+        `WITH unused AS MATERIALIZED (${UNUSED}),
+         outdated AS (DELETE FROM unused_vectors n WHERE ${OUTDATED} RETURNING n.vector),
+         dropped AS (
+           DELETE FROM vectors WHERE store_id = $1 AND space = $2
+             AND vector IN (SELECT vector FROM outdated) AND vector IN (SELECT vector FROM unused))
+         INSERT INTO unused_vectors SELECT $1, $2, vector, $6 FROM (${UNNOTED}) u`,
+        [...range, now],
       );
     });
   }

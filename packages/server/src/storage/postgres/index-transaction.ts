@@ -136,8 +136,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
-    return addVectors(this.#tx, this.#storeId, space, vectors, now);
+  addVectors(space: number, vectors: NewVector[]): Promise<void> {
+    return addVectors(this.#tx, this.#storeId, space, vectors);
   }
 
   findVectors(space: number, hashes: string[]): Promise<Map<string, number>> {

@@ -262,6 +262,14 @@ CREATE TABLE syncs (
 CREATE INDEX syncs_by_age ON syncs USING btree (store_id, received_at);
 CREATE UNIQUE INDEX syncs_by_id ON syncs USING btree (store_id, sync_id);
 
+CREATE TABLE unused_vectors (
+  store_id text COLLATE "C" NOT NULL,
+  space bigint NOT NULL,
+  vector bigint NOT NULL,
+  since bigint NOT NULL,
+  PRIMARY KEY (store_id, space, vector)
+);
+
 CREATE TABLE vector_stores (
   id text COLLATE "C" NOT NULL,
   organization_id text COLLATE "C" NOT NULL,
@@ -282,7 +290,6 @@ CREATE TABLE vectors (
   vector bigint NOT NULL,
   hash text COLLATE "C" NOT NULL,
   embedding real[] NOT NULL,
-  made_at bigint NOT NULL,
   PRIMARY KEY (store_id, space, vector)
 ) WITH (toast_tuple_target=8160);
 CREATE UNIQUE INDEX vectors_by_hash ON vectors USING btree (store_id, hash, space);

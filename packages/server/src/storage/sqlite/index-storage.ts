@@ -114,9 +114,9 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => findVectors(this.#connection, storeId, space, hashes));
   }
 
-  addVectors(storeId: string, space: number, vectors: NewVector[], now: number): Promise<void> {
+  addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () =>
-      new SqliteIndexTransaction(this.#connection, storeId).addVectors(space, vectors, now),
+      new SqliteIndexTransaction(this.#connection, storeId).addVectors(space, vectors),
     );
   }
 

@@ -60,23 +60,42 @@ const sweepMarks: Sweep = (connection) => {
 };
 
 /**
- * Looks at some vectors, and removes those that no chunk has.
+ * Looks at some vectors, and removes those that no chunk has had for a while.
  * @param from the row that it goes on behind; 0: from the beginning
  * @returns the last row that it looked at; 0 at the end
  */
 export function sweepVectors(connection: Connection, from: number, now: number): number {
-  const rows = connection
-    .statement(
-      `SELECT v.rowid AS row, v.made_at < ?2 AND NOT EXISTS (
-         SELECT 1 FROM index_builds b CROSS JOIN chunks c INDEXED BY chunks_by_vector
-           ON c.store_id = b.store_id AND c.build = b.build AND c.vector = v.vector AND c.vector IS NOT NULL
-         WHERE b.store_id = v.store_id AND b.space = v.space) AS unused
-       FROM vectors v WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
-    )
-    .all(from, now - UNUSED_VECTOR_MS) as { row: number; unused: number }[];
-  const drop = connection.statement("DELETE FROM vectors WHERE rowid = ?1");
-  for (const { row, unused } of rows) if (unused) drop.run(row);
+  const sql = (text: string) => connection.statement(text);
+  const rows = sql(
+    `SELECT v.rowid AS row, v.store_id, v.space, v.vector, u.since, NOT EXISTS (
+       SELECT 1 FROM index_builds b CROSS JOIN chunks c INDEXED BY chunks_by_vector
+         ON c.store_id = b.store_id AND c.build = b.build AND c.vector = v.vector AND c.vector IS NOT NULL
+       WHERE b.store_id = v.store_id AND b.space = v.space) AS unused
+     FROM vectors v LEFT JOIN unused_vectors u
+       ON u.store_id = v.store_id AND u.space = v.space AND u.vector = v.vector
+     WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
+  ).all(from) as unknown as LookedAt[];
+  const note = sql("INSERT INTO unused_vectors VALUES (?1, ?2, ?3, ?4)");
+  const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
+  const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
+  for (const { row, store_id, space, vector, since, unused } of rows) {
+    if (since === null) {
+      if (unused) note.run(store_id, space, vector, now);
+    } else if (!unused || since < now - UNUSED_VECTOR_MS) {
+      forget.run(store_id, space, vector);
+      if (unused) drop.run(row);
+    }
+  }
   return rows.length < STEP_ROWS ? 0 : rows.at(-1)!.row;
+}
+
+interface LookedAt {
+  row: number;
+  store_id: string;
+  space: number;
+  vector: number;
+  since: number | null;
+  unused: number;
 }
 
 /** Removes some of what the index does not need any more. */

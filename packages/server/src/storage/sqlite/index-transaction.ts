@@ -105,19 +105,19 @@ export class SqliteIndexTransaction implements IndexTransaction {
     for (const { firstTerm, data } of blocks) add.run(this.#storeId, build, segment, firstTerm, data);
   }
 
-  async addVectors(space: number, vectors: NewVector[], now: number): Promise<void> {
+  async addVectors(space: number, vectors: NewVector[]): Promise<void> {
     const last = this.#sql(
       "SELECT coalesce(max(vector), -1) AS last FROM vectors WHERE store_id = ?1 AND space = ?2",
     ).get(this.#storeId, space)!.last as number;
     const add = this.#sql(
-      `INSERT INTO vectors VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+      `INSERT INTO vectors VALUES (?1, ?2, ?3, ?4, ?5)
        ON CONFLICT (store_id, space, hash) DO NOTHING`,
     );
     const added: { vector: number; embedding: Float32Array }[] = [];
     for (const { hash, embedding } of vectors) {
       const vector = last + 1 + added.length;
       const bytes = new Uint8Array(embedding.buffer, embedding.byteOffset, embedding.byteLength);
-      const { changes } = add.run(this.#storeId, space, vector, hash, bytes, now);
+      const { changes } = add.run(this.#storeId, space, vector, hash, bytes);
       if (changes) added.push({ vector, embedding });
     }
     addCodes(this.#connection, this.#storeId, space, added);

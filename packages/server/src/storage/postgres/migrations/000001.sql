@@ -276,11 +276,19 @@ CREATE TABLE vectors (
   vector bigint NOT NULL,
   hash text COLLATE "C" NOT NULL,             -- SHA-256 of what was embedded, hex
   embedding real[] NOT NULL,                  -- of length 1
-  made_at bigint NOT NULL,
   PRIMARY KEY (store_id, space, vector)
 ) WITH (toast_tuple_target = 8160);
 ALTER TABLE vectors ALTER COLUMN embedding SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, hash, space);
+
+-- Vectors that no chunk had when they were last looked at, and since when: one that stays unused is removed.
+CREATE TABLE unused_vectors (
+  store_id text COLLATE "C" NOT NULL,
+  space bigint NOT NULL,
+  vector bigint NOT NULL,
+  since bigint NOT NULL,                      -- ms since 1970
+  PRIMARY KEY (store_id, space, vector)
+);
 
 -- Requests of the last minute, for the rate limits.
 CREATE TABLE rate_windows (

@@ -273,10 +273,18 @@ CREATE TABLE vectors (
   vector INTEGER NOT NULL,
   hash TEXT NOT NULL,                         -- SHA-256 of what was embedded, hex
   embedding BLOB NOT NULL,                    -- of length 1; 32-bit floats
-  made_at INTEGER NOT NULL,
   PRIMARY KEY (store_id, space, vector)
 ) STRICT;
 CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, space, hash);
+
+-- Vectors that no chunk had when they were last looked at, and since when: one that stays unused is removed.
+CREATE TABLE unused_vectors (
+  store_id TEXT NOT NULL,
+  space INTEGER NOT NULL,
+  vector INTEGER NOT NULL,
+  since INTEGER NOT NULL,                     -- ms since 1970
+  PRIMARY KEY (store_id, space, vector)
+) STRICT, WITHOUT ROWID;
 
 -- Two bits for each component of vectors, many vectors to a block: small enough to look at all of them.
 CREATE TABLE vector_codes (
