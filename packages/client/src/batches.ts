@@ -22,7 +22,7 @@ export async function* cutBatches(
   records: SourceRecords,
   fallback: string | undefined,
   { batchOperations = 5000, batchBytes = 8 * 1024 * 1024 }: BatchSize,
-  note: (record: SourceRecord, namespace: string) => unknown,
+  note?: (record: SourceRecord, namespace: string) => unknown,
 ): AsyncGenerator<Batch, void> {
   const encoder = new TextEncoder();
   let batch: Batch = [];
@@ -41,7 +41,7 @@ export async function* cutBatches(
     }
     batch.push(operation);
     bytes += size;
-    noted.push(note(record, namespace!));
+    noted.push(note?.(record, namespace!));
   }
   await Promise.all(noted);
   if (batch.length > 0) yield batch;

@@ -1,5 +1,5 @@
 import { errorOfAnswer, TidemarkError } from "./errors.ts";
-import { RETRY_POLICY, type RetryPolicy, retryDelay } from "./retry.ts";
+import { isLimited, type RetryPolicy, retryDelay } from "./retry.ts";
 
 /** What every call may have. */
 export interface CallOptions {
@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   apiKey: string;
   /** How long one attempt may take until its answer was read, ms. Default: 120,000. */
   timeoutMs?: number;
-  /** Default: 8 attempts, 250 ms and then twice as long each time, at most 30 s. */
+  /** Some 25 seconds in all by default: long enough for a server that starts again. */
   retry?: Partial<RetryPolicy>;
   /** Told of every wait. */
   onWait?: (wait: Wait) => void;
@@ -36,123 +36,126 @@ export interface ConnectionOptions {
   pause?: Pause;
 }
 
-export interface Call extends CallOptions {
-  query?: Record<string, string | number | undefined> | undefined;
+/** What a request carries. */
+export interface Content {
+  /** Default: POST where there is a body, else GET. */
+  method?: string;
+  query?: object | undefined;
   /** JSON text as it is sent, or a value to be written as JSON. */
   body?: string | object | undefined;
   headers?: Record<string, string>;
-  /** Whether applying the request twice is the same as once. Default: for GET. */
-  repeatable?: boolean;
-  /** The rate limit that it counts for: `sync`, `check-exists`. */
-  policy?: string;
-  /** Whether a 503 may have the answer in its body. */
-  unhealthy?: boolean;
 }
 
-const TIMEOUT_MS = 120_000;
+/**
+ * Sends a request, again where that is safe and may help.
+ * @param steps of its path, below the connection's
+ * @returns the answer's JSON
+ * @throws TidemarkError the last attempt's; the signal's reason if it was aborted
+ */
+export type Send = <T>(steps: string[], call?: CallOptions, content?: Content) => Promise<T>;
 
-/** Sends requests to one server with one key: timeouts, retries, rate limits, errors. */
-export class Connection {
-  #options: ConnectionOptions;
-  /** When a rate limit that is used up lets the next request in, ms since 1970. */
-  #openAgain = new Map<string, number>();
+/** When each rate limit that is used up lets the next request in, by its name: ms since 1970. */
+type OpenAgain = Map<string, number>;
 
-  constructor(options: ConnectionOptions) {
-    this.#options = options;
-  }
-
-  /**
-   * Sends a request, again where that is safe and may help.
-   * @returns the answer's JSON
-   * @throws TidemarkError the last attempt's; the signal's reason if it was aborted
-   */
-  async call<T>(method: string, path: string, call: Call): Promise<T> {
-    const { repeatable = method === "GET", policy = "", signal } = call;
-    const { retry, onWait, pause = pauseFor } = this.#options;
+/**
+ * What sends requests to one server with one key: timeouts, retries, rate limits, errors.
+ * @param below the steps of the path that all requests have in common, after `/v1/`
+ * @param repeatable the methods of requests that may be applied twice: it is the same as once
+ */
+export function connect(options: ConnectionOptions, below: string[], repeatable: string[]): Send {
+  const { retry = {}, onWait, pause = pauseFor } = options;
+  const openAgain: OpenAgain = new Map();
+  return async <T>(steps: string[], call: CallOptions = {}, content: Content = {}) => {
+    const { method = content.body ? "POST" : "GET" } = content;
     const wait = (wait: Wait) => {
       onWait?.(wait);
-      return pause(wait.delayMs, signal);
+      return pause(wait.delayMs, call.signal);
     };
-    for (let attempt = 1, limited = 1; ; ) {
-      const ahead = (this.#openAgain.get(policy) ?? 0) - Date.now();
+    const attempts = { retry: 0, rate_limit: 0 };
+    for (;;) {
+      // A rate limit has the name of its endpoint.
+      const ahead = (openAgain.get(steps.join()) ?? 0) - Date.now();
       if (ahead > 0) await wait({ reason: "rate_limit", delayMs: ahead });
       try {
-        return (await this.#attempt(method, path, call)) as T;
+        return (await request(options, openAgain, [...below, ...steps], call, { ...content, method })) as T;
       } catch (error) {
         if (!(error instanceof TidemarkError)) throw error;
-        const reason = error.is("RATE_LIMIT_EXCEEDED") ? "rate_limit" : "retry";
-        const count = reason === "retry" ? attempt++ : limited++;
-        const delayMs = retryDelay(error, repeatable, count, { ...RETRY_POLICY, ...retry }, Math.random());
+        const reason = isLimited(error) ? "rate_limit" : "retry";
+        const attempt = ++attempts[reason];
+        const delayMs = retryDelay(error, repeatable.includes(method), attempt, retry, Math.random());
         if (delayMs === undefined) throw error;
         await wait({ reason, delayMs, error });
       }
     }
-  }
+  };
+}
 
-  /** One request and its whole answer. */
-  async #attempt(method: string, path: string, call: Call): Promise<unknown> {
-    const { fetch: send = fetch, url, apiKey, timeoutMs: usual = TIMEOUT_MS } = this.#options;
-    const { signal, query = {}, body, timeoutMs = usual } = call;
+/** One request and its whole answer. @throws as {@link Send} */
+async function request(
+  { fetch: send = fetch, url, apiKey, timeoutMs: usual = 120_000 }: ConnectionOptions,
+  openAgain: OpenAgain,
+  path: string[],
+  { signal, timeoutMs = usual }: CallOptions,
+  { query = {}, body, ...init }: Content,
+): Promise<unknown> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const address = new URL(`${url.replace(/\/+$/, "")}/v1/${path.map(encodeURIComponent).join("/")}`);
+  // Written as JSON, so that members that are undefined are left out.
+  address.search = `${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`;
+  let response: Response;
+  let text: string;
+  try {
+    response = await send(address, {
+      ...init,
+      headers: {
+        "x-api-key": apiKey,
+        ...(body && { "content-type": "application/json" }),
+        ...init.headers,
+      },
+      body: typeof body === "string" ? body : (JSON.stringify(body) ?? null),
+      // Followed, it would take the key to another server.
+      redirect: "manual",
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    text = await response.text();
+  } catch (cause) {
     signal?.throwIfAborted();
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const address = new URL(url.replace(/\/+$/, "") + path);
-    // Written as JSON, so that members that are undefined are left out.
-    address.search = `${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`;
-    let response: Response;
-    let text: string;
-    try {
-      response = await send(address, {
-        method,
-        headers: {
-          "x-api-key": apiKey,
-          ...(body && { "content-type": "application/json" }),
-          ...call.headers,
-        },
-        body: typeof body === "string" ? body : (JSON.stringify(body) ?? null),
-        // Followed, it would take the key to another server.
-        redirect: "manual",
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      });
-      text = await response.text();
-    } catch (cause) {
-      signal?.throwIfAborted();
-      throw new TidemarkError(
-        timeout.aborted
-          ? { code: "TIMED_OUT", message: `No answer within ${timeoutMs} ms.` }
-          : { code: "CONNECTION_FAILED", message: `No answer from ${address.origin}.` },
-        cause,
-      );
-    }
-    const { ok, status, headers } = response;
-    // A refusal says itself how long to wait.
-    if (status !== 429) this.#noteLimit(headers);
-    let answer: { error?: unknown } | undefined;
-    try {
-      answer = JSON.parse(text);
-    } catch {
-      // What is not JSON is not Tidemark's, and an error below.
-    }
-    if (answer && (ok || (call.unhealthy && status === 503 && !answer.error))) return answer;
-    throw errorOfAnswer(response, answer);
+    throw new TidemarkError(
+      timeout.aborted
+        ? { code: "TIMED_OUT", message: `No answer within ${timeoutMs} ms.` }
+        : { code: "CONNECTION_FAILED", message: `No answer from ${address.origin}.` },
+      cause,
+    );
   }
+  const { ok, status, headers } = response;
+  // A refusal says itself how long to wait.
+  if (status !== 429) noteLimit(openAgain, headers);
+  let answer: { components?: unknown } | undefined;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // What is not JSON is not Tidemark's, and an error below.
+  }
+  // That of an unhealthy service is a 503, and has its components.
+  if (answer && (ok || answer.components)) return answer;
+  throw errorOfAnswer(response, answer);
+}
 
-  /** Reads the `RateLimit` header of draft-ietf-httpapi-ratelimit-headers, such as `"sync";r=99;t=42`. */
-  #noteLimit(headers: Headers): void {
-    const [, policy, left, seconds] = /^"(.+)";r=(\d+);t=(\d+)/.exec(headers.get("ratelimit") ?? "") ?? [];
-    if (policy) this.#openAgain.set(policy, left === "0" ? Date.now() + Number(seconds) * 1000 : 0);
-  }
+/** Reads the `RateLimit` header of draft-ietf-httpapi-ratelimit-headers where nothing is left: `"sync";r=0;t=42`. */
+function noteLimit(openAgain: OpenAgain, headers: Headers): void {
+  const [, policy, seconds] = /^"(.+)";r=0;t=(\d+)/.exec(headers.get("ratelimit") ?? "") ?? [];
+  if (policy) openAgain.set(policy, Date.now() + Number(seconds) * 1000);
 }
 
 const pauseFor: Pause = (ms, signal) =>
   new Promise((resolve, reject) => {
-    const abort = () => {
+    const end = () => {
       clearTimeout(timer);
-      reject(signal?.reason);
+      signal?.removeEventListener("abort", end);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve();
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort);
-    if (signal?.aborted) abort();
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
   });

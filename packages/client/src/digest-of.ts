@@ -1,6 +1,6 @@
 import { formatDigest } from "@tidemark/protocol/digest";
 import { cutBatches } from "./batches.ts";
-import { digestedText, hashOf } from "./digest.ts";
+import { hashOfRecord } from "./digest.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 
 /**
@@ -9,10 +9,10 @@ import type { SourceRecord, SourceRecords } from "./record.ts";
  */
 export async function digestOf(records: SourceRecords): Promise<string> {
   let sum = 0n;
-  const note = async (record: SourceRecord) => {
-    const hash = await hashOf(digestedText(record));
-    sum += hash;
-  };
+  const note = (record: SourceRecord) =>
+    hashOfRecord(record).then((hash) => {
+      sum += hash;
+    });
   // In batches, because many hashes at once are several times as fast.
   for await (const _ of cutBatches(records, "", {}, note)) {
     // All is noted.

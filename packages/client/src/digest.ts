@@ -1,4 +1,3 @@
-import { hashedText } from "@tidemark/protocol/digest";
 import type { SourceRecord } from "./record.ts";
 
 /** The SHA-256 of a text in UTF-8, as a number. Many at once take some 10 µs each, one after another 65. */
@@ -9,27 +8,22 @@ export async function hashOf(text: string): Promise<bigint> {
   return hash;
 }
 
+/** A record's part of its namespace's digest. @throws TypeError for a number that JSON does not have */
+export const hashOfRecord = (record: SourceRecord) => hashOf(digestedText(record));
+
 /**
  * The text whose SHA-256 is a record's part of its namespace's digest, for the record as `JSON.stringify` sends it.
  * @throws TypeError for a number that JSON does not have: it would be sent as `null`
  */
-export function digestedText({
-  id,
-  data = {},
-  source_system,
-  file,
-  created_at,
-  updated_at,
-}: SourceRecord): string {
-  return hashedText(id, canonical({ data, source_system, file, created_at, updated_at }, id)!);
-}
+export const digestedText = ({ id, action, namespace, data = {}, ...more }: SourceRecord) =>
+  canonical([id, { data, ...more }], id)!;
 
 /** RFC 8785 for what `JSON.stringify` accepts: `toJSON`, and members that are left out, as it treats them. */
 function canonical(given: unknown, id: string): string | undefined {
   const { toJSON } = Object(given) as { toJSON?: unknown };
   const value = typeof toJSON === "function" ? toJSON.call(given) : given;
   if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new TypeError(`Record ${JSON.stringify(id)} has ${value}, which is not JSON.`);
+    throw new TypeError(`Record "${id}" has ${value}, which is not JSON.`);
   }
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   // Array.from() and not map(), which skips holes.

@@ -75,11 +75,6 @@ export class TidemarkError<Code extends FailureCode = FailureCode> extends Error
   }
 }
 
-/** Whether something that was thrown is this error. */
-export function isError<Code extends FailureCode>(error: unknown, code: Code): error is TidemarkError<Code> {
-  return error instanceof TidemarkError && error.is(code);
-}
-
 /** The error that an answer stands for. @param body its JSON, if it has any */
 export function errorOfAnswer({ status, headers }: Response, body: unknown): TidemarkError {
   const failure = (body as Partial<ErrorBody> | undefined)?.error ?? {
@@ -89,13 +84,12 @@ export function errorOfAnswer({ status, headers }: Response, body: unknown): Tid
   return new TidemarkError({
     ...failure,
     status,
-    retryAfterMs: readRetryAfter(headers.get("retry-after"), Date.now()),
+    retryAfterMs: readRetryAfter(headers.get("retry-after") ?? "", Date.now()),
   });
 }
 
-/** Reads a `Retry-After` (RFC 9110): seconds, or a date. @returns ms from now, undefined if there is none */
-export function readRetryAfter(header: string | null, now: number): number | undefined {
-  if (!header) return undefined;
+/** Reads a `Retry-After` (RFC 9110): seconds, or a date. @returns ms from now, undefined if there are none to wait */
+export function readRetryAfter(header: string, now: number): number | undefined {
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+  return ms > 0 ? ms : undefined;
 }

@@ -1,54 +1,47 @@
 import type { Batch } from "./batches.ts";
-import { isError } from "./errors.ts";
+import { TidemarkError } from "./errors.ts";
 import type { SourceRecords } from "./record.ts";
 import {
   DEFAULT_REMOVAL_LIMIT,
-  isTooSmallForDefault,
+  isSmall,
   type RemovalLimit,
   sentLimit,
   UNLIMITED_RECORDS,
 } from "./removal-limit.ts";
-import type { SyncRun } from "./run.ts";
+import { batchesOf, type SyncRun, sendBatch } from "./run.ts";
 
 /**
  * Replaces namespaces: one request if the records fit, else every batch as a part and then an empty last batch, which is
  * cheap to repeat when it is refused.
  */
 export async function refreshNamespaces(run: SyncRun, records: SourceRecords): Promise<void> {
-  const namespaces = [...run.namespaces.keys()];
-  // Whether there is one batch alone is known when there is a second.
-  let only: Batch | undefined;
-  let parts = false;
-  const stage = (part: Batch) => run.send("sending", part, { last_batch: false });
-  for await (const batch of run.batches(records)) {
-    if (only) {
-      await stage(only);
-      only = undefined;
-      parts = true;
-    }
-    if (parts) await stage(batch);
-    else only = batch;
-  }
-  await apply(run, only ?? [], namespaces);
-}
-
-/** Sends the last batch, within the removal limit. */
-async function apply(run: SyncRun, batch: Batch, namespaces: string[]): Promise<void> {
   const { removalLimit } = run.options;
-  const expected_operations = run.staged + batch.length;
-  const send = (limit?: RemovalLimit) =>
-    run.send("applying", batch, { namespaces, expected_operations, removal_limit: sentLimit(limit) });
+  const namespaces = [...run.namespaces.keys()];
+  const waiting: Batch[] = [];
+  for await (const batch of batchesOf(run, records)) {
+    waiting.push(batch);
+    // The first one waits: whether it is the only one is known when there is a second.
+    while (waiting.length > (run.staged ? 0 : 1)) {
+      await sendBatch(run, "sending", waiting.shift()!, { last_batch: false });
+    }
+  }
+
+  const [last = []] = waiting;
+  const expected_operations = run.staged + last.length;
+  const apply = (limit?: RemovalLimit) =>
+    sendBatch(run, "applying", last, { namespaces, expected_operations, removal_limit: sentLimit(limit) });
   try {
-    await send(removalLimit ?? DEFAULT_REMOVAL_LIMIT);
+    await apply(removalLimit ?? DEFAULT_REMOVAL_LIMIT);
   } catch (error) {
-    if (removalLimit === undefined && isTooSmallForDefault(error)) {
+    if (!(error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED"))) throw error;
+    if (removalLimit === undefined && error.details.namespaces.every(isSmall)) {
       // The limit is one for all namespaces. For a single one that is small, as many records as it may have at most, should it
       // have grown; among several that would be too strict for a large one, which was within its half a moment ago.
-      await send(run.namespaces.size === 1 && UNLIMITED_RECORDS);
-    } else if (run.dry && isError(error, "REMOVAL_LIMIT_EXCEEDED")) {
+      await apply(run.namespaces.size === 1 && UNLIMITED_RECORDS);
+    } else if (run.dry) {
       // A plan says both: that it would be refused, and what it would do otherwise.
       run.refusal = error;
-      await send();
+      await apply();
     } else throw error;
   }
 }

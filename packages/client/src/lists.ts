@@ -11,10 +11,10 @@ export interface Page {
  * @param readPage such as `(page) => tidemark.listSyncs(page)`
  */
 export async function* everyItem<T>(readPage: (page: Page) => Promise<List<T>>): AsyncGenerator<T, void> {
-  let cursor: string | null | undefined;
+  let cursor: string | undefined;
   do {
-    const page: List<T> = await readPage(cursor ? { limit: 100, cursor } : { limit: 100 });
+    const page: List<T> = await readPage({ limit: 100, cursor });
     yield* page.data;
-    cursor = page.next_cursor;
+    cursor = page.next_cursor ?? undefined;
   } while (cursor);
 }

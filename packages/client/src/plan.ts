@@ -2,8 +2,8 @@ import type { Sampled } from "@tidemark/protocol/sync";
 import type { TidemarkError } from "./errors.ts";
 import { everyItem } from "./lists.ts";
 import type { SourceRecords } from "./record.ts";
-import { SyncRun } from "./run.ts";
-import { newRun, type SyncAllOptions, type SyncAllResult, sendRecords } from "./sync-all.ts";
+import { startRun } from "./run.ts";
+import { carryOut, newRun, type SyncAllOptions, type SyncAllResult } from "./sync-all.ts";
 import type { Tidemark } from "./tidemark.ts";
 
 /** What a sync would do: what it would answer, and … */
@@ -21,22 +21,21 @@ export async function planSync(
   options: SyncAllOptions,
 ): Promise<Plan> {
   // A refresh_id of its own, so that giving the run up takes nothing from another.
-  const { sync_timestamp, refresh_id } = newRun();
-  const run = new SyncRun(tidemark, options, { sync_timestamp, ...options.run, refresh_id }, true);
+  const { refresh_id, ...now } = newRun();
+  const run = startRun(tidemark, options, { ...now, ...options.run, refresh_id }, true);
   try {
-    await sendRecords(run, records);
+    const result = await carryOut(run, records);
+    return { ...result, samples: run.samples, refusal: run.refusal };
   } finally {
-    if (run.staged > 0) await giveUp(run);
+    if (run.staged > 0) await giveUp(tidemark, refresh_id);
   }
-  const { samples, refusal } = run;
-  return { ...run.compare(), samples, refusal: refusal as Plan["refusal"] };
 }
 
 /** Not with the caller's signal, which may be what ended the run. If it fails, the server forgets the run by itself. */
-async function giveUp({ tidemark, result }: SyncRun): Promise<void> {
+async function giveUp(tidemark: Tidemark, refreshId: string): Promise<void> {
   try {
     for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {
-      if (refresh_id === result.run.refresh_id) await tidemark.giveUpRefresh(id);
+      if (refresh_id === refreshId) await tidemark.giveUpRefresh(id);
     }
   } catch {
     // Said above.

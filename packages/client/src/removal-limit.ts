@@ -1,4 +1,4 @@
-import { type ExceedingNamespace, isError, TidemarkError } from "./errors.ts";
+import { type ExceedingNamespace, TidemarkError } from "./errors.ts";
 
 /** How many records a namespace may lose: a number, a percentage, or false for any number. */
 export type RemovalLimit = number | `${number}%` | false;
@@ -8,11 +8,8 @@ export const DEFAULT_REMOVAL_LIMIT = "50%";
 /** … which does not hold for namespaces of so few records: there, half is soon gone for good reasons. */
 export const UNLIMITED_RECORDS = 100;
 
-/** Whether all that the default limit refused is namespaces that are too small for it. */
-export function isTooSmallForDefault(error: unknown): boolean {
-  if (!isError(error, "REMOVAL_LIMIT_EXCEEDED")) return false;
-  return error.details.namespaces.every(({ records }) => records <= UNLIMITED_RECORDS);
-}
+/** Whether a namespace is too small for the default limit. */
+export const isSmall = ({ records }: ExceedingNamespace) => records <= UNLIMITED_RECORDS;
 
 /** A limit as the wire has it. */
 export const sentLimit = (limit: RemovalLimit | undefined) => (limit === false ? undefined : limit);
@@ -22,13 +19,12 @@ export function refusalOf(
   given: RemovalLimit | undefined,
   lost: ExceedingNamespace,
 ): TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined {
-  const { records, removed } = lost;
-  const limit = given ?? (records > UNLIMITED_RECORDS && DEFAULT_REMOVAL_LIMIT);
-  const most = typeof limit === "string" ? (Number.parseFloat(limit) / 100) * records : limit;
-  if (most === false || removed <= most) return undefined;
+  const limit = given ?? (!isSmall(lost) && DEFAULT_REMOVAL_LIMIT);
+  const most = typeof limit === "string" ? (Number.parseFloat(limit) / 100) * lost.records : limit;
+  if (most === false || lost.removed <= most) return undefined;
   return new TidemarkError({
     code: "REMOVAL_LIMIT_EXCEEDED",
-    message: "More records would be removed than the limit allows.",
+    message: "Too many records would be removed.",
     details: { removal_limit: limit, namespaces: [lost] },
   });
 }

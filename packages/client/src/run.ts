@@ -1,7 +1,8 @@
 import { formatDigest } from "@tidemark/protocol/digest";
 import type { Sampled, SyncChanges, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import { type Batch, cutBatches, oneAhead } from "./batches.ts";
-import { digestedText, hashOf } from "./digest.ts";
+import { hashOf, hashOfRecord } from "./digest.ts";
+import type { TidemarkError } from "./errors.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 import type { Progress, Run, SyncAllOptions, SyncAllResult } from "./sync-all.ts";
 import type { SyncHead, Tidemark } from "./tidemark.ts";
@@ -24,29 +25,37 @@ export interface NamespaceState {
 }
 
 /** What the requests of one run have in common, and what they were answered. */
-export class SyncRun {
+export interface SyncRun {
   readonly tidemark: Tidemark;
   readonly options: SyncAllOptions;
   /** Whether it only plans. */
   readonly dry: boolean;
-  readonly namespaces = new Map<string, NamespaceState>();
-  readonly samples: Partial<Record<Sampled, string[]>> = {};
+  readonly namespaces: Map<string, NamespaceState>;
+  readonly samples: Partial<Record<Sampled, string[]>>;
   /** All answers together. */
-  readonly result: SyncAllResult;
-  /** Operations of the refresh's parts as the server counts them: a part that came twice counts once. */
-  staged = 0;
+  readonly result: Omit<SyncAllResult, "digests" | "level">;
+  /** The parts of a refresh that are staged, by their hashes. */
+  readonly parts: Set<string>;
+  /** Their operations as the server counts them: a part that came twice counts once. */
+  staged: number;
   /** What a removal limit would refuse; only a plan goes on after it. */
-  refusal: unknown;
-  #parts = new Set<string>();
+  refusal?: TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined;
   /** Whether the digests may differ for a reason that the run itself has. */
-  #explained: boolean;
+  explained: boolean;
+}
 
-  constructor(tidemark: Tidemark, options: SyncAllOptions, run: Run, dry: boolean) {
-    this.tidemark = tidemark;
-    this.options = options;
-    this.dry = dry;
-    this.result = {
-      run,
+/** A run of which nothing was sent. */
+export function startRun(tidemark: Tidemark, options: SyncAllOptions, identity: Run, dry: boolean): SyncRun {
+  const { namespace, namespaces = [] } = options;
+  const run: SyncRun = {
+    tidemark,
+    options,
+    dry,
+    namespaces: new Map(),
+    samples: {},
+    result: {
+      run: identity,
+      sync_id: null,
       operations: 0,
       requests: 0,
       changes: {
@@ -62,96 +71,103 @@ export class SyncRun {
       failed: 0,
       errors: [],
       warnings: [],
-      digests: {},
-      level: undefined,
-    };
-    const { namespace, namespaces = [], mode, deleteMissing } = options;
-    for (const name of [namespace ?? [], namespaces].flat()) this.#state(name);
-    this.#explained = mode === "incremental" && !deleteMissing;
-  }
+    },
+    parts: new Set(),
+    staged: 0,
+    explained: false,
+  };
+  for (const name of [namespace ?? [], namespaces].flat()) stateOf(run, name);
+  return run;
+}
 
-  #state(name: string): NamespaceState {
-    const state = this.namespaces.get(name) ?? { ids: new Set(), sum: 0n };
-    this.namespaces.set(name, state);
-    return state;
-  }
+function stateOf({ namespaces }: SyncRun, name: string): NamespaceState {
+  const state = namespaces.get(name) ?? { ids: new Set(), sum: 0n };
+  namespaces.set(name, state);
+  return state;
+}
 
-  /** The records' batches, the next one being made while one is sent. */
-  batches(records: SourceRecords): AsyncGenerator<Batch, void> {
-    const { namespace, deleteMissing } = this.options;
-    const note = async (record: SourceRecord, name: string) => {
-      const state = this.#state(name);
-      if (record.action === "delete") return;
-      if (deleteMissing) {
-        this.#explained ||= state.ids.has(record.id);
-        state.ids.add(record.id);
-      }
-      const hash = await hashOf(digestedText(record));
+/** The records' batches, the next one being made while one is sent. */
+export function batchesOf(run: SyncRun, records: SourceRecords): AsyncGenerator<Batch, void> {
+  const { namespace, deleteMissing } = run.options;
+  const note = (record: SourceRecord, name: string) => {
+    const state = stateOf(run, name);
+    if (record.action === "delete") return;
+    if (deleteMissing) {
+      run.explained ||= state.ids.has(record.id);
+      state.ids.add(record.id);
+    }
+    return hashOfRecord(record).then((hash) => {
       state.sum += hash;
-    };
-    return oneAhead(cutBatches(records, namespace, this.options, note));
-  }
+    });
+  };
+  return oneAhead(cutBatches(records, namespace, run.options, note));
+}
 
-  /** Sends one request of the run and adds its answer up. */
-  async send(phase: Progress["phase"], batch: Batch, more: Loose<SyncRequest> = {}): Promise<void> {
-    const { tidemark, options, result } = this;
-    const { mode, onError } = options;
-    const { sync_timestamp, refresh_id } = result.run;
-    const fields = {
-      sync_mode: mode,
-      sync_timestamp,
-      refresh_id: mode === "full_refresh" ? refresh_id : undefined,
-      on_error: onError,
-      dry_run: this.dry && more.last_batch !== false,
-      ...more,
-    };
-    const hash = (await hashOf(JSON.stringify([refresh_id, fields]) + batch)).toString(36);
-    // The same for the same request of the same run, after a crash too: it is then answered again and not applied again.
-    const idempotencyKey = `${result.requests}-${hash}`;
-    const sent = { ...options, idempotencyKey, written: batch };
-    const answer = await tidemark.sync(fields as SyncHead, sent);
-    if (answer.status === "staged") {
-      if (this.#parts.has(hash)) this.#explained = true;
-      else this.staged += batch.length;
-      this.#parts.add(hash);
-    }
-    this.#add(answer);
-    result.operations += batch.length;
-    result.requests++;
-    this.progress(phase);
+/** Sends one request of a run and adds its answer up. */
+export async function sendBatch(
+  run: SyncRun,
+  phase: Progress["phase"],
+  batch: Batch,
+  more: Loose<SyncRequest> = {},
+): Promise<void> {
+  const { options, result, parts } = run;
+  const { sync_timestamp, refresh_id } = result.run;
+  const fields = {
+    sync_mode: options.mode,
+    sync_timestamp,
+    refresh_id: options.mode === "full_refresh" ? refresh_id : undefined,
+    on_error: options.onError,
+    dry_run: run.dry && more.last_batch !== false,
+    ...more,
+  };
+  const hash = (await hashOf(JSON.stringify([refresh_id, fields]) + batch)).toString(36);
+  // The same for the same request of the same run, after a crash too: it is then answered again and not applied again.
+  const idempotencyKey = `${result.requests}-${hash}`;
+  const how = { ...options, idempotencyKey, written: batch };
+  const answer = await run.tidemark.sync(fields as SyncHead, how);
+  if (answer.status === "staged") {
+    if (parts.has(hash)) run.explained = true;
+    else run.staged += batch.length;
+    parts.add(hash);
   }
+  addAnswer(run, answer);
+  result.operations += batch.length;
+  result.requests++;
+  tellProgress(run, phase);
+}
 
-  #add(answer: SyncResponse): void {
-    const { changes, errors = [], total_errors = 0, warnings = [], digests = {}, samples } = answer;
-    const { result } = this;
-    for (const name of Object.keys(changes) as (keyof SyncChanges)[]) result.changes[name] += changes[name];
-    result.failed += total_errors;
-    for (const error of errors.slice(0, KEPT_ERRORS - result.errors.length)) {
-      result.errors.push({ ...error, index: error.index + result.operations });
-    }
-    result.warnings.push(...warnings);
-    for (const [name, digest] of Object.entries(digests)) this.#state(name).server = digest;
-    for (const [kind, ids] of Object.entries(samples ?? {}) as [Sampled, string[]][]) {
-      this.samples[kind] = [...(this.samples[kind] ?? []), ...ids].slice(0, KEPT_SAMPLES);
-    }
+function addAnswer(run: SyncRun, answer: SyncResponse): void {
+  const { changes, errors = [], total_errors = 0, warnings = [], digests = {}, samples = {} } = answer;
+  const { result } = run;
+  result.sync_id = answer.sync_id;
+  for (const name of Object.keys(changes) as (keyof SyncChanges)[]) result.changes[name] += changes[name];
+  result.failed += total_errors;
+  for (const error of errors.slice(0, KEPT_ERRORS - result.errors.length)) {
+    result.errors.push({ ...error, index: error.index + result.operations });
   }
+  result.warnings.push(...warnings);
+  for (const [name, digest] of Object.entries(digests)) stateOf(run, name).server = digest;
+  for (const [kind, ids] of Object.entries(samples) as [Sampled, string[]][]) {
+    run.samples[kind] = [...(run.samples[kind] ?? []), ...ids].slice(0, KEPT_SAMPLES);
+  }
+}
 
-  progress(phase: Progress["phase"]): void {
-    const { run, operations, requests } = this.result;
-    this.options.onProgress?.({ phase, run, operations, requests });
-  }
+export function tellProgress({ result, options }: SyncRun, phase: Progress["phase"]): void {
+  options.onProgress?.({
+    phase,
+    run: result.run,
+    operations: result.operations,
+    requests: result.requests,
+  });
+}
 
-  /** Compares the digests; the result is then whole. */
-  compare(): SyncAllResult {
-    const { result, namespaces } = this;
-    const { stale, superseded } = result.changes;
-    const pairs = [...namespaces].map(
-      ([name, { sum, server }]) => [name, { source: formatDigest(sum), server }] as const,
-    );
-    result.digests = Object.fromEntries(pairs);
-    const level = pairs.every(([, { source, server }]) => source === server);
-    const explained = this.#explained || result.failed + stale + superseded > 0;
-    result.level = level || (explained ? undefined : false);
-    return result;
-  }
+/** The whole result: the answers, and how the digests compare. */
+export function compareDigests({ result, namespaces, explained }: SyncRun): SyncAllResult {
+  const { stale, superseded } = result.changes;
+  const digests = Object.fromEntries(
+    [...namespaces].map(([name, { sum, server }]) => [name, { source: formatDigest(sum), server }]),
+  );
+  const same = Object.values(digests).every(({ source, server }) => source === server);
+  const mayDiffer = explained || result.failed + stale + superseded > 0;
+  return { ...result, digests, level: same || (mayDiffer ? undefined : false) };
 }

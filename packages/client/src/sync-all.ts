@@ -1,11 +1,11 @@
 import type { OperationError, SyncChanges, SyncMode } from "@tidemark/protocol/sync";
 import type { BatchSize } from "./batches.ts";
 import type { CallOptions } from "./connection.ts";
+import { deleteMissing } from "./delete-missing.ts";
 import { refreshNamespaces } from "./full-refresh.ts";
-import { syncIncrementally } from "./incremental.ts";
 import type { SourceRecords } from "./record.ts";
-import type { RemovalLimit } from "./removal-limit.ts";
-import { SyncRun } from "./run.ts";
+import { type RemovalLimit, sentLimit } from "./removal-limit.ts";
+import { batchesOf, compareDigests, type SyncRun, sendBatch, startRun, tellProgress } from "./run.ts";
 import type { Tidemark } from "./tidemark.ts";
 
 /** What a sync run is known by. The same run may be sent again; see {@link SyncAllOptions.run}. */
@@ -16,9 +16,10 @@ export interface Run {
 }
 
 /** A run that begins now. Keep it (it is plain JSON) to go on after a crash. */
-export function newRun(): Run {
-  return { sync_timestamp: new Date().toISOString(), refresh_id: crypto.randomUUID() };
-}
+export const newRun = (): Run => ({
+  sync_timestamp: new Date().toISOString(),
+  refresh_id: crypto.randomUUID(),
+});
 
 export interface SyncAllOptions extends CallOptions, BatchSize {
   /**
@@ -71,6 +72,11 @@ export interface DigestPair {
 
 export interface SyncAllResult {
   run: Run;
+  /**
+   * The last sync of the run: searches whose `after_sync` it is find all of the run. null if no request was sent, and of a
+   * plan.
+   */
+  sync_id: string | null;
   /** Records that were sent, deletions included. */
   operations: number;
   requests: number;
@@ -96,15 +102,21 @@ export async function syncAll(
   records: SourceRecords,
   options: SyncAllOptions,
 ): Promise<SyncAllResult> {
-  const run = new SyncRun(tidemark, options, options.run ?? newRun(), false);
-  await sendRecords(run, records);
-  return run.compare();
+  return carryOut(startRun(tidemark, options, options.run ?? newRun(), false), records);
 }
 
-/** Sends all records of a run in its mode. */
-export async function sendRecords(run: SyncRun, records: SourceRecords): Promise<void> {
-  run.progress("sending");
-  if (run.options.mode === "full_refresh") await refreshNamespaces(run, records);
-  else await syncIncrementally(run, records);
-  run.progress("done");
+/** Sends all records of a run in its mode, and compares the digests. */
+export async function carryOut(run: SyncRun, records: SourceRecords): Promise<SyncAllResult> {
+  const { options } = run;
+  tellProgress(run, "sending");
+  if (options.mode === "full_refresh") await refreshNamespaces(run, records);
+  else {
+    // One after another: a record that comes twice has to end as it came last.
+    const fields = { removal_limit: sentLimit(options.removalLimit) };
+    for await (const batch of batchesOf(run, records)) await sendBatch(run, "sending", batch, fields);
+    if (options.deleteMissing) await deleteMissing(run);
+    else run.explained = true;
+  }
+  tellProgress(run, "done");
+  return compareDigests(run);
 }

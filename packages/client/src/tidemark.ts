@@ -4,7 +4,7 @@ import type { HealthResponse, ValidateResponse } from "@tidemark/protocol/health
 import type { Deleted, List } from "@tidemark/protocol/management";
 import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
 import type { SyncMode, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
-import { type Call, type CallOptions, Connection, type ConnectionOptions } from "./connection.ts";
+import { type CallOptions, type ConnectionOptions, connect, type Send } from "./connection.ts";
 import type { Page } from "./lists.ts";
 import { type Plan, planSync } from "./plan.ts";
 import type { SourceRecords } from "./record.ts";
@@ -32,7 +32,8 @@ export interface SyncOptions extends CallOptions {
   written?: string[];
 }
 
-const PIPELINE = "/v1/pipeline/";
+/** What a store's endpoints read or sync: the methods that may be applied twice. */
+const READS_AND_SYNCS = ["GET", "POST"];
 
 /**
  * One vector store: what a pipeline writes, and what the store holds.
@@ -41,16 +42,16 @@ const PIPELINE = "/v1/pipeline/";
  * again after a failure that may pass.
  */
 export class Tidemark {
-  #connection: Connection;
-  #store: Store;
-  #path: string;
+  #names: Store;
+  #pipeline: Send;
+  #store: Send;
 
   constructor(options: TidemarkOptions) {
-    const { organizationId, vectorStoreId } = options;
-    this.#connection = new Connection(options);
-    this.#store = { organization_id: organizationId, vector_store_id: vectorStoreId };
-    const [organization, store] = [organizationId, vectorStoreId].map(encodeURIComponent);
-    this.#path = `/v1/organizations/${organization}/vector-stores/${store}/`;
+    const { organizationId: organization_id, vectorStoreId: vector_store_id } = options;
+    const path = ["organizations", organization_id, "vector-stores", vector_store_id];
+    this.#names = { organization_id, vector_store_id };
+    this.#pipeline = connect(options, ["pipeline"], READS_AND_SYNCS);
+    this.#store = connect(options, path, READS_AND_SYNCS);
   }
 
   /**
@@ -82,13 +83,11 @@ export class Tidemark {
   /** Applies up to 5000 operations, all or none. */
   sync(fields: SyncFields, options?: SyncOptions): Promise<SyncResponse>;
   sync(fields: SyncHead, options: SyncOptions & { written: string[] }): Promise<SyncResponse>;
-  sync(
-    fields: SyncHead,
-    { idempotencyKey = crypto.randomUUID(), written, ...options }: SyncOptions = {},
-  ): Promise<SyncResponse> {
-    let body = JSON.stringify({ ...this.#store, ...fields });
+  sync(fields: SyncHead, options: SyncOptions = {}): Promise<SyncResponse> {
+    const { idempotencyKey = crypto.randomUUID(), written } = options;
+    let body = JSON.stringify({ ...this.#names, ...fields });
     if (written) body = `${body.slice(0, -1)},"operations":[${written.join()}]}`;
-    return this.#post("sync", { ...options, body, headers: { "idempotency-key": idempotencyKey } });
+    return this.#pipeline(["sync"], options, { body, headers: { "idempotency-key": idempotencyKey } });
   }
 
   /** Which of up to 5000 ids exist in a namespace. */
@@ -96,42 +95,42 @@ export class Tidemark {
     request: Omit<CheckExistsRequest, keyof Store>,
     options?: CallOptions,
   ): Promise<CheckExistsResponse> {
-    return this.#post("check-exists", { ...options, body: { ...this.#store, ...request } });
+    return this.#pipeline(["check-exists"], options, { body: { ...this.#names, ...request } });
   }
 
   /** Whether the service works. An unhealthy one is an answer too, not an error. */
   health(options?: CallOptions): Promise<HealthResponse> {
-    return this.#connection.call("GET", `${PIPELINE}health`, { ...options, unhealthy: true });
+    return this.#pipeline(["health"], options);
   }
 
   /** Whether key, organization and store fit together. @throws TidemarkError VALIDATION_FAILED with `details.checks` */
   validate(options?: CallOptions): Promise<ValidateResponse> {
-    return this.#post("health/validate", { ...options, query: this.#store });
+    return this.#pipeline(["health", "validate"], options, { method: "POST", query: this.#names });
   }
 
   /** Every namespace that was ever written, with its count and digest, by name. */
   listNamespaces(query?: Page, options?: CallOptions): Promise<List<NamespaceObject>> {
-    return this.#read("namespaces", query, options);
+    return this.#store(["namespaces"], options, { query });
   }
 
   /** The records of a namespace, by id. @throws TidemarkError LISTING_OUTDATED after a refresh: start again */
   listRecords(query: Page & { namespace: string }, options?: CallOptions): Promise<List<RecordObject>> {
-    return this.#read("records", query, options);
+    return this.#store(["records"], options, { query });
   }
 
   /** @throws TidemarkError RESOURCE_NOT_FOUND */
   getRecord(query: { namespace: string; id: string }, options?: CallOptions): Promise<RecordObject> {
-    return this.#read("record", query, options);
+    return this.#store(["record"], options, { query });
   }
 
   /** Unfinished refreshes in parts; a connector sees its own. */
   listRefreshes(query?: Page, options?: CallOptions): Promise<List<RefreshObject>> {
-    return this.#read("refreshes", query, options);
+    return this.#store(["refreshes"], options, { query });
   }
 
   /** Gives an unfinished refresh up. @param id `run_…`, from {@link listRefreshes} */
-  giveUpRefresh(id: string, options: CallOptions = {}): Promise<Deleted> {
-    return this.#connection.call("DELETE", `${this.#path}refreshes/${encodeURIComponent(id)}`, options);
+  giveUpRefresh(id: string, options?: CallOptions): Promise<Deleted> {
+    return this.#store(["refreshes", id], options, { method: "DELETE" });
   }
 
   /** The acknowledged syncs, newest first; a connector sees its own. */
@@ -139,11 +138,11 @@ export class Tidemark {
     query?: Page & { connector_id?: string; sync_mode?: SyncMode },
     options?: CallOptions,
   ): Promise<List<SyncObject>> {
-    return this.#read("syncs", query, options);
+    return this.#store(["syncs"], options, { query });
   }
 
   getSync(id: string, options?: CallOptions): Promise<SyncObject> {
-    return this.#read(`syncs/${encodeURIComponent(id)}`, {}, options);
+    return this.#store(["syncs", id], options);
   }
 
   /**
@@ -151,15 +150,6 @@ export class Tidemark {
    * @throws TidemarkError INDEX_NOT_READY if what `after_sync` names was not searchable within `timeout_ms`
    */
   search(request: SearchRequest, options?: CallOptions): Promise<SearchResponse> {
-    return this.#post("search", { ...options, body: request }, this.#path);
-  }
-
-  #read<T>(path: string, query?: object, options?: CallOptions): Promise<T> {
-    return this.#connection.call("GET", this.#path + path, { ...options, query: { ...query } });
-  }
-
-  /** Rate limits have the names of their paths. */
-  #post<T>(path: string, call: Call, below = PIPELINE): Promise<T> {
-    return this.#connection.call("POST", below + path, { ...call, policy: path, repeatable: true });
+    return this.#store(["search"], options, { body: request });
   }
 }

@@ -170,8 +170,9 @@ describe("no answer", () => {
 
   test("ends with the caller's signal, also in a wait", async (t) => {
     const hanging = new AbortController();
-    const { tidemark } = await startOther(t, () => hanging.abort(new Error("enough")));
+    const { tidemark, waits } = await startOther(t, () => hanging.abort(new Error("enough")));
     await assert.rejects(tidemark.health({ signal: hanging.signal }), /enough/);
+    assert.deepEqual(waits, [], "it is not taken for a failure that may pass");
 
     const waiting = new AbortController();
     const options = { retry: { baseMs: 1_000_000 }, onWait: () => waiting.abort(new Error("no more waits")) };

@@ -24,6 +24,7 @@ describe("a plan", () => {
       const result = await store.tidemark.syncAll(next, options);
       assert.deepEqual(plan.changes, result.changes);
       assert.equal(plan.operations, result.operations);
+      assert.equal(plan.sync_id, null);
     }
   });
 
@@ -36,6 +37,7 @@ describe("a plan", () => {
     assert.deepEqual(await contents(), before);
     assert.deepEqual((await tidemark.listRefreshes()).data, []);
     assert.deepEqual(plan.samples.cleared, ["r0", "r1", "r2", "r3", "r4"]);
+    assert.equal(plan.sync_id, null);
     const { changes } = await tidemark.syncAll(records(5, 23), parts);
     assert.deepEqual(plan.changes, changes);
     assert.deepEqual([changes.created, changes.unchanged, changes.cleared], [3, 15, 5]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { type FailureCode, readRetryAfter, TidemarkError } from "../src/errors.ts";
-import { RETRY_POLICY, retryDelay } from "../src/retry.ts";
+import { retryDelay } from "../src/retry.ts";
 
 const failure = (
   code: FailureCode,
@@ -10,7 +10,7 @@ const failure = (
 ) => new TidemarkError({ code, message: "failed", ...fields });
 
 const isRetried = (error: TidemarkError, repeatable: boolean) =>
-  retryDelay(error, repeatable, 1, RETRY_POLICY, 0) !== undefined;
+  retryDelay(error, repeatable, 1, {}, 0) !== undefined;
 
 describe("a request is sent again", () => {
   const outcome = (outcome: string) => ({ status: 503, details: { outcome } });
@@ -23,6 +23,7 @@ describe("a request is sent again", () => {
     ["503, perhaps applied", failure("SERVICE_UNAVAILABLE", outcome("unknown")), true, false],
     ["503, not applied", failure("SERVICE_UNAVAILABLE", outcome("not_applied")), true, true],
     ["429", failure("RATE_LIMIT_EXCEEDED", { status: 429 }), true, true],
+    ["429 of a proxy", failure("UNEXPECTED_ANSWER", { status: 429 }), true, true],
     ["a key in use", failure("IDEMPOTENCY_KEY_IN_USE", { status: 409 }), true, true],
     ["another 409", failure("STALE_SYNC", { status: 409 }), false, false],
     ["400", failure("INVALID_JSON", { status: 400 }), false, false],
@@ -46,6 +47,12 @@ describe("the wait before it", () => {
   test("doubles up to its limit, and ends with the attempts", () => {
     const delays = [1, 2, 3, 4, 5].map((attempt) => retryDelay(away, true, attempt, policy, 1));
     assert.deepEqual(delays, [100, 200, 400, 500, undefined]);
+  });
+
+  test("is 250 ms at first and doubles up to 30 s where nothing is said, 8 attempts in all", () => {
+    const delays = [1, 2, 7, 8].map((attempt) => retryDelay(away, true, attempt, {}, 1));
+    assert.deepEqual(delays, [250, 500, 16_000, undefined]);
+    assert.equal(retryDelay(away, true, 8, { attempts: 9 }, 1), 30_000);
   });
 
   test("is somewhere in its upper half", () => {
@@ -85,7 +92,7 @@ test("a Retry-After is read as seconds or as a date", () => {
   const now = Date.UTC(2025, 10, 11, 12);
   assert.equal(readRetryAfter("7", now), 7000);
   assert.equal(readRetryAfter("Tue, 11 Nov 2025 12:00:09 GMT", now), 9000);
-  assert.equal(readRetryAfter("Tue, 11 Nov 2025 11:00:00 GMT", now), 0);
+  assert.equal(readRetryAfter("Tue, 11 Nov 2025 11:00:00 GMT", now), undefined);
   assert.equal(readRetryAfter("soon", now), undefined);
-  assert.equal(readRetryAfter(null, now), undefined);
+  assert.equal(readRetryAfter("", now), undefined);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { namespaceDigest } from "@tidemark/protocol/digest";
-import { newRun, type Progress, type SourceRecord, TidemarkError } from "../src/public.ts";
+import { createRoleKey, indexAll } from "../../server/test/test-server.ts";
+import { digestOf, newRun, type Progress, type SourceRecord, TidemarkError } from "../src/public.ts";
 import { failingAfter, records, startStore } from "./store.ts";
 
 const refresh = { mode: "full_refresh", namespace: "tasks" } as const;
@@ -54,6 +55,7 @@ describe("an incremental syncAll", () => {
     const { tidemark } = await startStore(t);
     const result = await tidemark.syncAll([], incremental);
     assert.deepEqual([result.operations, result.requests, result.changes.created], [0, 0, 0]);
+    assert.equal(result.sync_id, null);
   });
 
   test("leaves invalid records out where asked, and says which", async (t) => {
@@ -72,77 +74,6 @@ describe("an incremental syncAll", () => {
       [{ index: 3, id: "bad" }],
     );
     assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r2"]);
-  });
-});
-
-describe("deleteMissing", () => {
-  const complete = { ...incremental, deleteMissing: true };
-
-  test("deletes what the records do not name, and is level then", async (t) => {
-    const { tidemark, contents } = await startStore(t);
-    await tidemark.syncAll(records(0, 250), incremental);
-    const phases = new Set<string>();
-    const kept = records(0, 230, { edited: true });
-    const result = await tidemark.syncAll(kept, {
-      ...complete,
-      batchOperations: 8,
-      onProgress: ({ phase }) => phases.add(phase),
-    });
-    assert.deepEqual([result.changes.updated, result.changes.removed, result.level], [230, 20, true]);
-    assert.equal(Object.keys(await contents()).length, 230);
-    assert.deepEqual([...phases], ["sending", "comparing", "deleting", "done"]);
-  });
-
-  test("reads no records where the digests say that nothing is left over", async (t) => {
-    const { tidemark, client } = await startStore(t);
-    await tidemark.syncAll(records(0, 20), incremental);
-    const asked: string[] = [];
-    const counting = client({
-      fetch: (input, init) => {
-        asked.push(new URL(String(input)).pathname.split("/").at(-1)!);
-        return fetch(input, init);
-      },
-    });
-    const result = await counting.syncAll(records(0, 20), complete);
-    assert.equal(result.level, true);
-    assert.deepEqual(asked, ["sync", "namespaces"]);
-  });
-
-  test("empties a namespace of at most 100 records, and not a larger one", async (t) => {
-    const { tidemark, contents } = await startStore(t);
-    await tidemark.syncAll(records(0, 100), incremental);
-    await tidemark.syncAll(records(0, 101), { ...incremental, namespace: "large" });
-    const emptied = await tidemark.syncAll([], complete);
-    assert.deepEqual([emptied.changes.removed, emptied.level], [100, true]);
-    await assert.rejects(
-      tidemark.syncAll([], { ...complete, namespace: "large" }),
-      (error: TidemarkError) => {
-        assert.ok(error.is("REMOVAL_LIMIT_EXCEEDED"));
-        const lost = { namespace: "large", records: 101, removed: 101, cleared: 0 };
-        assert.deepEqual(error.details, { removal_limit: "50%", namespaces: [lost] });
-        return true;
-      },
-    );
-    assert.equal(Object.keys(await contents("large")).length, 101);
-    for (const removalLimit of [50, "40%"] as const) {
-      const half = tidemark.syncAll(records(0, 50), { ...complete, namespace: "large", removalLimit });
-      await assert.rejects(half, isCode("REMOVAL_LIMIT_EXCEEDED"));
-    }
-    await tidemark.syncAll([], { ...complete, namespace: "large", removalLimit: false });
-    assert.deepEqual(await contents("large"), {});
-  });
-
-  test("leaves alone what a newer sync wrote", async (t) => {
-    const { tidemark, contents, server } = await startStore(t);
-    const run = { sync_timestamp: new Date(server.clock.now - 60_000).toISOString(), refresh_id: "old" };
-    await tidemark.syncAll(records(0, 3), { ...incremental, run });
-    await tidemark.syncAll(records(7, 8), incremental);
-    const result = await tidemark.syncAll(records(0, 2), {
-      ...complete,
-      run: { ...run, refresh_id: "again" },
-    });
-    assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r7"]);
-    assert.deepEqual([result.changes.removed, result.changes.stale, result.level], [1, 1, undefined]);
   });
 });
 
@@ -276,6 +207,37 @@ describe("a full refresh with syncAll", () => {
   });
 });
 
+describe("the sync_id of syncAll", () => {
+  test("is the last sync's, in every mode", async (t) => {
+    const { tidemark } = await startStore(t);
+    const deleting = { ...incremental, deleteMissing: true, batchOperations: 2 };
+    for (const options of [
+      { ...incremental, batchOperations: 2 },
+      refresh,
+      { ...refresh, batchOperations: 2 },
+      deleting,
+    ]) {
+      const { sync_id } = await tidemark.syncAll(records(0, options === deleting ? 3 : 5), options);
+      const { data } = await tidemark.listSyncs({ limit: 1 });
+      assert.equal(sync_id, data[0]!.id);
+    }
+  });
+
+  test("is what a search waits for, to find all of the run", async (t) => {
+    const { tidemark, client, server, tenant } = await startStore(t);
+    const apiKey = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
+    const { sync_id } = await tidemark.syncAll(records(0, 6, { title: "zebra" }), {
+      ...refresh,
+      batchOperations: 2,
+    });
+    const request = { query: "zebra", after_sync: sync_id!, timeout_ms: 0 };
+    const reader = client({ apiKey });
+    await assert.rejects(reader.search(request), isCode("INDEX_NOT_READY"));
+    await indexAll(server.commands);
+    assert.equal((await reader.search(request)).data.length, 6);
+  });
+});
+
 describe("a run that goes on", () => {
   const parts = { ...refresh, batchOperations: 3 };
 
@@ -360,4 +322,16 @@ test("a record that JSON cannot say is refused by its id, and nothing of its bat
   const bad = [...records(0, 2), { id: "half", data: { share: Number.NaN } }];
   await assert.rejects(tidemark.syncAll(bad, incremental), /Record "half" has NaN/);
   assert.deepEqual(await contents(), {});
+});
+
+test("such a record is refused too where its source is slower than its hash", async (t) => {
+  const { tidemark } = await startStore(t);
+  async function* slow() {
+    yield { id: "half", data: { share: Number.NaN } };
+    // A rejection that nobody has taken up until now would end the process.
+    await new Promise(setImmediate);
+    yield { id: "whole" };
+  }
+  await assert.rejects(tidemark.syncAll(slow(), incremental), /Record "half" has NaN/);
+  await assert.rejects(digestOf(slow()), /Record "half" has NaN/);
 });

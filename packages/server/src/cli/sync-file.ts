@@ -53,11 +53,15 @@ function refuse({ details }: TidemarkError<"REMOVAL_LIMIT_EXCEEDED">): void {
 }
 
 function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: object = {}): void {
-  const { operations, requests, changes, digests } = result;
+  const { sync_id, operations, requests, changes, digests } = result;
   const level = dryRun ? undefined : result.level;
   if (json) {
     console.log(
-      JSON.stringify({ operations, requests, changes, digests, level: level ?? null, ...more }, null, 2),
+      JSON.stringify(
+        { sync_id, operations, requests, changes, digests, level: level ?? null, ...more },
+        null,
+        2,
+      ),
     );
     return;
   }

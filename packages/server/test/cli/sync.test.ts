@@ -34,7 +34,8 @@ describe("tidemark sync", () => {
     await tidemark(["sync", "-", ...NAMESPACE, ...id], { input: '{"key": 7}\n{"key": "x"}\n' });
     const csv = ["--format", "csv", "--json"];
     const { stdout } = await tidemark(["sync", "-", ...NAMESPACE, ...id, ...csv], { input: "key\n8\n" });
-    const { operations, changes, level } = JSON.parse(stdout);
+    const { sync_id, operations, changes, level } = JSON.parse(stdout);
+    assert.match(sync_id, /^sync_/);
     assert.deepEqual([operations, changes.created, level], [1, 1, null]);
     assert.deepEqual(await contents(), { "7": { key: 7 }, "8": { key: "8" }, x: { key: "x" } });
   });
