@@ -98,6 +98,7 @@ export function openCommands(storage: Storage, config: Config, now: () => number
     merges: new Map(),
     now,
   };
+  const searching = { storage, embedder, pause: new EndpointPause(), now };
   return {
     async sync(body, identity, { idempotencyKey, ...call }) {
       const started = performance.now();
@@ -135,7 +136,7 @@ export function openCommands(storage: Storage, config: Config, now: () => number
       return isBrowseWrite(name) ? storage.write(work, args[1] as string) : storage.read(work);
     },
 
-    search: (...request) => search({ storage, embedder }, ...request),
+    search: (...request) => search(searching, ...request),
 
     index(name, ...args) {
       const run = indexFunctions[name] as unknown as (

@@ -17,6 +17,11 @@ export class EndpointPause {
     this.reason = message;
   }
 
+  /** After a failure one asks again at a time: the others are not kept waiting for an answer that may not come. */
+  asking(now: number): void {
+    if (this.#failures > 0) this.until = now + PAUSE_MAX_MS;
+  }
+
   worked(): void {
     this.#failures = 0;
     this.until = 0;

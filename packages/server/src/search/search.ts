@@ -4,7 +4,8 @@ import { LIMITS } from "@tidemark/protocol/limits";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import type { SearchMode, SearchRequest, SearchResponse, SearchResult } from "@tidemark/protocol/search";
 import { getVectorStore } from "../access/vector-stores.ts";
-import { type Embedder, EmbedderUnavailable } from "../embedding/embedder.ts";
+import { type Embedder, EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
+import type { EndpointPause } from "../embedding/endpoint-pause.ts";
 import { fits, settingsOf } from "../indexing/build-settings.ts";
 import type { Build, IndexSnapshot } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
@@ -23,6 +24,9 @@ const LOOK_PAUSE_MS = 20;
 export interface SearchContext {
   storage: Storage;
   embedder: Embedder | null;
+  /** How long queries leave the embedder alone. */
+  pause: EndpointPause;
+  now(): number;
 }
 
 /** What a query asks for, read and checked. */
@@ -128,26 +132,27 @@ async function waitForSync(
  * @param problem why the database cannot compare vectors; null: it can
  */
 async function embedQuery(
-  { embedder }: SearchContext,
+  context: SearchContext,
   { mode, query }: SearchRequest,
   build: Build | undefined,
   problem: string | null,
 ): Promise<Omit<How, "space">> {
+  const { embedder } = context;
   const model = build ? (settingsOf(build).embeddings?.model ?? null) : (embedder?.model ?? null);
   if (mode === "lexical" || (mode === undefined && model === null))
     return { mode: "lexical", vector: null, warnings: [] };
   const reason = whyNotEmbedded(model, embedder) ?? problem;
   if (reason === null) {
     try {
-      const [vector] = await embedder!.embed([query], { purpose: "query" });
+      const vector = await vectorOf(context, embedder!, query);
       const embeddings = build && settingsOf(build).embeddings;
-      if (embeddings && !fits(vector!, embeddings)) {
+      if (embeddings && !fits(vector, embeddings)) {
         const { dimensions } = embeddings;
         throw new EmbedderUnavailable(
-          `The index has ${dimensions} dimensions, and the endpoint's vector has ${vector!.length}.`,
+          `The index has ${dimensions} dimensions, and the endpoint's vector has ${vector.length}.`,
         );
       }
-      return { mode: mode ?? "hybrid", vector: vector!, warnings: [] };
+      return { mode: mode ?? "hybrid", vector, warnings: [] };
     } catch (error) {
       if (mode === "semantic" && error instanceof EmbedderUnavailable) {
         throw new ApiError("SERVICE_UNAVAILABLE", {}, "The embeddings endpoint is unavailable.");
@@ -158,6 +163,25 @@ async function embedQuery(
   }
   if (mode === "semantic") throw validationError([{ field: "mode", code: "NOT_AVAILABLE", message: reason }]);
   return { mode: "lexical", vector: null, warnings: [`Lexical: ${reason}`] };
+}
+
+/** @throws EmbedderUnavailable at once, while the embedder is left alone: nobody waits each time for one that hangs */
+async function vectorOf(
+  { pause, now }: SearchContext,
+  embedder: Embedder,
+  query: string,
+): Promise<Float32Array> {
+  if (now() < pause.until) throw new EmbedderUnavailable(pause.reason);
+  pause.asking(now());
+  try {
+    const [vector] = await embedder.embed([query], { purpose: "query" });
+    pause.worked();
+    return vector!;
+  } catch (error) {
+    if (error instanceof EmbedderUnavailable) pause.failed(error, now());
+    else if (error instanceof TextRefused) pause.worked();
+    throw error;
+  }
 }
 
 function whyNotEmbedded(model: string | null, embedder: Embedder | null): string | null {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import type { Config } from "../../src/config.ts";
-import { startEmbeddingsServer } from "../embeddings-server.ts";
+import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines } from "../engines.ts";
 import { assertError } from "./error-answer.ts";
 import { type Searching, startSearching } from "./searching.ts";
@@ -136,7 +136,33 @@ describe("while the embeddings endpoint is away", () => {
     assert.equal("warnings" in (await searching.search({ query: "zebra", mode: "lexical" })).body, false);
 
     await searching.embeddings.revive();
+    searching.server.clock.now += 60_000;
     assert.equal((await searching.search("zebra")).body.mode, "hybrid");
+  });
+
+  test("it is left alone for a while, so that not every search waits for it", async (t) => {
+    const searching = await startEmbedding(t);
+    const { embeddings, server, search } = searching;
+    await put(searching);
+    await searching.index();
+    const modes = async (count: number) => {
+      const before = embeddings.requests.length;
+      const answers = await Promise.all(Array.from({ length: count }, () => search("zebra")));
+      const asked = embeddings.requests.length - before;
+      return { modes: [...new Set(answers.map(({ body }) => body.mode))], asked };
+    };
+    embeddings.fault = faults.status(500);
+    const one = await modes(1);
+    assert.ok(one.asked > 0);
+    assert.deepEqual(await modes(3), { modes: ["lexical"], asked: 0 });
+    const { body } = await search("zebra");
+    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: .*500/);
+    server.clock.now += 60_000;
+    assert.deepEqual(await modes(5), one, "one of them asks again when the pause is over");
+    server.clock.now += 60_000;
+    embeddings.fault = null;
+    assert.equal((await search("zebra")).body.mode, "hybrid");
+    assert.deepEqual(await modes(2), { modes: ["hybrid"], asked: 2 });
   });
 
   test("syncs go on, and what they brought waits until it is back", async (t) => {
