@@ -1,4 +1,5 @@
 import type { LedgerTransaction, NamespaceState, RecordRow, RunNamespace } from "../storage/port.ts";
+import { belongsTo, isCurrent } from "../storage/visibility.ts";
 import type { Operation } from "./operation.ts";
 
 /** What the ledger says of a namespace before a sync, as far as the sync needs it. */
@@ -8,16 +9,20 @@ export interface NamespaceBefore {
   operations: Operation[];
   /** The current row of each id that they name. */
   rows: Map<string, RecordRow>;
-  /** What open runs hold ready for this namespace, and their rows of those ids. */
+  /** What open runs hold ready for this namespace, and their rows of those ids: current ones too, which they keep. */
   runs: RunNamespace[];
   staged: Map<string, RecordRow[]>;
 }
 
-/** Locks the namespaces and reads what a sync needs of them. */
+/**
+ * Locks the namespaces and reads what a sync needs of them.
+ * @param runId the open run that the sync belongs to
+ */
 export async function readBefore(
   tx: LedgerTransaction,
   names: string[],
   operations: Operation[],
+  runId?: string,
 ): Promise<NamespaceBefore[]> {
   const states = await tx.lockNamespaces(names);
   const byNamespace = Map.groupBy(operations, ({ namespace }) => namespace);
@@ -25,11 +30,17 @@ export async function readBefore(
     namespace,
     ids: [...new Set(mine.map(({ id }) => id))],
   }));
-  const openRuns = Map.groupBy(await tx.openRuns(names), ({ namespace }) => namespace);
+  const open = await tx.openRuns(names);
+  for (const run of open) {
+    if (run.runId !== runId || !run.recount) continue;
+    Object.assign(run.tallies, await tx.recount(run));
+    run.recount = false;
+  }
+  const openRuns = Map.groupBy(open, ({ namespace }) => namespace);
   const rows = Map.groupBy(await tx.rowsOf(named), ({ namespace }) => namespace);
   return states.map((state) => {
     const runs = openRuns.get(state.namespace) ?? [];
-    const { current, staged } = splitRows(rows.get(state.namespace) ?? [], runs);
+    const { current, staged } = splitRows(rows.get(state.namespace) ?? [], state, runs);
     return {
       state,
       operations: byNamespace.get(state.namespace) ?? [],
@@ -40,15 +51,15 @@ export async function readBefore(
   });
 }
 
-/** Tells a namespace's current rows from those that its open runs hold ready. */
+/** Tells a namespace's current rows from those that its open runs hold ready; a current row that one keeps is both. */
 export function splitRows(
   rows: RecordRow[],
+  state: NamespaceState,
   runs: RunNamespace[],
 ): { current: RecordRow[]; staged: RecordRow[] } {
-  if (runs.length === 0) return { current: rows, staged: [] };
-  const generations = new Set(runs.map(({ generation }) => generation));
-  const { current = [], staged = [] } = Object.groupBy(rows, ({ generation }) =>
-    generations.has(generation) ? "staged" : "current",
-  );
-  return { current, staged };
+  const isReady = (row: RecordRow) => runs.some(({ generation }) => belongsTo(row, generation));
+  return {
+    current: rows.filter((row) => isCurrent(row, state)),
+    staged: runs.length === 0 ? [] : rows.filter(isReady),
+  };
 }

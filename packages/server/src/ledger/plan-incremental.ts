@@ -1,5 +1,7 @@
 import type { NamespaceState, RecordRow } from "../storage/port.ts";
+import { belongsTo } from "../storage/visibility.ts";
 import type { NamespaceBefore } from "./before.ts";
+import { ownRow, release, takeBack } from "./kept.ts";
 import type { Operation } from "./operation.ts";
 import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
 import { add, addContent, dropUnused, type Plan, recordRow, sample, seen, subtract } from "./plan.ts";
@@ -12,9 +14,11 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
   const last = lastOfEach(operations);
   plan.changes.superseded += operations.length - last.length;
   const state = seen(before.state, timestamp);
+  const older = before.runs.filter((run) => run.timestamp < timestamp);
+  const gone = older.map(({ generation }) => generation);
   for (const operation of last) {
     const row = rows.get(operation.id);
-    const after = planOperation(plan, operation, row, state, timestamp);
+    const after = planOperation(plan, operation, row, state, timestamp, gone);
     if (after === row) continue;
     const staged = before.staged.get(operation.id) ?? [];
     const kept = adjustRuns(plan, before, row, after!, staged);
@@ -30,13 +34,17 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
   };
 }
 
-/** The row that an operation leaves its record with; the row that was there, if nothing is written. */
+/**
+ * The row that an operation leaves its record with; the row that was there, if nothing is written.
+ * @param gone generations of open runs that are older: they do not keep what a newer sync decides
+ */
 function planOperation(
   plan: Plan,
   operation: Operation,
   row: RecordRow | undefined,
   state: NamespaceState,
   timestamp: bigint,
+  gone: number[],
 ): RecordRow | undefined {
   const { namespace, id, fingerprint } = operation;
   const { change, content } = judge(operation, row, state, timestamp);
@@ -45,8 +53,9 @@ function planOperation(
   if (change === "stale") return row;
   if (change === "unchanged") {
     if (timestamp === decidedBy(row, state)) return row;
-    const after = { ...row!, decidedAt: timestamp, fingerprint };
-    if (fingerprint === row!.fingerprint) touch(plan, after, timestamp);
+    const left = release(row!, gone);
+    const after = { ...left, decidedAt: timestamp, fingerprint };
+    if (left === row && fingerprint === row.fingerprint) touch(plan, after, timestamp);
     else plan.writes.rows.push(after);
     return after;
   }
@@ -80,10 +89,11 @@ function adjustRuns(
   const decidedBefore = decidedBy(row, before.state);
   const decidedAfter = decidedBy(after, before.state);
   const kept: RecordRow[] = [];
+  const gone: number[] = [];
   for (const run of before.runs) {
     if (isLive(row) && decidedBefore > run.timestamp) subtract(run.newer, row.hash);
     if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
-    const ready = staged.find(({ generation }) => generation === run.generation);
+    const ready = staged.find((one) => belongsTo(one, run.generation));
     if (!ready) continue;
     run.tallies[outcome(ready, row)]--;
     if (decidedAfter > run.timestamp) {
@@ -91,21 +101,28 @@ function adjustRuns(
       const { namespace, id } = ready;
       plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
       if (isLive(ready)) subtract(run.upserts, ready.hash);
-      plan.writes.dropRows.push(ready);
+      gone.push(run.generation);
     } else {
       const change = outcome(ready, after);
       run.tallies[change]++;
       // The same content is kept once, whoever wrote it first.
       const level = change === "unchanged" && ready.version !== after.version;
       const found = isLive(after) || ready.indexed === ready.version ? ready.indexed : null;
-      const stays = level
+      const says = level
         ? { ...ready, version: after.version, indexed: after.indexed }
         : found === ready.indexed
           ? ready
           : { ...ready, indexed: found };
-      if (stays !== ready) plan.writes.rows.push(stays);
+      const isKept = says === ready && belongsTo(ready === row ? after : ready, run.generation);
+      // What a run keeps may be others' too: it gets a row of its own where the two part.
+      const stays = isKept ? ready : ownRow(says, run.generation);
+      if (!isKept) {
+        plan.writes.rows.push(stays);
+        if (ready.generation !== run.generation) gone.push(run.generation);
+      }
       kept.push(stays);
     }
   }
+  for (const one of staged) if (one !== row) takeBack(plan, one, gone, before.runs);
   return kept;
 }

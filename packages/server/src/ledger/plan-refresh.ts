@@ -1,7 +1,9 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import type { NamespaceState, RecordRow, RunNamespace, Sum } from "../storage/port.ts";
+import { belongsTo } from "../storage/visibility.ts";
 import type { NamespaceBefore } from "./before.ts";
+import { keepRow, release, takeBack } from "./kept.ts";
 import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
@@ -60,7 +62,7 @@ export function stageOperations(
     run.tallies[change]++;
 
     const staged = before.staged.get(id) ?? [];
-    const earlier = staged.find(({ generation }) => generation === run.generation);
+    const earlier = staged.find((one) => belongsTo(one, run.generation));
     if (earlier) {
       // Of two parts that name one record, the later one decides.
       run.tallies[outcome(earlier, row)]--;
@@ -68,25 +70,20 @@ export function stageOperations(
       if (isLive(earlier)) subtract(run.upserts, earlier.hash);
     }
     let ready: RecordRow;
-    if (change === "unchanged") {
-      ready = { ...row!, generation: run.generation, decidedAt: null, fingerprint };
-    } else {
+    if (change === "unchanged") ready = keepRow(plan, before, row!, run.generation, fingerprint);
+    else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
       ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
+      plan.writes.rows.push(ready);
     }
     if (isLive(ready)) add(run.upserts, ready.hash);
-    const isRepeated = change === "unchanged" && !earlier && fingerprint === row!.fingerprint;
-    if (isRepeated) carry(plan, row!, run.generation);
-    else plan.writes.rows.push(ready);
-    const others = staged.filter((other) => other !== earlier);
-    if (earlier) dropUnused(plan, namespace, id, [earlier], [row, ready, ...others]);
+    if (!earlier) continue;
+    if (earlier !== row) {
+      const left = takeBack(plan, earlier, [run.generation], before.runs);
+      const others = staged.filter((other) => other !== earlier);
+      dropUnused(plan, namespace, id, [earlier], [row, ready, left, ...others]);
+    } else if (ready !== row) plan.writes.rows.push(release(row, [run.generation]));
   }
-}
-
-function carry(plan: Plan, { namespace, id, generation: from }: RecordRow, to: number): void {
-  const last = plan.writes.carry.at(-1);
-  if (last?.namespace === namespace && last.from === from) last.ids.push(id);
-  else plan.writes.carry.push({ namespace, ids: [id], from, to });
 }
 
 /**
@@ -110,7 +107,7 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   };
   for (const row of carried) {
     add(after, row.hash!);
-    plan.writes.rows.push({ ...row, generation: run.generation, decidedAt: null });
+    keepRow(plan, before, row, run.generation, row.fingerprint);
   }
   for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
   plan.changes.cleared += cleared;

@@ -4,6 +4,7 @@ import { LIMITS } from "@tidemark/protocol/limits";
 import { SAMPLED } from "@tidemark/protocol/sync";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import type { LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
+import { belongsTo } from "../storage/visibility.ts";
 import { type Answer, answerTo } from "./answer.ts";
 import { type NamespaceBefore, readBefore, splitRows } from "./before.ts";
 import { isLive } from "./order.ts";
@@ -37,7 +38,7 @@ export async function applyRefresh(
   const run = open ?? newRun(sync, context, found?.runId);
   const names = open && sync.lastBatch ? await tx.namesOfRun(open.runId) : [];
   const affected = [...new Set([...names, ...sync.namespaces])].sort();
-  const before = await readBefore(tx, affected, sync.operations);
+  const before = await readBefore(tx, affected, sync.operations, open?.runId);
   refuseStaleRefresh(
     sync.timestamp,
     before.map(({ state }) => state),
@@ -145,9 +146,6 @@ async function stage(
     const mayHaveNewer = state.newestAt > timestamp;
     const newer = mayHaveNewer ? await tx.decidedAfter(state, timestamp) : { records: 0, digest: 0n };
     run = beginRun(runId, timestamp, state, newer);
-  } else if (run.recount) {
-    Object.assign(run.tallies, await tx.recount(state, run.generation));
-    run.recount = false;
   }
   if (!repeated) {
     const ids = before.operations.map(({ id }) => id);
@@ -198,8 +196,8 @@ async function protectedRows(
   const rows = Map.groupBy(await tx.rowsOf(named), ({ namespace }) => namespace);
   return new Map(
     staged.map(({ before, run }) => {
-      const { current, staged: ready } = splitRows(rows.get(run.namespace) ?? [], before.runs);
-      const valid = new Set(ready.filter((row) => row.generation === run.generation).map(({ id }) => id));
+      const { current, staged: ready } = splitRows(rows.get(run.namespace) ?? [], before.state, before.runs);
+      const valid = new Set(ready.filter((row) => belongsTo(row, run.generation)).map(({ id }) => id));
       return [run.namespace, current.filter((row) => isLive(row) && !valid.has(row.id))];
     }),
   );

@@ -41,8 +41,12 @@ export interface NamespaceState {
 export interface RecordRow {
   namespace: string;
   id: string;
+  /** The one that it was written for. */
   generation: number;
-  /** The sync that decided the record; null: the full refresh of its generation did. */
+  /** Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing. */
+  keptBy: number | null;
+  alsoKeptBy: number | null;
+  /** The sync that decided the record, where no later refresh did; null: the full refresh of its generation. */
   decidedAt: bigint | null;
   /** The version of its content; null: the row is a tombstone. */
   version: number | null;
@@ -70,12 +74,13 @@ export interface Touch {
   decidedAt: bigint;
 }
 
-/** Rows of one namespace that a refresh takes over as they are. */
-export interface Carry {
+/** Rows of one namespace that a refresh keeps as they are. */
+export interface Keep {
   namespace: string;
   ids: string[];
-  from: number;
-  to: number;
+  generation: number;
+  keptBy: number;
+  alsoKeptBy: number | null;
 }
 
 /** A content that came, or that search found its record by and does not any more, to be looked at by the index. */
@@ -169,8 +174,8 @@ export interface LedgerWrites {
   rows: RecordRow[];
   /** Rows of which only the time changes: narrower than putting them anew. */
   touch: Touch[];
-  /** Rows that a refresh repeats under its generation: narrower than putting them one by one. */
-  carry: Carry[];
+  /** Rows of which only the generations change that keep them. */
+  keep: Keep[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];
@@ -223,8 +228,8 @@ export interface LedgerTransaction {
   failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]>;
   /** Which of the ids a run names in vain, because a newer sync decided them. */
   staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
-  /** What the rows of a run would do now, counted anew. */
-  recount(namespace: NamespaceState, generation: number): Promise<Omit<Tallies, "stale" | "superseded">>;
+  /** What the rows of a run would do now, counted anew. It may change them, so they are read after that. */
+  recount(run: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">>;
   /** What was answered under an Idempotency-Key since a moment (ms since 1970), and to which body. */
   findAnswer(
     connectorId: string,

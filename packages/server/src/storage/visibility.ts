@@ -1,5 +1,23 @@
+import type { NamespaceState, RecordRow } from "./port.ts";
+
 /**
- * The part of a `WHERE` that keeps current rows: `r` is a row of records, `n` its namespace's. The one place for the
- * rule. A row of an unfinished run has no `decided_at` and a generation of its own, so nobody sees it.
+ * The one place for the rule which rows are current. A row belongs to the generation that it was written for, and to
+ * those, two at most, of refreshes that keep it as it is. A row of an unfinished run has no `decided_at`, so nobody
+ * sees it before the flip; a row that is current and kept by such a run is two at once, until then.
  */
-export const IS_CURRENT = "(r.generation = n.generation OR r.decided_at > n.refreshed_at)";
+
+/** The part of a `WHERE` that keeps the rows of a generation. @param row the name that `records` has in the statement */
+export const isOf = (generation: string, row = "r"): string =>
+  `${generation} IN (${row}.generation, ${row}.kept_by, ${row}.also_kept_by)`;
+
+/** The part of a `WHERE` that keeps current rows: `r` is a row of records, `n` its namespace's. */
+export const IS_CURRENT = `(${isOf("n.generation")} OR r.decided_at > n.refreshed_at)`;
+
+/** The same of a row that was read. */
+export function belongsTo({ generation, keptBy, alsoKeptBy }: RecordRow, to: number): boolean {
+  return generation === to || keptBy === to || alsoKeptBy === to;
+}
+
+export function isCurrent(row: RecordRow, { generation, refreshedAt }: NamespaceState): boolean {
+  return belongsTo(row, generation) || (row.decidedAt !== null && row.decidedAt > refreshedAt);
+}

@@ -15,6 +15,8 @@ function row(version: number | null, indexed: number | null, of: Partial<RecordR
     namespace: "tasks",
     id: "a",
     generation: CURRENT,
+    keptBy: null,
+    alsoKeptBy: null,
     decidedAt: null,
     version,
     hash: version === null ? null : `${version}`,

@@ -101,6 +101,8 @@ function rowOf(id: string, data: object | null, fields: Partial<RecordRow> = {})
     namespace: "tasks",
     id,
     generation: 3,
+    keptBy: null,
+    alsoKeptBy: null,
     decidedAt: ns(DECIDED_AT),
     version: data ? 8192 : null,
     hash,

@@ -20,47 +20,67 @@ const WORDS = ["apple", "banana", "cherry", "damson", "elder"];
 const TIMES = ["2025-11-10T09:00:00Z", "2025-11-10T10:00:00Z", "2025-11-10T11:00:00Z"];
 const LEASE_MS = 31_000;
 
-const operation = fc.record({
-  action: fc.constantFrom("upsert", "upsert", "upsert", "delete"),
-  namespace: fc.constantFrom("tasks", "tasks", "notes"),
-  id: fc.constantFrom(...IDS),
-  word: fc.constantFrom(...WORDS),
-});
-const operations = fc.array(operation, { maxLength: 4 });
 const time = fc.nat(TIMES.length - 1);
-const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("incremental"), time, operations }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constant("refresh"),
-      time,
-      operations,
-      lastBatch: fc.boolean(),
-      namespaces: fc.subarray(NAMESPACES),
-    }),
-  },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("take") }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({ kind: fc.constant("publish"), which: fc.nat(2), keeps: fc.boolean() }),
-  },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait") }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("rebuild") }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("walk") }) },
-);
+/** @param repeating most of what a refresh says is there already */
+function stepsOf({ repeating }: { repeating: boolean }): fc.Arbitrary<Step[]> {
+  const operation = fc.record({
+    action: fc.constantFrom("upsert", "upsert", "upsert", "delete"),
+    namespace: fc.constantFrom("tasks", "tasks", "notes"),
+    id: fc.constantFrom(...IDS),
+    word: fc.constantFrom(...WORDS),
+  });
+  const same = fc.constant({ action: "upsert", namespace: "tasks", id: "1", word: "apple" } as const);
+  const operations: fc.Arbitrary<Operations> = repeating
+    ? fc.array(fc.oneof({ weight: 4, arbitrary: same }, { weight: 1, arbitrary: operation }), {
+        maxLength: 2,
+      })
+    : fc.array(operation, { maxLength: 4 });
+  const step = fc.oneof(
+    {
+      weight: repeating ? 2 : 6,
+      arbitrary: fc.record({ kind: fc.constant("incremental"), time, operations }),
+    },
+    {
+      weight: repeating ? 8 : 4,
+      arbitrary: fc.record({
+        kind: fc.constant("refresh"),
+        time,
+        operations,
+        lastBatch: fc.boolean(),
+        refreshId: repeating ? fc.constantFrom(undefined, "x", "y") : fc.constant(undefined),
+        namespaces: repeating ? fc.constant([]) : fc.subarray(NAMESPACES),
+      }),
+    },
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant("take") }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({ kind: fc.constant("publish"), which: fc.nat(2), keeps: fc.boolean() }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait") }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("rebuild") }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("walk") }) },
+  ) as fc.Arbitrary<Step>;
+  return fc.array(step, { minLength: 4, maxLength: STEPS, size: "max" });
+}
 type Operations = { action: "upsert" | "delete"; namespace: string; id: string; word: string }[];
 type Step =
   | { kind: "incremental"; time: number; operations: Operations }
-  | { kind: "refresh"; time: number; operations: Operations; lastBatch: boolean; namespaces: string[] }
+  | {
+      kind: "refresh";
+      time: number;
+      operations: Operations;
+      lastBatch: boolean;
+      refreshId: string | undefined;
+      namespaces: string[];
+    }
   | { kind: "publish"; which: number; keeps: boolean }
   | { kind: "take" | "sweep" | "wait" | "rebuild" | "walk" };
 
 for (const engine of engines) {
   test(`${engine.name}: search shows what the ledger has, whatever the indexer is at`, async (t) => {
     const ledger = await openTestLedger(t, engine, { quick: true });
-    const steps = fc.array(step, { minLength: 4, maxLength: STEPS, size: "max" }) as fc.Arbitrary<Step[]>;
+    const steps = fc.oneof(stepsOf({ repeating: false }), stepsOf({ repeating: true }));
     await fc.assert(
       fc.asyncProperty(steps, (steps) => runSteps(ledger, steps)),
       { numRuns: RUNS * engine.share },
@@ -119,8 +139,9 @@ async function sync(store: TestStore, step: Extract<Step, { time: number }>): Pr
   try {
     if (step.kind === "incremental") await store.sync({ sync_timestamp, operations });
     else {
-      const { lastBatch: last_batch, namespaces } = step;
-      await store.sync({ sync_mode: "full_refresh", sync_timestamp, operations, last_batch, namespaces });
+      const { lastBatch: last_batch, refreshId, namespaces } = step;
+      const run = { sync_mode: "full_refresh", sync_timestamp, last_batch } as const;
+      await store.sync({ ...run, ...(refreshId && { refresh_id: refreshId }), operations, namespaces });
     }
   } catch (error) {
     // An old refresh, or one that was applied before.

@@ -1,7 +1,7 @@
 import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting, HousekeepingStep } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { takeTurn } from "./ledger.ts";
@@ -56,7 +56,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
       `SELECT r.id, r.generation, r.version, r.indexed,
          (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
          OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = $1
-           AND o.namespace = r.namespace AND o.generation = r.generation)
+           AND o.namespace = r.namespace AND ${isOf("o.generation")})
        FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
        WHERE r.store_id = $1 AND r.namespace = $2
          AND r.id >= (SELECT sweep_from FROM namespaces WHERE store_id = $1 AND namespace = $2)

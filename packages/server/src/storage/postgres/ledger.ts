@@ -10,11 +10,11 @@ import type {
   SyncRow,
   Tallies,
 } from "../port.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { PostgresIndexTransaction } from "./index-transaction.ts";
-import { IS_CONTENT_OF, ROW_OF_KEY, ROWS_OF_ID } from "./lookups.ts";
+import { IS_CONTENT_OF, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows read at once where there may be millions. */
@@ -109,36 +109,31 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     const keys = of.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
     if (keys.length === 0) return [];
     type Found = [
-      ...[number, number, string | null, number | null],
-      ...[string | null, string | null, number, number | null, string],
+      ...[number, number, number | null, number | null],
+      ...[string | null, number | null, string | null, string | null, number, number | null, string],
     ];
     const rows = await this.#rows<Found>(
-      `SELECT k.number, r.generation, r.decided_at::text, r.version, r.hash, r.fingerprint, r.written_at, r.indexed,
-         r.place
+      `SELECT k.number, r.generation, r.kept_by, r.also_kept_by, r.decided_at::text, r.version, r.hash, r.fingerprint,
+         r.written_at, r.indexed, r.place
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
        CROSS JOIN ${ROWS_OF_ID} r
        JOIN namespaces n ON n.store_id = $1 AND n.namespace = k.namespace
        WHERE ${IS_CURRENT} OR EXISTS (SELECT 1 FROM refresh_run_namespaces o
-         WHERE o.store_id = $1 AND o.namespace = k.namespace AND o.generation = r.generation)`,
+         WHERE o.store_id = $1 AND o.namespace = k.namespace AND ${isOf("o.generation")})`,
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
-    return rows.map(
-      ([number, generation, decidedAt, version, hash, fingerprint, writtenAt, indexed, place]) => {
-        const row = {
-          ...keys[number - 1]!,
-          generation,
-          decidedAt: decidedAt === null ? null : BigInt(decidedAt),
-          version,
-          hash,
-          fingerprint,
-          writtenAt,
-          indexed,
-        };
-        this.#places.set(keyOf(row), place);
-        return row;
-      },
-    );
+    return rows.map((found) => {
+      const [number, generation, keptBy, alsoKeptBy, decidedAt, version] = found;
+      const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = found;
+      const row = {
+        ...keys[number - 1]!,
+        ...{ generation, keptBy, alsoKeptBy, version, hash, fingerprint, writtenAt, indexed },
+        decidedAt: decidedAt === null ? null : BigInt(decidedAt),
+      };
+      this.#places.set(keyOf(row), place);
+      return row;
+    });
   }
 
   /** Where rows lie that were read before. */
@@ -180,12 +175,12 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   ): Promise<string[]> {
     const rows = await this.#rows<[string]>(
       `SELECT k.id FROM (
-         SELECT r.namespace, r.id, $5::bigint AS generation FROM records r
+         SELECT r.namespace, r.id FROM records r
          JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
          WHERE r.store_id = $1 AND r.namespace = $2 AND r.version IS NOT NULL AND ${IS_CURRENT}
            AND coalesce(r.decided_at, 0) <= $3 AND r.id <> ALL ($4::text[])
          ORDER BY r.id) k
-       LEFT JOIN ${ROW_OF_KEY} staged ON true
+       LEFT JOIN ${ROWS_OF_ID} staged ON ${isOf("$5::bigint", "staged")}
        WHERE staged.id IS NULL LIMIT $6`,
       ...[namespace, run.timestamp, textArray(ids), run.generation, limit],
     );
@@ -226,11 +221,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return this.#runs.staleIds(runId, namespace, ids);
   }
 
-  recount({ namespace }: NamespaceState, generation: number) {
-    // It may write the run's rows anew.
-    const ofRun = keyOf({ namespace, id: "", generation });
-    for (const key of this.#places.keys()) if (key.startsWith(ofRun)) this.#places.delete(key);
-    return this.#runs.recount(namespace, generation);
+  recount(run: RunNamespace) {
+    return this.#runs.recount(run);
   }
 
   async findAnswer(
@@ -292,7 +284,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     ]);
   }
 
-  #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
+  #writeRows({ dropRows, rows, keep, touch }: LedgerWrites): Promise<unknown>[] {
     return [
       this.#unless(dropRows, "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])", (of) =>
         this.#placesOf(of),
@@ -301,14 +293,16 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         rows,
         `INSERT INTO records
          SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-           $7::text[], $8::text[], $9::bigint[], $10::bigint[])
+           $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
          ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
-           decided_at = excluded.decided_at, version = excluded.version,
-           hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at,
-           indexed = excluded.indexed`,
+           kept_by = excluded.kept_by, also_kept_by = excluded.also_kept_by, decided_at = excluded.decided_at,
+           version = excluded.version, hash = excluded.hash, fingerprint = excluded.fingerprint,
+           written_at = excluded.written_at, indexed = excluded.indexed`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ generation }) => generation)),
+        (of) => numberArray(of.map(({ keptBy }) => keptBy)),
+        (of) => numberArray(of.map(({ alsoKeptBy }) => alsoKeptBy)),
         (of) => numberArray(of.map(({ decidedAt }) => decidedAt)),
         (of) => numberArray(of.map(({ version }) => version)),
         (of) => textArray(of.map(({ hash }) => hash)),
@@ -316,12 +310,14 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => numberArray(of.map(({ writtenAt }) => writtenAt)),
         (of) => numberArray(of.map(({ indexed }) => indexed)),
       ),
-      ...[...Map.groupBy(carry, ({ to }) => to)].map(([to, of]) =>
+      ...[...Map.groupBy(keep, ({ keptBy, alsoKeptBy }) => `${keptBy} ${alsoKeptBy}`).values()].map((of) =>
         this.#rows(
-          `INSERT INTO records
-           SELECT store_id, namespace, id, $3, NULL, version, hash, fingerprint, written_at, indexed
-           FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])`,
-          ...[this.#placesOf(of.flatMap((one) => keysOf(one, one.from))), to],
+          "UPDATE records SET kept_by = $3, also_kept_by = $4 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
+          ...[
+            this.#placesOf(of.flatMap((one) => keysOf(one, one.generation))),
+            of[0]!.keptBy,
+            of[0]!.alsoKeptBy,
+          ],
         ),
       ),
       // All of a sync's touches are of one time.

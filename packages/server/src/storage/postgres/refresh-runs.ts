@@ -1,20 +1,19 @@
 import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
 import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
-import { ROW_OF_KEY } from "./lookups.ts";
 
 /** The rows of a generation ($3) in a namespace ($2), each beside the current row of its record. */
 const STAGED = `
-  SELECT s.id, s.version, s.hash, s.indexed,
+  SELECT s.id, s.generation, s.version, s.hash, s.indexed,
     c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
   FROM records s LEFT JOIN LATERAL (
     SELECT r.version, r.hash, r.indexed
     FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
     WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = s.id AND ${IS_CURRENT} OFFSET 0
   ) c ON true
-  WHERE s.store_id = $1 AND s.namespace = $2 AND s.generation = $3`;
+  WHERE s.store_id = $1 AND s.namespace = $2 AND ${isOf("$3::bigint", "s")}`;
 
 /** What an open run leaves behind when it is over: all but its own row. */
 const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"];
@@ -108,7 +107,7 @@ export class PostgresRefreshRuns {
     return rows.map(([id]) => id);
   }
 
-  async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
+  async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     await this.#shareContents(namespace, generation);
     await this.#levelIndexed(namespace, generation);
     const [counts] = await this.#rows<[number, number, number, number, number]>(
@@ -140,50 +139,46 @@ export class PostgresRefreshRuns {
 
   /** Where a staged row says what the current one says, both have one content. */
   async #shareContents(namespace: string, generation: number): Promise<void> {
-    const equal = await this.#rows<[string, number, number, number | null, number | null]>(
-      `SELECT id, version, current_version, indexed, current_indexed FROM (${STAGED}) s
+    const equal = await this.#rows<[string, number, number, number, number | null, number | null]>(
+      `SELECT id, generation, version, current_version, indexed, current_indexed FROM (${STAGED}) s
        WHERE hash = current_hash AND version <> current_version`,
       ...[namespace, generation],
     );
     if (equal.length === 0) return;
     await this.#rows(
-      `INSERT INTO records
-       SELECT r.store_id, r.namespace, r.id, r.generation, r.decided_at, k.shared, r.hash, r.fingerprint, r.written_at,
-         k.shared_indexed
-       FROM (SELECT $2 AS namespace, id, $3::bigint AS generation, shared, shared_indexed
-             FROM unnest($4::text[], $5::bigint[], $6::bigint[]) u(id, shared, shared_indexed)) k
-       CROSS JOIN ${ROW_OF_KEY} r
-       ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
-         version = excluded.version, indexed = excluded.indexed`,
-      ...[namespace, generation],
-      ...[textArray(equal.map(([id]) => id)), numberArray(equal.map(([, , version]) => version))],
-      numberArray(equal.map(([, , , , indexed]) => indexed)),
+      `UPDATE records r SET version = k.version, indexed = k.indexed
+       FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) k(id, generation, version, indexed)
+       WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.generation = k.generation`,
+      ...[namespace, textArray(equal.map(([id]) => id)), numberArray(equal.map(([, of]) => of))],
+      numberArray(equal.map(([, , , version]) => version)),
+      numberArray(equal.map(([, , , , , indexed]) => indexed)),
     );
-    const lost = equal.filter(([, , , indexed, shared]) => indexed !== shared);
+    const lost = equal.filter(([, , , , indexed, shared]) => indexed !== shared);
     await dropUnused(this.#tx, this.#storeId, namespace, {
-      contents: equal.map(([id, version]) => ({ id, version })),
-      indexed: lost.flatMap(([id, , , version]) => (version === null ? [] : [{ id, version }])),
+      contents: equal.map(([id, , version]) => ({ id, version })),
+      indexed: lost.flatMap(([id, , , , version]) => (version === null ? [] : [{ id, version }])),
       now: Date.now(),
     });
   }
 
   /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
   async #levelIndexed(namespace: string, generation: number): Promise<void> {
-    const astray = await this.#rows<[string, number, number | null]>(
-      `SELECT id, indexed, current_indexed FROM (${STAGED}) s
+    const astray = await this.#rows<[string, number, number, number | null]>(
+      `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s
        WHERE version IS NOT NULL AND indexed <> version AND indexed IS DISTINCT FROM current_indexed`,
       ...[namespace, generation],
     );
     if (astray.length === 0) return;
-    const ids = textArray(astray.map(([id]) => id));
     await this.#rows(
-      `UPDATE records r SET indexed = k.indexed FROM unnest($4::text[], $5::bigint[]) k(id, indexed)
-       WHERE r.store_id = $1 AND r.namespace = $2 AND r.generation = $3 AND r.id = k.id`,
-      ...[namespace, generation, ids, numberArray(astray.map(([, , indexed]) => indexed))],
+      `UPDATE records r SET indexed = k.indexed
+       FROM unnest($3::text[], $4::bigint[], $5::bigint[]) k(id, generation, indexed)
+       WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.generation = k.generation`,
+      ...[namespace, textArray(astray.map(([id]) => id)), numberArray(astray.map(([, of]) => of))],
+      numberArray(astray.map(([, , , indexed]) => indexed)),
     );
     await dropUnused(this.#tx, this.#storeId, namespace, {
       contents: [],
-      indexed: astray.map(([id, version]) => ({ id, version })),
+      indexed: astray.map(([id, , version]) => ({ id, version })),
       now: Date.now(),
     });
   }

@@ -141,6 +141,8 @@ CREATE TABLE records (
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   generation bigint NOT NULL,
+  kept_by bigint,
+  also_kept_by bigint,
   decided_at bigint,
   version bigint,
   hash text,

@@ -1,7 +1,7 @@
 import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting, HousekeepingStep } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { MARK_DIRTY } from "./marks.ts";
 import { DROP_UNUSED, SqliteRefreshRuns } from "./refresh-runs.ts";
@@ -35,7 +35,7 @@ export function sweepNamespace(connection: Connection, now: number): Housekeepin
     `SELECT r.id, r.generation, r.version, r.indexed,
        (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
        OR EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = r.store_id
-         AND o.namespace = r.namespace AND o.generation = r.generation) AS kept
+         AND o.namespace = r.namespace AND ${isOf("o.generation")}) AS kept
      FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
      WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id >= ?3 ORDER BY r.id, r.generation LIMIT ${STEP_ROWS}`,
   ).all(store, namespace, from) as unknown as SweptRow[];

@@ -10,7 +10,7 @@ import type {
   SyncRow,
   Tallies,
 } from "../port.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { SqliteIndexTransaction } from "./index-transaction.ts";
 import { MARK_DIRTY } from "./marks.ts";
@@ -71,25 +71,38 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
   async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
-         j.key, r.generation, CAST(r.decided_at AS TEXT), r.version, r.hash, r.fingerprint,
-         r.written_at, r.indexed)) AS found
+         j.key, r.generation, r.kept_by, r.also_kept_by, CAST(r.decided_at AS TEXT), r.version, r.hash,
+         r.fingerprint, r.written_at, r.indexed)) AS found
        FROM json_each(?1) j CROSS JOIN records r
          ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
        JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
-       WHERE ${IS_CURRENT} OR r.generation IN
-         (SELECT o.generation FROM refresh_run_namespaces o WHERE o.store_id = ?2 AND o.namespace = ?3)`,
+       WHERE ${IS_CURRENT} OR EXISTS (SELECT 1 FROM refresh_run_namespaces o
+         WHERE o.store_id = ?2 AND o.namespace = ?3 AND ${isOf("o.generation")})`,
     );
     type Found = [
-      ...[number, number, string | null, number | null],
-      ...[string | null, string | null, number, number | null],
+      ...[number, number, number | null, number | null],
+      ...[string | null, number | null, string | null, string | null, number, number | null],
     ];
     return of.flatMap(({ namespace, ids }) => {
       const { found } = select.get(JSON.stringify(ids), this.#storeId, namespace) as { found: string };
       return (JSON.parse(found) as Found[]).map(
-        ([index, generation, decidedAt, version, hash, fingerprint, writtenAt, indexed]) => ({
+        ([
+          index,
+          generation,
+          keptBy,
+          alsoKeptBy,
+          decidedAt,
+          version,
+          hash,
+          fingerprint,
+          writtenAt,
+          indexed,
+        ]) => ({
           namespace,
           id: ids[index]!,
           generation,
+          keptBy,
+          alsoKeptBy,
           decidedAt: decidedAt === null ? null : BigInt(decidedAt),
           version,
           hash,
@@ -130,7 +143,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
          AND coalesce(r.decided_at, 0) <= ?3
          AND r.id NOT IN (SELECT value FROM json_each(?4))
          AND NOT EXISTS (SELECT 1 FROM records s WHERE s.store_id = r.store_id
-           AND s.namespace = r.namespace AND s.id = r.id AND s.generation = ?5)
+           AND s.namespace = r.namespace AND s.id = r.id AND ${isOf("?5", "s")})
        LIMIT ?6`,
     );
     const named = JSON.stringify(ids);
@@ -173,8 +186,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return this.#runs.staleIds(runId, namespace, ids);
   }
 
-  recount(namespace: NamespaceState, generation: number) {
-    return this.#runs.recount(namespace.namespace, generation);
+  recount(run: RunNamespace) {
+    return this.#runs.recount(run);
   }
 
   async findAnswer(
@@ -232,8 +245,9 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const row of writes.dropRows) dropRow.run(store, row.namespace, row.id, row.generation);
 
     const putRow = sql(
-      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
        ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
+         kept_by = excluded.kept_by, also_kept_by = excluded.also_kept_by,
          decided_at = excluded.decided_at, version = excluded.version,
          hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at,
          indexed = excluded.indexed`,
@@ -244,6 +258,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         row.namespace,
         row.id,
         row.generation,
+        row.keptBy,
+        row.alsoKeptBy,
         row.decidedAt,
         row.version,
         row.hash,
@@ -253,15 +269,12 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       );
     }
 
-    const carry = sql(
-      `INSERT INTO records
-       SELECT r.store_id, r.namespace, r.id, ?1, NULL, r.version, r.hash, r.fingerprint, r.written_at,
-         r.indexed
-       FROM json_each(?5) j CROSS JOIN records r
-         ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value AND r.generation = ?4`,
+    const keep = sql(
+      `UPDATE records SET kept_by = ?1, also_kept_by = ?2
+       WHERE store_id = ?3 AND namespace = ?4 AND generation = ?5 AND id IN (SELECT value FROM json_each(?6))`,
     );
-    for (const { namespace, ids, from, to } of writes.carry) {
-      carry.run(to, store, namespace, from, JSON.stringify(ids));
+    for (const { namespace, ids, generation, keptBy, alsoKeptBy } of writes.keep) {
+      keep.run(keptBy, alsoKeptBy, store, namespace, generation, JSON.stringify(ids));
     }
 
     const touch = sql(

@@ -1,6 +1,6 @@
 import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
 import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
-import { IS_CURRENT } from "../visibility.ts";
+import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { MARK_DIRTY } from "./marks.ts";
 
@@ -8,14 +8,14 @@ type Columns = Record<string, string & number>;
 
 /** The rows of a generation (?3) in a namespace (?2), each beside the current row of its record. */
 const STAGED = `
-  SELECT s.id, s.version, s.hash, s.indexed,
+  SELECT s.id, s.generation, s.version, s.hash, s.indexed,
     c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
   FROM records s LEFT JOIN (
     SELECT r.id, r.version, r.hash, r.indexed
     FROM records r JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
     WHERE r.store_id = ?1 AND r.namespace = ?2 AND ${IS_CURRENT}
   ) c ON c.id = s.id
-  WHERE s.store_id = ?1 AND s.namespace = ?2 AND s.generation = ?3`;
+  WHERE s.store_id = ?1 AND s.namespace = ?2 AND ${isOf("?3", "s")}`;
 
 /** Removes a content (?4) that no row of its record (?2, ?3) has any more. */
 export const DROP_UNUSED = `
@@ -95,7 +95,7 @@ export class SqliteRefreshRuns {
     return found.map(({ id }) => id as string);
   }
 
-  async recount(namespace: string, generation: number): Promise<Omit<Tallies, "stale" | "superseded">> {
+  async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     const of = [this.#storeId, namespace, generation] as const;
     this.#shareContents(of);
     this.#levelIndexed(of);
@@ -128,7 +128,7 @@ export class SqliteRefreshRuns {
   /** Where a staged row says what the current one says, both have one content. */
   #shareContents(of: readonly [string, string, number]): void {
     const equal = this.#sql(
-      `SELECT id, version, indexed, current_version, current_indexed FROM (${STAGED})
+      `SELECT id, generation, version, indexed, current_version, current_indexed FROM (${STAGED})
        WHERE hash = current_hash AND version <> current_version`,
     ).all(...of) as Record<string, string & number & null>[];
     const share = this.#sql(
@@ -138,8 +138,8 @@ export class SqliteRefreshRuns {
     const drop = this.#sql(DROP_UNUSED);
     const [store, namespace] = of;
     const markDirty = this.#sql(MARK_DIRTY);
-    for (const { id, version, indexed, current_version, current_indexed } of equal) {
-      share.run(...of, id!, current_version!, current_indexed!);
+    for (const { id, generation, version, indexed, current_version, current_indexed } of equal) {
+      share.run(store, namespace, generation!, id!, current_version!, current_indexed!);
       drop.run(store, namespace, id!, version!);
       if (indexed !== null && indexed !== current_indexed)
         markDirty.run(store, indexed!, namespace, id!, Date.now());
@@ -149,16 +149,16 @@ export class SqliteRefreshRuns {
   /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
   #levelIndexed(of: readonly [string, string, number]): void {
     const astray = this.#sql(
-      `SELECT id, indexed, current_indexed FROM (${STAGED})
+      `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
        WHERE version IS NOT NULL AND indexed IS NOT NULL AND indexed <> version AND indexed IS NOT current_indexed`,
-    ).all(...of) as { id: string; indexed: number; current_indexed: number | null }[];
+    ).all(...of) as { id: string; generation: number; indexed: number; current_indexed: number | null }[];
     const level = this.#sql(
       "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
     );
     const markDirty = this.#sql(MARK_DIRTY);
     const [store, namespace] = of;
-    for (const { id, indexed, current_indexed } of astray) {
-      level.run(...of, id, current_indexed);
+    for (const { id, generation, indexed, current_indexed } of astray) {
+      level.run(store, namespace, generation, id, current_indexed);
       markDirty.run(store, indexed, namespace, id, Date.now());
     }
   }

@@ -177,8 +177,10 @@ CREATE TABLE records (
   store_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
-  generation INTEGER NOT NULL,
-  decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its generation's refresh
+  generation INTEGER NOT NULL,                -- that it was written for
+  kept_by INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
+  also_kept_by INTEGER,                       -- that are over: without meaning, like NULL
+  decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
   version INTEGER,                            -- of its content; NULL: a tombstone
   hash TEXT,                                  -- SHA-256 of id and content, hex
   fingerprint TEXT,                           -- of the operation's text as it was sent: equal means same content

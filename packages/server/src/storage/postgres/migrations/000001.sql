@@ -170,14 +170,16 @@ CREATE TABLE syncs (
 CREATE UNIQUE INDEX syncs_by_id ON syncs (store_id, sync_id);
 CREATE INDEX syncs_by_age ON syncs (store_id, received_at);
 
--- One narrow row for each record and generation. A record's current row is the one for which
--- generation = namespaces.generation OR decided_at > namespaces.refreshed_at; there is never a second one.
+-- Narrow rows, each of a record in one to three generations. A record's current row is the one of which one is
+-- namespaces.generation, or for which decided_at > namespaces.refreshed_at; there is never a second one.
 CREATE TABLE records (
   store_id text COLLATE "C" NOT NULL,
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
-  generation bigint NOT NULL,
-  decided_at bigint,                          -- sync_timestamp that decided it, ns; NULL: its generation's refresh
+  generation bigint NOT NULL,                 -- that it was written for
+  kept_by bigint,                             -- generations of later refreshes that keep it as it is; of refreshes
+  also_kept_by bigint,                        -- that are over: without meaning, like NULL
+  decided_at bigint,                          -- sync_timestamp that decided it, ns; NULL: its refresh
   version bigint,                             -- of its content; NULL: a tombstone
   hash text,                                  -- SHA-256 of id and content, hex
   fingerprint text,                           -- of the operation's text as it was sent: equal means same content

@@ -1,0 +1,80 @@
+import type { RecordRow, RunNamespace } from "../storage/port.ts";
+import { belongsTo } from "../storage/visibility.ts";
+import type { NamespaceBefore } from "./before.ts";
+import type { Plan } from "./plan.ts";
+
+/**
+ * Rows that a refresh keeps as they are: the row says so by the generation of the refresh, in one of two places, so
+ * that no row is written for an unchanged record. Generations are never used again, so those of refreshes that are over
+ * may stay.
+ */
+
+const keepersOf = ({ keptBy, alsoKeptBy }: RecordRow): number[] =>
+  [keptBy, alsoKeptBy].filter((generation) => generation !== null);
+
+/**
+ * Holds a current row ready in a run as it is: where it lies, or as a copy if both places are taken.
+ * @param fingerprint of the operation that said the same
+ * @returns the row that the run has
+ */
+export function keepRow(
+  plan: Plan,
+  { state, runs }: Pick<NamespaceBefore, "state" | "runs">,
+  row: RecordRow,
+  to: number,
+  fingerprint: string | null,
+): RecordRow {
+  if (belongsTo(row, to)) return row;
+  const inUse = (generation: number) =>
+    generation === state.generation || runs.some((run) => run.generation === generation);
+  const [alsoKeptBy = null, ...more] = keepersOf(row).filter(inUse);
+  const { keep, rows } = plan.writes;
+  if (more.length > 0) {
+    const copy = { ...ownRow(row, to), fingerprint };
+    rows.push(copy);
+    return copy;
+  }
+  const kept = { ...row, keptBy: to, alsoKeptBy, fingerprint };
+  const { namespace, id, generation } = row;
+  const last = keep.at(-1);
+  if (fingerprint !== row.fingerprint) rows.push(kept);
+  else if (
+    last?.namespace === namespace &&
+    last.generation === generation &&
+    last.alsoKeptBy === alsoKeptBy
+  ) {
+    last.ids.push(id);
+  } else keep.push({ namespace, ids: [id], generation, keptBy: to, alsoKeptBy });
+  return kept;
+}
+
+/** A row as a run has it for itself, what it says being the same. */
+export function ownRow(row: RecordRow, generation: number): RecordRow {
+  return { ...row, generation, keptBy: null, alsoKeptBy: null, decidedAt: null };
+}
+
+/** A row that some generations keep no more; the same one if none of them did. */
+export function release(row: RecordRow, generations: number[]): RecordRow {
+  const keepers = keepersOf(row);
+  const [keptBy = null, alsoKeptBy = null] = keepers.filter((one) => !generations.includes(one));
+  return keepers.some((one) => generations.includes(one)) ? { ...row, keptBy, alsoKeptBy } : row;
+}
+
+/**
+ * Takes a row that is not current from some generations: it goes, unless another open run has it.
+ * @returns the row that stays
+ */
+export function takeBack(
+  plan: Plan,
+  row: RecordRow,
+  generations: number[],
+  runs: RunNamespace[],
+): RecordRow | undefined {
+  const left = release(row, generations);
+  const stays = runs.some(
+    ({ generation }) => belongsTo(left, generation) && !generations.includes(generation),
+  );
+  if (!stays) plan.writes.dropRows.push(row);
+  else if (left !== row) plan.writes.rows.push(left);
+  return stays ? left : undefined;
+}

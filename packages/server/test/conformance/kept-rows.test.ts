@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { engines, type TestEngine } from "../engines.ts";
+import { readRecords } from "../model/ledger-rows.ts";
+import { forgetAll, openTestLedger, type SyncFields, sweepAll } from "../test-ledger.ts";
+
+const DAY_MS = 24 * 3_600_000;
+const at = (minute: number) => `2025-11-11T10:${String(minute).padStart(2, "0")}:00Z`;
+const upserts = (from: number, to: number, v = 0) =>
+  Array.from({ length: to - from }, (_, i) => ({
+    action: "upsert",
+    id: `r${from + i}`,
+    namespace: "tasks",
+    data: { v },
+  }));
+async function openStore(t: TestContext, engine: TestEngine) {
+  const ledger = await openTestLedger(t, engine, { quick: true });
+  const store = await ledger.createStore();
+  const { storage, clock } = ledger;
+  const refresh = (minute: number, operations: object[] | string, fields: SyncFields = {}) =>
+    store.sync({ sync_mode: "full_refresh", sync_timestamp: at(minute), operations, ...fields });
+  const stage = (minute: number, operations: object[], fields: SyncFields = {}) =>
+    refresh(minute, operations, { last_batch: false, ...fields });
+  /** The rows that there are, seen or not, by what tells them apart. */
+  const rows = async () => {
+    const found = await storage.read((sql) =>
+      sql.all("SELECT id, generation, version FROM records WHERE store_id = $1", [store.storeId]),
+    );
+    return found.map(({ id, generation, version }) => `${id} ${generation} ${version}`).sort();
+  };
+  /** What readers see, as `id v`. */
+  const seen = async (options?: { swept: boolean }) => {
+    const records = await readRecords(storage, store.storeId, options);
+    return records.map(({ id, content }) => `${id} ${(content as { data: { v: number } }).data.v}`).sort();
+  };
+  /** The same after all sweeping, of which nothing may be left but what open runs have. */
+  const swept = async (options = { swept: true }) => {
+    await sweepAll(storage, clock.now);
+    return seen(options);
+  };
+  const sweptOpen = () => swept({ swept: false });
+  const expire = async () => {
+    clock.now += 2 * DAY_MS;
+    await forgetAll(storage, { openRuns: clock.now });
+  };
+  return { ...store, refresh, stage, rows, seen, swept, sweptOpen, expire };
+}
+
+for (const engine of engines) {
+  describe(`${engine.name}: rows that refreshes keep`, () => {
+    test("an unchanged refresh writes no row, and neither do the next ones", async (t) => {
+      const { refresh, stage, rows, swept } = await openStore(t, engine);
+      await refresh(0, upserts(0, 60));
+      const first = await rows();
+      for (let minute = 1; minute <= 5; minute++) {
+        await stage(minute, upserts(0, 20));
+        await stage(minute, upserts(20, 40));
+        const { changes } = await refresh(minute, upserts(40, 60));
+        assert.deepEqual([changes.unchanged, changes.cleared], [60, 0]);
+        assert.deepEqual(await rows(), first);
+      }
+      assert.equal((await swept()).length, 60);
+      assert.deepEqual(await rows(), first);
+    });
+
+    test("nor does one that tells the same otherwise, or names records whose operations fail", async (t) => {
+      const { refresh, rows, swept } = await openStore(t, engine);
+      await refresh(0, upserts(0, 4));
+      const first = await rows();
+      const otherwise = `[{"namespace":"tasks", "id":"r0", "action":"upsert", "data":{"v":0.0}},
+        ${JSON.stringify(upserts(1, 3)).slice(1, -1)},
+        {"action":"upsert","id":"r3","namespace":"tasks","created_at":"2024-02-30T00:00:00Z"}]`;
+      const { changes } = await refresh(1, otherwise, { on_error: "continue" });
+      assert.deepEqual([changes.unchanged, changes.cleared], [3, 0]);
+      assert.deepEqual(await rows(), first);
+      assert.deepEqual(await swept(), ["r0 0", "r1 0", "r2 0", "r3 0"]);
+    });
+
+    test("nor does one after a run that was never finished", async (t) => {
+      const { refresh, stage, rows, swept, expire } = await openStore(t, engine);
+      await refresh(0, upserts(0, 4));
+      await refresh(1, upserts(0, 4));
+      await stage(2, upserts(0, 4));
+      await expire();
+      const first = await rows();
+      await refresh(3, upserts(0, 4));
+      assert.deepEqual(await rows(), first);
+      assert.equal((await swept()).length, 4);
+    });
+
+    test("a third refresh at a time has rows of its own, and all come to the same", async (t) => {
+      const { refresh, stage, rows, swept, seen } = await openStore(t, engine);
+      await refresh(0, upserts(0, 3));
+      const runs = ["a", "b", "c", "d"].map((refresh_id) => ({ refresh_id }));
+      for (const run of runs) await stage(5, upserts(0, 2), run);
+      assert.equal((await rows()).length, 3 + 2 * 2);
+      for (const run of runs) {
+        await refresh(5, [], { ...run, expected_operations: 2 });
+        assert.deepEqual(await seen(), ["r0 0", "r1 0"]);
+      }
+      assert.deepEqual(await swept(), ["r0 0", "r1 0"]);
+      assert.equal((await rows()).length, 2);
+    });
+
+    test("what a run keeps stays as it is for the run, whatever older syncs make of the record", async (t) => {
+      const { sync, refresh, stage, swept, sweptOpen } = await openStore(t, engine);
+      const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
+      await sync({ sync_timestamp: at(0), operations: upserts(0, 4) });
+      await stage(5, upserts(0, 4));
+      await sync({
+        sync_timestamp: at(4),
+        operations: [...upserts(0, 1, 4), ...upserts(2, 3), remove("r1")],
+      });
+      await sync({ sync_timestamp: at(4), operations: [...upserts(0, 1, 5)] });
+      assert.deepEqual(await sweptOpen(), ["r0 5", "r2 0", "r3 0"]);
+      const { changes } = await refresh(5, []);
+      assert.deepEqual([changes.updated, changes.created, changes.unchanged], [1, 1, 2]);
+      assert.deepEqual(await swept(), ["r0 0", "r1 0", "r2 0", "r3 0"]);
+    });
+
+    test("a run keeps nothing that a newer sync decided, or that a later part of it says otherwise", async (t) => {
+      const { sync, refresh, stage, swept } = await openStore(t, engine);
+      await sync({ sync_timestamp: at(0), operations: upserts(0, 4) });
+      await stage(5, upserts(0, 4));
+      await sync({ sync_timestamp: at(6), operations: [...upserts(0, 1), ...upserts(1, 2, 6)] });
+      await sync({ sync_timestamp: at(7), operations: upserts(0, 1) });
+      await stage(5, [...upserts(2, 3, 5), { action: "delete", id: "r3", namespace: "tasks" }]);
+      const { changes } = await refresh(5, []);
+      assert.deepEqual([changes.stale, changes.updated, changes.removed, changes.unchanged], [2, 1, 1, 0]);
+      assert.deepEqual(await swept(), ["r0 0", "r1 6", "r2 5"]);
+      // What decided the first two was the newer sync, not the refresh.
+      const older = await sync({ sync_timestamp: at(5), operations: upserts(0, 3, 9) });
+      assert.deepEqual([older.changes.stale, older.changes.updated], [2, 1]);
+      assert.deepEqual(await swept(), ["r0 0", "r1 6", "r2 9"]);
+    });
+
+    test("what another refresh cleared stays for the runs that keep it", async (t) => {
+      const { sync, refresh, stage, rows, swept, sweptOpen } = await openStore(t, engine);
+      await sync({ sync_timestamp: at(0), operations: upserts(0, 3) });
+      await stage(5, upserts(0, 3), { refresh_id: "a" });
+      await stage(5, upserts(0, 2), { refresh_id: "b" });
+      await refresh(4, upserts(9, 10));
+      assert.deepEqual(await sweptOpen(), ["r9 0"]);
+      assert.equal((await rows()).length, 4);
+      // One run parts with a record that is not there any more, which the other still has.
+      await stage(5, upserts(0, 1, 5), { refresh_id: "b" });
+      await sync({ sync_timestamp: at(4), operations: upserts(1, 2) });
+      const { changes } = await refresh(5, [], { refresh_id: "a" });
+      assert.deepEqual([changes.created, changes.unchanged, changes.cleared], [2, 1, 1]);
+      assert.deepEqual(await sweptOpen(), ["r0 0", "r1 0", "r2 0"]);
+      await refresh(5, [], { refresh_id: "b" });
+      assert.deepEqual(await swept(), ["r0 5", "r1 0"]);
+    });
+  });
+}
