@@ -26,7 +26,10 @@ const MAY_IMPORT: Record<string, string[]> = {
     "node:timers/promises",
   ],
   access: ["protocol", "text/settings.ts", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
-  ledger: ["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "typebox", "node:crypto"],
+  ledger: [
+    ...["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "storage/visibility.ts", "typebox"],
+    "node:crypto",
+  ],
   browse: [
     ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
     ...["storage/versions.ts", "storage/given-up.ts", "node:crypto"],

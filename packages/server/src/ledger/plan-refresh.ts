@@ -54,29 +54,25 @@ export function stageOperations(
     const row = rows.get(id);
     const { change, content } = judge(operation, row, state, run.timestamp);
     sample(plan, change, id);
-    if (change === "stale") {
-      run.tallies[stale.has(id) ? "superseded" : "stale"]++;
-      plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
-      continue;
-    }
     run.tallies[change]++;
 
+    // Of two parts that name one record, the later one decides. A mark counts where there is no ready row.
     const staged = before.staged.get(id) ?? [];
     const earlier = staged.find((one) => belongsTo(one, run.generation));
-    if (earlier) {
-      // Of two parts that name one record, the later one decides.
-      run.tallies[outcome(earlier, row)]--;
+    if (earlier || stale.has(id)) {
+      run.tallies[earlier ? outcome(earlier, row) : "stale"]--;
       run.tallies.superseded++;
-      if (isLive(earlier)) subtract(run.upserts, earlier.hash);
     }
-    let ready: RecordRow;
-    if (change === "unchanged") ready = keepRow(plan, before, row!, run.generation, fingerprint);
+    if (earlier && isLive(earlier)) subtract(run.upserts, earlier.hash);
+    let ready: RecordRow | undefined;
+    if (change === "stale") plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
+    else if (change === "unchanged") ready = keepRow(plan, before, row!, run.generation, fingerprint);
     else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
       ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
       plan.writes.rows.push(ready);
     }
-    if (isLive(ready)) add(run.upserts, ready.hash);
+    if (ready && isLive(ready)) add(run.upserts, ready.hash);
     if (!earlier) continue;
     if (earlier !== row) {
       const left = takeBack(plan, earlier, [run.generation], before.runs);
