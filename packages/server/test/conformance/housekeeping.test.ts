@@ -134,6 +134,25 @@ for (const engine of engines) {
       await assert.rejects(part(1, "b", true), { code: "STALE_SYNC" });
     });
 
+    test("of two parts that name one record the later one decides, though a purged tombstone makes one stale", async (t) => {
+      const { storage, clock, createStore } = await openTestLedger(t, engine);
+      for (const [first, second, counts] of [
+        [upsert("a"), remove("a"), { superseded: 1, absent: 1, stale: 0, created: 0 }],
+        [remove("a"), upsert("a"), { superseded: 1, absent: 0, stale: 1, created: 0 }],
+        [upsert("a"), upsert("a", { again: 1 }), { superseded: 1, absent: 0, stale: 1, created: 0 }],
+      ] as const) {
+        const store = await createStore();
+        await store.sync({ sync_timestamp: at(2), operations: [remove("a")] });
+        clock.now += 1;
+        await forgetAll(storage, { tombstones: clock.now });
+        const run = { sync_mode: "full_refresh" as const, sync_timestamp: at(1), refresh_id: "parts" };
+        await store.sync({ ...run, last_batch: false, operations: [first] });
+        const { changes } = await store.sync({ ...run, operations: [second] });
+        const { superseded, absent, stale, created } = changes;
+        assert.deepEqual({ superseded, absent, stale, created }, counts);
+      }
+    });
+
     test("purging takes steps until the last old tombstone is gone", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
