@@ -27,8 +27,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   access: ["protocol", "text/settings.ts", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
   ledger: [
-    ...["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "storage/visibility.ts", "typebox"],
-    "node:crypto",
+    ...["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "storage/visibility.ts"],
+    ...["typebox", "node:crypto"],
   ],
   browse: [
     ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
