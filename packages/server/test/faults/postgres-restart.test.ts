@@ -15,10 +15,15 @@ test("a PostgreSQL that crashes under load costs 503s, and nothing that was ackn
   const target = await createTarget(postgres.url);
   const server = await startServerProcess(t, { TIDEMARK_DATABASE_URL: postgres.url });
   const pushers = PUSHERS.map((name) => new Pusher(target, name));
+  const sum = (of: (pusher: Pusher) => number) => pushers.reduce((total, pusher) => total + of(pusher), 0);
+  const acknowledged = () => sum((pusher) => pusher.acknowledged);
 
   for (let crash = 0; crash < CRASHES; crash++) {
+    const before = acknowledged();
     const load = pushers.map((pusher) => pusher.push(server.url));
     await pause(100 + Math.random() * 600);
+    // Slow as the machine may be: something is to be lost.
+    while (acknowledged() === before) await pause(10);
     await postgres.crash();
     for (const answer of await Promise.all(load)) assertUnavailable(answer);
     const readyz = await fetch(`${server.url}/readyz`);
@@ -38,12 +43,9 @@ test("a PostgreSQL that crashes under load costs 503s, and nothing that was ackn
   }
   assert.deepEqual(await server.end("SIGTERM"), { code: 0, signal: null });
 
-  const sum = (of: (pusher: Pusher) => number) => pushers.reduce((total, pusher) => total + of(pusher), 0);
-  const acknowledged = sum((pusher) => pusher.acknowledged);
   const applied = sum((pusher) => pusher.unanswered.applied);
   const absent = sum((pusher) => pusher.unanswered.absent);
   t.diagnostic(
-    `${CRASHES} crashes, ${acknowledged} acknowledged syncs; unsure: ${applied} applied, ${absent} not`,
+    `${CRASHES} crashes, ${acknowledged()} acknowledged syncs; unsure: ${applied} applied, ${absent} not`,
   );
-  assert.ok(acknowledged > CRASHES, `only ${acknowledged} syncs were acknowledged`);
 });
