@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { TestContext } from "node:test";
+import { whenDone } from "../../packages/server/test/when-done.ts";
 
 /** A request as it arrived, and what was answered. */
 export interface Passed {
@@ -40,7 +41,7 @@ export async function startImpatientProxy(
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
-  t.after(() => {
+  whenDone(t, () => {
     proxy.close();
     proxy.closeAllConnections();
   });

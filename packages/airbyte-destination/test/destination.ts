@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { everyItem, Management, Tidemark } from "@tidemark/client";
 import { memoryFolder } from "../../server/test/memory-folder.ts";
 import { cleanEnvironment, runForObject, startServerProcess } from "../../server/test/server-process.ts";
+import { whenDone } from "../../server/test/when-done.ts";
 import { readLines } from "../src/read-lines.ts";
 
 /** The program as it is installed. */
@@ -115,7 +116,7 @@ export async function startDestination(
   program = DESTINATION,
 ): Promise<Destination> {
   const folder = await mkdtemp(join(memoryFolder(), "tidemark-airbyte-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  whenDone(t, () => rm(folder, { recursive: true, force: true }));
   const args = [program, command];
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, `${name}.json`);
@@ -123,7 +124,7 @@ export async function startDestination(
     args.push(`--${name}`, path);
   }
   const child = spawn(process.execPath, args, { env: cleanEnvironment({}), stdio: ["pipe", "pipe", "pipe"] });
-  t.after(() => child.kill("SIGKILL"));
+  whenDone(t, () => child.kill("SIGKILL"));
   // A program that ends early does not read the rest of its input.
   child.stdin.on("error", () => {});
   const messages: Message[] = [];

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { whenDone } from "./when-done.ts";
 
 /** A request for embeddings, as it came. */
 export interface EmbeddingsRequest {
@@ -225,7 +226,7 @@ export async function startEmbeddingsServer(
     await closed;
   };
   await listen(0);
-  t.after(die);
+  whenDone(t, die);
   const { port } = http.address() as AddressInfo;
   const server: EmbeddingsServer = {
     url: `http://127.0.0.1:${port}/v1`,

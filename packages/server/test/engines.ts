@@ -9,6 +9,7 @@ import type { Storage } from "../src/storage/port.ts";
 import { sqlitePath } from "../src/storage/sqlite/path.ts";
 import { memoryFolder } from "./memory-folder.ts";
 import { postgresUrl } from "./postgres-server.ts";
+import { whenDone } from "./when-done.ts";
 
 /** A database engine as the tests need it. */
 export interface TestEngine {
@@ -38,7 +39,7 @@ const sqlite: TestEngine = {
 
   async createDatabase(t, { quick = false } = {}) {
     const folder = await mkdtemp(join(quick ? memoryFolder() : tmpdir(), "tidemark-test-"));
-    t.after(() => rm(folder, { recursive: true, force: true }));
+    whenDone(t, () => rm(folder, { recursive: true, force: true }));
     return `file:${folder}/tidemark.db`;
   },
 
@@ -73,7 +74,7 @@ export const postgres: TestEngine = {
     const url = new URL(await postgresUrl());
     const schema = `tidemark_test_${randomBytes(6).toString("hex")}`;
     url.searchParams.set("schema", schema);
-    t.after(() => onPostgres(url.href, `DROP SCHEMA IF EXISTS ${schema} CASCADE`));
+    whenDone(t, () => onPostgres(url.href, `DROP SCHEMA IF EXISTS ${schema} CASCADE`));
     return url.href;
   },
 
@@ -96,9 +97,6 @@ export const postgres: TestEngine = {
   findCorruption: async () => [],
 };
 
-const DEADLOCK = "40P01";
-const DEADLOCKS_MAX = 20;
-
 /** Runs one statement on a server, beside Tidemark. */
 async function onPostgres(databaseUrl: string, text: string): Promise<void> {
   const url = new URL(databaseUrl);
@@ -106,15 +104,7 @@ async function onPostgres(databaseUrl: string, text: string): Promise<void> {
   const client = new Client({ connectionString: url.href });
   await client.connect();
   try {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await client.query(text);
-        return;
-      } catch (error) {
-        // A server that is still running reads what is being dropped, in another order.
-        if ((error as { code?: string }).code !== DEADLOCK || attempt === DEADLOCKS_MAX) throw error;
-      }
-    }
+    await client.query(text);
   } finally {
     await client.end();
   }

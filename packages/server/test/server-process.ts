@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { whenDone } from "./when-done.ts";
 
 /** The program as it is installed. */
 export const TIDEMARK = fileURLToPath(new URL("../bin/tidemark.js", import.meta.url));
@@ -20,12 +21,15 @@ export interface ServerProcess {
   end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** What this process has in its environment, but for Tidemark's own settings. */
+const INHERITED = ["PATH", "HOME", "TMPDIR", "NODE_COMPILE_CACHE"];
+
+/** An environment that is the same wherever the tests run: of this process it has no more than programs need. */
 export function cleanEnvironment(settings: Environment): Environment {
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => name === "NODE_COMPILE_CACHE" || !(name.startsWith("TIDEMARK_") || name.startsWith("NODE_")),
-  );
-  return { ...(Object.fromEntries(inherited) as Environment), ...settings };
+  const inherited = INHERITED.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return { ...Object.fromEntries(inherited), ...settings };
 }
 
 /**
@@ -44,8 +48,11 @@ export async function startServerProcess(
     ...settings,
   });
   const child = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-  t.after(() => child.kill("SIGKILL"));
   const exited = once(child, "exit");
+  whenDone(t, async () => {
+    child.kill("SIGKILL");
+    await exited;
+  });
   const log: string[] = [];
   const ready = Promise.withResolvers<string>();
   createInterface(child.stdout).on("line", (line) => {

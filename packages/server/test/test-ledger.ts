@@ -9,6 +9,7 @@ import { openStorage } from "../src/storage/open.ts";
 import type { Forgetting, Storage } from "../src/storage/port.ts";
 import type { TestEngine } from "./engines.ts";
 import { createTenant, type Tenant } from "./test-server.ts";
+import { whenDone } from "./when-done.ts";
 
 /** The ledger on one engine, called as the HTTP side calls it, without HTTP. */
 export interface TestLedger {
@@ -51,7 +52,7 @@ export async function openTestLedger(
 ): Promise<TestLedger> {
   const databaseUrl = await engine.createDatabase(t, options);
   const storage = await openStorage(databaseUrl);
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   return { databaseUrl, ...ledgerOver(storage) };
 }
 

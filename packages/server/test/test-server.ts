@@ -11,6 +11,7 @@ import { openLog } from "../src/log.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/port.ts";
 import { usualEngine } from "./engines.ts";
+import { whenDone } from "./when-done.ts";
 
 /** An organization with one store and one connector. */
 export interface Tenant {
@@ -47,7 +48,7 @@ export interface Answer {
 /** A folder that is removed when the test ends. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tidemark-test-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  whenDone(t, () => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -83,7 +84,7 @@ export async function startTestServer(
   };
   const app = await buildApp(config, wrap(commands), log, () => clock.now);
   const url = await app.server.listen({ host: "127.0.0.1", port: 0 });
-  t.after(async () => {
+  whenDone(t, async () => {
     await app.close();
     await indexer?.stop();
     await storage.close();

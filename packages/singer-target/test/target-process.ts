@@ -18,6 +18,7 @@ import {
   startServerProcess,
 } from "../../server/test/server-process.ts";
 import { createTenant, temporaryFolder } from "../../server/test/test-server.ts";
+import { whenDone } from "../../server/test/when-done.ts";
 import { runCommandLine } from "../src/command-line.ts";
 
 const TARGET = fileURLToPath(new URL("../bin/target-tidemark.js", import.meta.url));
@@ -124,7 +125,7 @@ export function startTarget(t: TestContext, args: string[], environment: Environ
     env: cleanEnvironment(environment),
     stdio: ["pipe", "pipe", "pipe"],
   });
-  t.after(() => child.kill("SIGKILL"));
+  whenDone(t, () => child.kill("SIGKILL"));
   // It may end before it has read everything.
   child.stdin.on("error", () => {});
   const states: string[] = [];

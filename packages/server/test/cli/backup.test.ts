@@ -8,6 +8,7 @@ import { engines } from "../engines.ts";
 import { runTidemark } from "../server-process.ts";
 import { ledgerOver, openTestLedger, storeOf } from "../test-ledger.ts";
 import { temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 
 const sqlite = engines.find(({ name }) => name === "SQLite")!;
 const postgres = engines.find(({ name }) => name === "PostgreSQL")!;
@@ -50,7 +51,7 @@ test("tidemark backup copies the state between two syncs while they go on, and t
   assert.ok(!existsSync(`${file}.partial`) && !existsSync(`${file}-wal`));
 
   const storage = await openStorage(copyUrl);
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   const { commands } = ledgerOver(storage);
   const { organizationId, storeId } = store;
   const records = await commands.browse("listRecords", organizationId, storeId, {

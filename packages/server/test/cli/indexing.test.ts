@@ -10,6 +10,7 @@ import { engines, type TestEngine } from "../engines.ts";
 import { runForObject, runTidemark } from "../server-process.ts";
 import { openTestLedger, type TestStore } from "../test-ledger.ts";
 import { indexAll } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, namespace = "tasks") => ({ action: "upsert", id, namespace, data: { text: id } });
 
@@ -181,7 +182,7 @@ for (const engine of engines) {
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await indexAll(commands);
       const indexer = startIndexer(commands.index, openLog({ logLevel: "silent" }));
-      t.after(() => indexer.stop());
+      whenDone(t, () => indexer.stop());
       const { code, stdout, stderr } = await index("rebuild", "--store", store.storeId, "--wait");
       assert.deepEqual([code, stderr], [0, ""]);
       assert.match(stdout, /\nDone: the new indexes serve.\n$/);

@@ -6,6 +6,7 @@ import { engines } from "../engines.ts";
 import { startPostgres } from "../postgres-server.ts";
 import { runTidemark } from "../server-process.ts";
 import { ledgerOver } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark migrate`, () => {
@@ -20,7 +21,7 @@ for (const engine of engines) {
       assert.equal(from, Number(/is (\d+) now/.exec(first.stdout)![1]));
       assert.deepEqual([to, distributed], [from, []]);
       const storage = await openStorage(databaseUrl);
-      t.after(() => storage.close());
+      whenDone(t, () => storage.close());
       await ledgerOver(storage).createStore();
     });
 
@@ -38,7 +39,7 @@ for (const engine of engines) {
 test("PostgreSQL: a role that owns the schema needs no right to make one", async (t) => {
   // Roles are the server's: this one gets a server of its own.
   const server = await startPostgres();
-  t.after(() => server.remove());
+  whenDone(t, () => server.remove());
   const client = new Client({ connectionString: server.url });
   await client.connect();
   await client.query("CREATE ROLE narrow LOGIN; CREATE SCHEMA tidemark AUTHORIZATION narrow");

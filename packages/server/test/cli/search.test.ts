@@ -8,10 +8,6 @@ import { temporaryFolder } from "../test-server.ts";
 
 const BOLD = "\u001b[1m";
 
-// A test runner at a terminal asks its tests for colours.
-delete process.env.FORCE_COLOR;
-delete process.env.NO_COLOR;
-
 /** A store with three records that are searchable, and the settings of a reader. */
 async function startReader(t: TestContext) {
   const searching = await startSearching(t);

@@ -9,6 +9,7 @@ import { readConfig, SETTINGS } from "../../src/config.ts";
 import { engines } from "../engines.ts";
 import { runForObject, runTidemark, startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 
 const ONE_LINE = /^tidemark: [^\n]+\n$/;
 
@@ -56,7 +57,7 @@ describe("tidemark serve", () => {
     await runForObject(["org", "list"], { TIDEMARK_DATABASE_URL: newer });
     await engines.find(({ name }) => name === "SQLite")!.pretendNewerSchema(newer);
     const busy = createServer().listen(0, "127.0.0.1");
-    t.after(() => busy.close());
+    whenDone(t, () => busy.close());
     await once(busy, "listening");
     const { port } = busy.address() as { port: number };
     const attempts: [settings: Record<string, string>, message: RegExp][] = [

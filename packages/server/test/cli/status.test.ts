@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { engines } from "../engines.ts";
 import { cleanEnvironment, runTidemark, TIDEMARK } from "../server-process.ts";
 import { openTestLedger } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, namespace = "tasks") => ({ action: "upsert", id, namespace });
 
@@ -102,7 +103,7 @@ for (const engine of engines) {
         env,
         stdio: ["ignore", "pipe", "inherit"],
       });
-      t.after(() => child.kill("SIGKILL"));
+      whenDone(t, () => child.kill("SIGKILL"));
       const exited = once(child, "exit");
       const counts: number[] = [];
       for await (const line of createInterface(child.stdout)) {

@@ -12,6 +12,7 @@ import { readRecords } from "../model/ledger-rows.ts";
 import { postgresUrl } from "../postgres-server.ts";
 import { runForObject, runTidemark } from "../server-process.ts";
 import { ledgerOver, openTestLedger, sweepAll } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const REFERENCE_TABLES = ["api_keys", "connectors", "organizations", "vector_stores"];
 const NEXT_MIGRATION = {
@@ -90,7 +91,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     const databaseUrl = new URL(await postgres.createDatabase(t));
     databaseUrl.searchParams.set("options", "-c citus.multi_task_query_log_level=error");
     const storage = await openStorage(databaseUrl.href);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     await assert.rejects(storage.countRecords(), /multi-task query/, "Others are refused here.");
     const { commands, clock, createStore } = ledgerOver(storage);
     const store = await createStore();
@@ -137,7 +138,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
   test("a schema with rows stays as it is until it is distributed, and says the same afterwards", async (t) => {
     const databaseUrl = await createPlainDatabase(t);
     const storage = await openStorage(databaseUrl);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     assert.deepEqual((await distribution(databaseUrl)).byStore, []);
     const { createStore, clock, commands } = ledgerOver(storage);
     const stores = [await createStore(), await createStore()];
@@ -206,7 +207,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
       connections: 1,
       timeoutMs: 10_000,
     });
-    t.after(() => connections.close());
+    whenDone(t, () => connections.close());
     const { distributed } = await migrate(connections, { migrations: [NEXT_MIGRATION] });
     assert.deepEqual(distributed, ["notes"]);
     await beside(databaseUrl, async (client) => {

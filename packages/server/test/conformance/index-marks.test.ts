@@ -4,6 +4,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import type { Storage } from "../../src/storage/port.ts";
 import { engines } from "../engines.ts";
 import { openTestLedger, type TestStore } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, data: object = {}) => ({ action: "upsert", id, namespace: "tasks", data });
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `id-${index}`);
@@ -41,7 +42,7 @@ for (const engine of engines) {
       const { storage, databaseUrl, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const second = await openStorage(databaseUrl);
-      t.after(() => second.close());
+      whenDone(t, () => second.close());
       await store.sync({ operations: numbered(1000).map((id) => upsert(id)) });
       const taken: number[] = [];
       const take = async (by: Storage) => {

@@ -5,6 +5,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { bringLevel, foundRecords, mergeAll, WORDS } from "../index-rows.ts";
 import { ledgerOver, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, title: string, namespace = "tasks") => ({
   action: "upsert",
@@ -89,7 +90,7 @@ for (const engine of engines) {
     test("publishing twice, or by two processes, is publishing once", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const second = await openStorage(ledger.databaseUrl);
-      t.after(() => second.close());
+      whenDone(t, () => second.close());
       const other = ledgerOver(second);
       const store = await ledger.createStore();
       await ledger.commands.index("beginBuild", store.storeId, "{}");
@@ -184,7 +185,7 @@ for (const engine of engines) {
     test("two processes that merge the same segments end with one of them", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const second = await openStorage(ledger.databaseUrl);
-      t.after(() => second.close());
+      whenDone(t, () => second.close());
       const other = ledgerOver(second);
       const store = await ledger.createStore();
       await ledger.commands.index("beginBuild", store.storeId, "{}");

@@ -6,6 +6,7 @@ import type { Storage } from "../../src/storage/port.ts";
 import { engines } from "../engines.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { ledgerOver, openTestLedger, storeOf, type TestStore } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, data: object = {}, namespace = "tasks") => ({
   action: "upsert",
@@ -91,7 +92,7 @@ for (const engine of engines) {
       const store = await createStore();
       await store.sync({ operations: [upsert("old")] });
       const elsewhere = await openStorage(databaseUrl);
-      t.after(() => elsewhere.close());
+      whenDone(t, () => elsewhere.close());
       const live = () => elsewhere.liveIds(store.storeId, "tasks", ["old", "new"]);
 
       const written = Promise.withResolvers<void>();
@@ -121,7 +122,7 @@ for (const engine of engines) {
       const store = await createStore();
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       const elsewhere = await openStorage(databaseUrl);
-      t.after(() => elsewhere.close());
+      whenDone(t, () => elsewhere.close());
       await elsewhere.read(async (sql) => {
         const counts = () => sql.all("SELECT records FROM namespaces WHERE store_id = $1", [store.storeId]);
         const before = await counts();

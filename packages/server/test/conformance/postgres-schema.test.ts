@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { openStorage } from "../../src/storage/open.ts";
 import type { Sql, Storage } from "../../src/storage/port.ts";
 import { postgres } from "../engines.ts";
+import { whenDone } from "../when-done.ts";
 
 const FILE = new URL("../../src/storage/postgres/schema.sql", import.meta.url);
 const HEAD = `-- The schema that results from the migrations beside it. For reading: nothing runs it.
@@ -68,7 +69,7 @@ async function partsOf(sql: Sql, text: string): Promise<(table: unknown) => stri
 
 test("PostgreSQL: the committed schema is what the migrations result in", async (t) => {
   const storage = await openStorage(await postgres.createDatabase(t));
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   const schema = await describeSchema(storage);
   if (process.env.TIDEMARK_WRITE_SCHEMA) writeFileSync(FILE, schema);
   assert.equal(

@@ -6,12 +6,13 @@ import { Thread } from "../../src/threads/thread.ts";
 import { engines } from "../engines.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { ledgerOver, newSyncCall, openTestLedger } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 /** A thread with a connection of its own: to the database it is as good as a server process. */
 function startThread(t: TestContext, databaseUrl: string): Thread {
   const config = readConfig({}, { databaseUrl });
   const thread = new Thread({ config, duty: "write" }, (error) => assert.fail(error));
-  t.after(() => thread.close());
+  whenDone(t, () => thread.close());
   return thread;
 }
 
@@ -36,7 +37,7 @@ for (const engine of engines) {
       await store.sync({ operations: [{ action: "upsert", id: "a", namespace: "tasks" }] });
       await first.close();
       const second = await openStorage(databaseUrl);
-      t.after(() => second.close());
+      whenDone(t, () => second.close());
       const records = await readRecords(second, store.storeId);
       assert.deepEqual(
         records.map(({ id, content }) => ({ id, content })),

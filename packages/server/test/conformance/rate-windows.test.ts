@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { openTestLedger } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const WINDOW_MS = 60_000;
 const START = Date.UTC(2025, 10, 11, 12);
@@ -55,7 +56,7 @@ for (const engine of engines) {
     test("windows have nothing to do with each other, and every process counts into the same", async (t) => {
       const { databaseUrl, storage } = await openTestLedger(t, engine);
       const elsewhere = await openStorage(databaseUrl);
-      t.after(() => elsewhere.close());
+      whenDone(t, () => elsewhere.close());
       const request = async (through: typeof storage, window: string) =>
         (await through.countRequest(window, 2, WINDOW_MS, START)).allowed;
       assert.equal(await request(storage, "sync:org_a"), true);

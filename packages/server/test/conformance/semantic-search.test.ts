@@ -8,6 +8,7 @@ import { postgres, type TestEngine } from "../engines.ts";
 import { BUILD, bringLevel, change, chunkOf, look } from "../index-rows.ts";
 import { vectorEngines } from "../pgvector-engine.ts";
 import { openTestLedger, storeOf } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, title: string, namespace = "tasks") => ({
   action: "upsert",
@@ -89,7 +90,7 @@ describe("PostgreSQL without pgvector", () => {
     assert.match((await storage.index.tendVectors(store.storeId))!, what);
     for (const embeds of [false, true]) {
       const again = await openStorage(databaseUrl, { embeds });
-      t.after(() => again.close());
+      whenDone(t, () => again.close());
       assert.equal(what.test(again.warnings.join("\n")), embeds);
     }
   });

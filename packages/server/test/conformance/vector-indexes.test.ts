@@ -9,6 +9,7 @@ import { nearestChunks } from "../../src/storage/postgres/vectors.ts";
 import { BUILD, change, chunkOf } from "../index-rows.ts";
 import { pgvector } from "../pgvector-engine.ts";
 import { openTestLedger } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 const SPACE = { ...BUILD, space: 1 };
 const VECTORS = 400;
@@ -53,7 +54,7 @@ async function openCircle(t: TestContext, dimensions = 3) {
     connections: 2,
     timeoutMs: 10_000,
   });
-  t.after(() => connections.close());
+  whenDone(t, () => connections.close());
   const indexes = new VectorIndexes(connections, VECTORS - 1);
   const read = (work: (sql: Sql) => Promise<unknown>) => ledger.storage.read(work);
   return {

@@ -9,6 +9,7 @@ import { pino } from "pino";
 import { readConfig } from "../../src/config.ts";
 import { startService } from "../../src/service.ts";
 import { temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { codeBlocks, ROOT } from "./markdown.ts";
 
 /** Documents whose examples talk to a server, and the two things in them that a reader replaces. */
@@ -35,7 +36,7 @@ async function startServer(t: TestContext, folder: string) {
     stopped ??= service.stop();
     return stopped;
   };
-  t.after(stop);
+  whenDone(t, stop);
   return { ...service, answers, stop };
 }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { describe, test } from "node:test";
 import { type Fault, faults } from "../embeddings-server.ts";
+import { whenDone } from "../when-done.ts";
 import { embedPassages, missing, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
 
 const KEY = "sk-test-0123456789abcdef";
@@ -129,7 +130,7 @@ describe("an endpoint is unavailable", () => {
   test("where it redirects: neither key nor texts go to another server", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
     const other = createServer(() => assert.fail("It was followed.")).listen(0, "127.0.0.1");
-    t.after(() => other.close());
+    whenDone(t, () => other.close());
     await once(other, "listening");
     const location = `http://127.0.0.1:${(other.address() as { port: number }).port}/v1/embeddings`;
     for (const status of [301, 302, 307, 308]) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Config } from "../../src/config.ts";
 import { faults } from "../embeddings-server.ts";
+import { whenDone } from "../when-done.ts";
 import { embedderFor, embedPassages, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
 
 const KEY = "sk-test-0123456789abcdef";
@@ -48,7 +49,7 @@ describe("a request", () => {
     // What the package would take from the environment.
     const environment = { OPENAI_ORG_ID: "org", OPENAI_CUSTOM_HEADERS: "x-custom: 1\nauthorization: other" };
     Object.assign(process.env, environment);
-    t.after(() => {
+    whenDone(t, () => {
       for (const name of Object.keys(environment)) delete process.env[name];
     });
     await embedPassages(embedder, ["one", "two"]);
@@ -66,7 +67,7 @@ describe("a request", () => {
   test("has no key where none is set, whatever the environment has", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     process.env.OPENAI_API_KEY = "sk-of-something-else";
-    t.after(() => delete process.env.OPENAI_API_KEY);
+    whenDone(t, () => delete process.env.OPENAI_API_KEY);
     await embedPassages(embedder, ["one"]);
     assert.equal(server.requests[0]!.headers.authorization, undefined);
     assert.equal(server.requests[0]!.headers["api-key"], undefined);

@@ -6,6 +6,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
 const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
@@ -65,7 +66,7 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
   await checkStored();
   assert.deepEqual(await server.end("SIGTERM"), { code: 0, signal: null });
   const storage = await openStorage(databaseUrl);
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   assert.deepEqual(await engines[0]!.findCorruption(storage), []);
 
   await t.test("and no thread dies of it again and again", () => {

@@ -6,6 +6,7 @@ import { engines, type TestEngine, usualEngine } from "../engines.ts";
 import { upsert } from "../http/pipeline.ts";
 import { startSearching } from "../http/searching.ts";
 import { createTenant, syncBody, type TestServer } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 
 const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
 /** How much faster than the wall's the server's clock runs, so that its pauses are over soon. */
@@ -37,7 +38,7 @@ function runClock(t: TestContext, { clock }: TestServer, speed = SPEED): void {
     clock.now += Math.round((now - last) * speed);
     last = now;
   }, 5);
-  t.after(() => clearInterval(timer));
+  whenDone(t, () => clearInterval(timer));
 }
 
 /** A server that indexes with an endpoint, and its store. */

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
+import { whenDone } from "../when-done.ts";
 
 /** A proxy in front of a TCP server, whose connections can be made to fall silent without being closed. */
 export interface FreezingProxy {
@@ -38,7 +39,7 @@ export async function startFreezingProxy(t: TestContext, port: number): Promise<
   const freezeOpen = () => {
     for (const socket of sockets) socket.pause();
   };
-  t.after(() => {
+  whenDone(t, () => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });

@@ -11,6 +11,7 @@ import { engines } from "../engines.ts";
 import { checkIndexed, releaseMarks, wordOf } from "../indexed-store.ts";
 import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 const KILLS = process.env.TIDEMARK_TEST_LONG ? 100 : 4;
@@ -86,7 +87,7 @@ for (const engine of engines) {
     const databaseUrl = await engine.createDatabase(t);
     const tenant = await createTarget(databaseUrl);
     const storage = await openStorage(databaseUrl);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     const embeddings = { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" };
     const commands = openCommands(storage, readConfig({}, embeddings));
     const settings = {

@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { cleanEnvironment, startServerProcess, TIDEMARK } from "../server-process.ts";
+import { whenDone } from "../when-done.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
 const KILLS = process.env.TIDEMARK_TEST_LONG ? 120 : 6;
@@ -49,7 +50,7 @@ for (const engine of engines) {
     const server = await startAndCheck();
     assert.deepEqual(await server.end("SIGTERM"), { code: 0, signal: null });
     const storage = await openStorage(databaseUrl);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     assert.deepEqual(await engine.findCorruption(storage), []);
 
     const sum = (of: (pusher: Pusher) => number) => pushers.reduce((total, pusher) => total + of(pusher), 0);

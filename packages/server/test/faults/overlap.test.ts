@@ -11,6 +11,7 @@ import { changes } from "../http/staged-refresh-client.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 const LOAD_MS = process.env.TIDEMARK_TEST_LONG ? 30_000 : 4000;
@@ -108,7 +109,7 @@ for (const engine of engines) {
       assert.deepEqual(answer.changes, changes(counts));
     }
     const storage = await openStorage(databaseUrl);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     const stored = (await readRecords(storage, tenant.storeId)).map(
       ({ namespace, id, content }) =>
         [`${namespace} ${id}`, (content as { data: { said: string } }).data.said] as const,

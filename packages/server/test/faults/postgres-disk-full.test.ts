@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { startPostgres } from "../postgres-server.ts";
 import { startServerProcess } from "../server-process.ts";
+import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
 const DISK_MB = 170;
@@ -30,7 +31,7 @@ test("a PostgreSQL on a full disk is a 503 and never a false acknowledgement", a
     return t.skip("needs the right to mount a disk");
   }
   const starting = startPostgres({ disk, settings: { min_wal_size: "32MB", max_wal_size: "32MB" } });
-  t.after(async () => {
+  whenDone(t, async () => {
     await (await starting).remove();
     execFileSync("umount", [disk]);
     await rm(disk, { recursive: true });

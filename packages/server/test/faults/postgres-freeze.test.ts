@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { startPostgres } from "../postgres-server.ts";
 import { startServerProcess } from "../server-process.ts";
+import { whenDone } from "../when-done.ts";
 import { startFreezingProxy } from "./freezing-proxy.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
@@ -13,7 +14,7 @@ const PUSHERS = ["a", "b", "c"];
 
 test("connections that fall silent in mid-statement are given up, and the pool heals", async (t) => {
   const postgres = await startPostgres();
-  t.after(() => postgres.remove());
+  whenDone(t, () => postgres.remove());
   const proxy = await startFreezingProxy(t, postgres.port);
   const target = await createTarget(postgres.url);
   const server = await startServerProcess(t, {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { startPostgres } from "../postgres-server.ts";
 import { startServerProcess } from "../server-process.ts";
+import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
 const CRASHES = process.env.TIDEMARK_TEST_LONG ? 50 : 2;
@@ -11,7 +12,7 @@ const RECOVERED_WITHIN_MS = 30_000;
 
 test("a PostgreSQL that crashes under load costs 503s, and nothing that was acknowledged", async (t) => {
   const postgres = await startPostgres();
-  t.after(() => postgres.remove());
+  whenDone(t, () => postgres.remove());
   const target = await createTarget(postgres.url);
   const server = await startServerProcess(t, { TIDEMARK_DATABASE_URL: postgres.url });
   const pushers = PUSHERS.map((name) => new Pusher(target, name));

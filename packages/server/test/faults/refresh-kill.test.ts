@@ -12,6 +12,7 @@ import { type Version, versionOf, Watcher } from "../http/staged-refresh-watcher
 import { readRecords } from "../model/ledger-rows.ts";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 /** Each round is a refresh of 12,000 records in three parts, with three kills. */
@@ -136,7 +137,7 @@ for (const engine of engines) {
     const databaseUrl = await engine.createDatabase(t);
     const tenant = await createTarget(databaseUrl);
     const storage = await openStorage(databaseUrl);
-    t.after(() => storage.close());
+    whenDone(t, () => storage.close());
     const server = new MortalServer(t, databaseUrl, tenant);
     await server.start();
     const seen = { part: { answered: 0, staged: 0, lost: 0 }, last: { answered: 0, applied: 0, lost: 0 } };

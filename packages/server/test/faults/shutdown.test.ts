@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { type Tenant, temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
 /** Begins a sync and holds its body back; the server has begun to work on it when this returns. */
@@ -98,7 +99,7 @@ test("SIGTERM: the answer to a request that was running ends its connection, so 
   const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
   const server = await startServerProcess(t, settings);
   const agent = new Agent({ keepAlive: true });
-  t.after(() => agent.destroy());
+  whenDone(t, () => agent.destroy());
   const held = await beginSync(server.url, target, agent);
   await terminate(server);
   held.finish();

@@ -10,18 +10,19 @@ import { sqlitePath } from "../../src/storage/sqlite/path.ts";
 import { Thread } from "../../src/threads/thread.ts";
 import { engines } from "../engines.ts";
 import { ledgerOver, newSyncCall, type TestStore } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 
 /** A writer thread, and a hand on the worker behind it. */
 async function startWriter(t: TestContext, databaseUrl: string) {
   const workers: Worker[] = [];
   const note = (worker: Worker) => workers.push(worker);
   process.on("worker", note);
-  t.after(() => process.off("worker", note));
+  whenDone(t, () => process.off("worker", note));
   const deaths: Error[] = [];
   const thread = new Thread({ config: readConfig({}, { databaseUrl }), duty: "write" }, (error) => {
     deaths.push(error);
   });
-  t.after(() => thread.close());
+  whenDone(t, () => thread.close());
   await thread.ready;
   return { thread, deaths, current: () => workers.at(-1)!, started: () => workers.length };
 }
@@ -78,7 +79,7 @@ test("when the writer thread dies, its calls get a 503 of unknown outcome, and t
   await syncCall(thread, store, "after");
   assert.equal(started(), 2);
   const storage = await openStorage(databaseUrl);
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   const live = await storage.liveIds(store.storeId, "tasks", ["before", "lost", "lost too", "after"]);
   assert.deepEqual([...live], ["before", "after"]);
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { pino } from "pino";
+import { whenDone } from "../when-done.ts";
 import { assertError } from "./error-answer.ts";
 import { SYNC, startPipeline } from "./pipeline.ts";
 import { head, sendRaw } from "./raw-request.ts";
@@ -108,7 +109,7 @@ test("a body that ends early changes nothing, holds no memory, and is no fault o
 test("a caller that leaves while its key is looked up leaves no bytes held", async (t) => {
   const asked = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
-  t.after(() => left.resolve());
+  whenDone(t, () => left.resolve());
   const { server, headers } = await startPipeline(
     t,
     {},

@@ -8,6 +8,7 @@ import { createTarget } from "../faults/load.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { assertError, assertFieldError } from "./error-answer.ts";
 import { at, changes, remove, startRefresher, upserts } from "./staged-refresh-client.ts";
 import { type Version, versionOf, Watcher } from "./staged-refresh-watcher.ts";
@@ -101,7 +102,7 @@ for (const engine of engines) {
       const { refresh } = await finish(loaded);
       assert.deepEqual(refresh, { refresh_id: "p", operations: 12_000, batches: 5 });
       const storage = await openStorage(loaded.databaseUrl);
-      t.after(() => storage.close());
+      whenDone(t, () => storage.close());
       const stored = await readRecords(storage, loaded.tenant.storeId);
       assert.deepEqual(
         new Map(stored.map(({ id, content }) => [id, (content as { data: object }).data])),

@@ -10,6 +10,7 @@ import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { createRoleKey, temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { assertError } from "./error-answer.ts";
 import { SYNC, startPipeline, upsert } from "./pipeline.ts";
 import { head } from "./raw-request.ts";
@@ -78,7 +79,7 @@ test("another process that keeps the database locked makes a sync 503, and nothi
   const [main] = await server.storage.read((sql) => sql.all("PRAGMA database_list"));
   const other = new DatabaseSync(String(main!.file));
   other.exec("BEGIN IMMEDIATE");
-  t.after(() => other.close());
+  whenDone(t, () => other.close());
   const refused = await sync({ operations: [upsert("b")] });
   assert.equal(assertError(refused, "SERVICE_UNAVAILABLE").outcome, "not_applied");
   assert.ok(Number(refused.headers.get("retry-after")) >= 1);
@@ -130,7 +131,7 @@ test("with the database closed, health and readiness say so, and the process sti
 test("a server that stops refuses new requests with 503 and finishes those that run", async (t) => {
   const entered = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
-  t.after(() => gate.resolve());
+  whenDone(t, () => gate.resolve());
   const { server, tenant, sync, existing, checkExists } = await startPipeline(
     t,
     {},
@@ -169,7 +170,7 @@ test("a server that stops refuses new requests with 503 and finishes those that 
 
 test("more bytes in flight than allowed are 503 at once, and room comes back", async (t) => {
   const slow = new Socket();
-  t.after(() => slow.destroy());
+  whenDone(t, () => slow.destroy());
   const { server, headers, sync, checkExists, existing } = await startPipeline(t, {
     bytesInFlightMax: 100_000,
   });

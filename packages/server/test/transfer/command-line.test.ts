@@ -7,6 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { engines, type TestEngine } from "../engines.ts";
 import { cleanEnvironment, runTidemark, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 import { openRichLedger, openTarget, readStoreRows } from "./rich-ledger.ts";
 
 /** Two databases, one full and one empty, and the program for each. */
@@ -23,7 +24,7 @@ async function openPrograms(t: TestContext, engine: TestEngine) {
     /** Starts the program with pipes. */
     spawnOn: (database: { databaseUrl: string }, ...args: string[]) => {
       const child = spawn(process.execPath, [TIDEMARK, ...args], { env: cleanEnvironment(at(database)) });
-      t.after(() => child.kill("SIGKILL"));
+      whenDone(t, () => child.kill("SIGKILL"));
       return { child, exited: once(child, "exit") };
     },
   };

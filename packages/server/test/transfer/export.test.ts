@@ -5,6 +5,7 @@ import { type ExportOptions, exportStores } from "../../src/transfer/export.ts";
 import { findResumable } from "../../src/transfer/resume.ts";
 import { engines } from "../engines.ts";
 import { ledgerOver, storeOf } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
 import {
   exportToBuffer,
   inPieces,
@@ -22,7 +23,7 @@ for (const engine of engines) {
     test("is one snapshot of a store, though syncs go on", async (t) => {
       const source = await openRichLedger(t, engine);
       const second = await openStorage(source.databaseUrl);
-      t.after(() => second.close());
+      whenDone(t, () => second.close());
       const { one } = source;
       const before = await readStoreRows(source, one);
       const writer = storeOf(ledgerOver(second).commands, one);
@@ -114,7 +115,7 @@ for (const engine of engines) {
 test("PostgreSQL: a reader that takes its time does not lose the snapshot", async (t) => {
   const engine = engines.find(({ name }) => name === "PostgreSQL")!;
   const storage = await openStorage(await engine.createDatabase(t));
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   const idleLimit = "SELECT current_setting('idle_in_transaction_session_timeout') AS value";
   const [slow] = await storage.readSlowly((sql) => sql.all(idleLimit));
   assert.equal(slow!.value, "0");

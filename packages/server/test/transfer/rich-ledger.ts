@@ -15,6 +15,7 @@ import {
   type TestStore,
 } from "../test-ledger.ts";
 import { createRoleKey } from "../test-server.ts";
+import { whenDone } from "../when-done.ts";
 
 /** Names and values that are easily changed on the way. */
 export const HARD_TEXTS = [
@@ -142,7 +143,7 @@ export interface Target extends Omit<TestLedger, "createStore"> {
 export async function openTarget(t: TestContext, engine: TestEngine): Promise<Target> {
   const databaseUrl = await engine.createDatabase(t, { quick: true });
   const storage = await openStorage(databaseUrl);
-  t.after(() => storage.close());
+  whenDone(t, () => storage.close());
   const ledger = ledgerOver(storage);
   return {
     ...ledger,
