@@ -94,7 +94,7 @@ export function runShell(script: string, environment: Environment, folder = ROOT
   env.PATH = [dirname(process.execPath), join(ROOT, "node_modules", ".bin"), env.PATH].join(delimiter);
   return new Promise((resolve) => {
     const options = { cwd: folder, env, timeout: 60_000 };
-    execFile("bash", ["-euo", "pipefail", "-c", script], options, (error, stdout, stderr) => {
+    execFile("bash", ["--norc", "-euo", "pipefail", "-c", script], options, (error, stdout, stderr) => {
       resolve({ code: Number(error?.code ?? 0), stdout, stderr });
     });
   });

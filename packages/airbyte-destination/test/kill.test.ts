@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { LONG } from "../../server/test/long.ts";
 import {
   complete,
   deduplicated,
@@ -12,7 +13,6 @@ import {
   type TestStore,
 } from "./destination.ts";
 
-const LONG = process.env.TIDEMARK_TEST_LONG === "1";
 const { newStore, restart } = await startServer();
 
 const RECORDS = 300;

@@ -40,7 +40,7 @@ test("the packed package runs its README's first example as written, alone", asy
     assert.ok(example.includes(written), `the example has ${written}`);
     example = example.replaceAll(written, String(ours));
   }
-  const { stdout } = await run("bash", ["-euc", example], { cwd: app, env });
+  const { stdout } = await run("bash", ["--norc", "-euc", example], { cwd: app, env });
   assert.match(stdout, /"status":"SUCCEEDED"/);
   assert.match(stdout, /"stream_state":\{"page":1\}\},"destinationStats":\{"recordCount":2\.0\}/);
   assert.deepEqual(await contents("tickets"), {

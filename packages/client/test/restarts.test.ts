@@ -3,11 +3,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
 import { namespaceDigest } from "@tidemark/protocol/digest";
+import { LONG } from "../../server/test/long.ts";
 import { runForObject, startServerProcess } from "../../server/test/server-process.ts";
 import { temporaryFolder } from "../../server/test/test-server.ts";
 import { type SourceRecord, type SyncAllOptions, Tidemark, type Wait } from "../src/public.ts";
 
-const LONG = process.env.TIDEMARK_TEST_LONG === "1";
 const RECORDS = LONG ? 250_000 : 6_000;
 const PACKAGES = LONG ? 60_000 : 2_000;
 const BATCH = LONG ? 5000 : 500;

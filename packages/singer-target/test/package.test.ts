@@ -31,7 +31,7 @@ test("the packed package runs its README's first example as written, alone", asy
     assert.ok(example.includes(written), `the example has ${written}`);
     example = example.replaceAll(written, here!);
   }
-  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", example], {
+  const { stdout } = await run("bash", ["--norc", "-euo", "pipefail", "-c", example], {
     cwd: app,
     env: { ...process.env, PATH: join(app, "node_modules", ".bin") + delimiter + PATH },
   });

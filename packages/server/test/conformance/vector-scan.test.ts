@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { bytesOfCode, CodeScan, encode, topOf } from "../../src/storage/sqlite/vector-scan.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
+const RUNS = LONG ? 20_000 : 1000;
 
 const component = fc.float({ min: -1, max: 1, noNaN: true });
 const vectorsAndQuery = fc.integer({ min: 1, max: 70 }).chain((dimensions) => {

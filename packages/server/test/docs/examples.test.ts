@@ -93,7 +93,7 @@ function missing(command: string, ...args: string[]): string | false {
 }
 
 test("the curl examples run as written", { skip: missing("curl", "--version") }, (t) =>
-  runExamples(t, "bash", ["bash", "-euo", "pipefail"], "example.sh", [
+  runExamples(t, "bash", ["bash", "--norc", "-euo", "pipefail"], "example.sh", [
     "GET /v1/organizations/:organization_id/vector-stores/:vector_store_id/namespaces",
   ]),
 );
@@ -130,7 +130,7 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
         .replaceAll("YOUR_READER_KEY", reader.api_key)
         .replaceAll("YOUR_ADMIN_KEY", admin.api_key);
       await writeFile(join(folder, "example.sh"), script);
-      const bash = ["-euo", "pipefail", "example.sh"];
+      const bash = ["--norc", "-euo", "pipefail", "example.sh"];
       outputs.push((await run("bash", bash, { cwd: folder, env, timeout: 60_000 })).stdout);
     }
   }
@@ -152,7 +152,7 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
 test("the README's set-up commands make a connector whose connection is valid", async (t) => {
   const folder = await temporaryFolder(t);
   const commands = codeBlocks("README.md", "bash").find((code) => code.includes("tidemark org create"));
-  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", commands!], {
+  const { stdout } = await run("bash", ["--norc", "-euo", "pipefail", "-c", commands!], {
     cwd: fileURLToPath(ROOT),
     env: {
       ...env,

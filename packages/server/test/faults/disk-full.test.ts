@@ -4,12 +4,12 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
+import { LONG } from "../long.ts";
 import { startServerProcess, TIDEMARK } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
-const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
 /** Longer than a write-ahead log gets before it is copied, so that each of the files meets the limit in its turn. */
 const FILE_LIMIT_KIB = 4600;
 const LOAD_MS = 4000;

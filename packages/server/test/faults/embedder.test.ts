@@ -5,10 +5,10 @@ import { type EmbeddingsServer, type Fault, faults, startEmbeddingsServer } from
 import { engines, type TestEngine, usualEngine } from "../engines.ts";
 import { upsert } from "../http/pipeline.ts";
 import { startSearching } from "../http/searching.ts";
+import { LONG } from "../long.ts";
 import { createTenant, syncBody, type TestServer } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 
-const LONG = process.env.TIDEMARK_TEST_LONG !== undefined;
 /** How much faster than the wall's the server's clock runs, so that its pauses are over soon. */
 const SPEED = 20;
 /** How long the endpoint is dead. */

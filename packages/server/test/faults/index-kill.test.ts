@@ -9,12 +9,13 @@ import type { Storage } from "../../src/storage/port.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines } from "../engines.ts";
 import { checkIndexed, releaseMarks, wordOf } from "../indexed-store.ts";
+import { LONG } from "../long.ts";
 import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
-const KILLS = process.env.TIDEMARK_TEST_LONG ? 100 : 4;
+const KILLS = LONG ? 100 : 4;
 /** Requests with texts that a server makes before it is killed: each server one more than the one before, up to these. */
 const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);
@@ -117,7 +118,7 @@ for (const engine of engines) {
     };
 
     // Where a commit takes longer, half as many do, unless there is time.
-    const kills = process.env.TIDEMARK_TEST_LONG || engine.share === 1 ? KILLS : KILLS / 2;
+    const kills = LONG || engine.share === 1 ? KILLS : KILLS / 2;
     for (let kill = 0; kill < kills; kill++) {
       const from = endpoint.texts.length;
       if (kill % 4 === 1) await commands.index("beginBuild", tenant.storeId, "{}", true);

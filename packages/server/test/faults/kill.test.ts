@@ -5,11 +5,12 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
+import { LONG } from "../long.ts";
 import { cleanEnvironment, startServerProcess, TIDEMARK } from "../server-process.ts";
 import { whenDone } from "../when-done.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
-const KILLS = process.env.TIDEMARK_TEST_LONG ? 120 : 6;
+const KILLS = LONG ? 120 : 6;
 const PUSHERS = ["a", "b", "c"];
 
 /** Mostly soon; now and then so late that the server has begun to sweep. */

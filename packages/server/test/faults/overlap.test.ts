@@ -8,13 +8,14 @@ import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { changes } from "../http/staged-refresh-client.ts";
+import { LONG } from "../long.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
-const LOAD_MS = process.env.TIDEMARK_TEST_LONG ? 30_000 : 4000;
+const LOAD_MS = LONG ? 30_000 : 4000;
 const CLIENTS = 16;
 const IDS = Array.from({ length: 400 }, (_, index) => `id-${index}`);
 const NAMESPACES = ["one", "two"];

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { LONG } from "../long.ts";
 import { startPostgres } from "../postgres-server.ts";
 import { startServerProcess } from "../server-process.ts";
 import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
-const CRASHES = process.env.TIDEMARK_TEST_LONG ? 50 : 2;
+const CRASHES = LONG ? 50 : 2;
 const PUSHERS = ["a", "b", "c"];
 const RECOVERED_WITHIN_MS = 30_000;
 

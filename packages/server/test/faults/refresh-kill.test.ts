@@ -9,6 +9,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { changes, keepHouse } from "../http/staged-refresh-client.ts";
 import { type Version, versionOf, Watcher } from "../http/staged-refresh-watcher.ts";
+import { LONG } from "../long.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
@@ -16,7 +17,7 @@ import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 /** Each round is a refresh of 12,000 records in three parts, with three kills. */
-const ROUNDS = process.env.TIDEMARK_TEST_LONG ? 20 : 1;
+const ROUNDS = LONG ? 20 : 1;
 const RECORDS = 12_000;
 const PART = 4000;
 const FILLER = "some text that makes a record about as long as records are. ".repeat(4);

@@ -6,10 +6,11 @@ import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
+import { LONG } from "../long.ts";
 import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { createRoleKey, createTenant, syncBody, type Tenant } from "../test-server.ts";
 
-const LOAD_MS = process.env.TIDEMARK_TEST_LONG ? 30_000 : 3000;
+const LOAD_MS = LONG ? 30_000 : 3000;
 /** What must have happened, on a slow machine a little later. */
 const REMOVALS_MIN = 20;
 const SHOWN_MIN = 100;

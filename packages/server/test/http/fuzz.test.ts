@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { LONG } from "../long.ts";
 import { syncBody } from "../test-server.ts";
 import { assertError } from "./error-answer.ts";
 import { CHECK_EXISTS, type Pipeline, SYNC, startPipeline, upsert } from "./pipeline.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 5000 : 250;
+const RUNS = LONG ? 5000 : 250;
 
 /** Values that parsers and databases stumble over, among any others. */
 const anyValue = fc.oneof(

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { type Collection, type QueryTerm, type Ranking, rank } from "../../src/lexical/bm25.ts";
 import { PostingsWriter } from "../../src/lexical/postings.ts";
 import { buildSegment, findPostings } from "../../src/lexical/segment.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
+const RUNS = LONG ? 20_000 : 1000;
 
 interface Chunk {
   number: number;

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import { type MergeInput, mergeBlocks } from "../../src/lexical/merge-segments.ts";
 import { PostingsWriter } from "../../src/lexical/postings.ts";
 import { BlockWriter, buildSegment, type SegmentBlock } from "../../src/lexical/segment.ts";
+import { LONG } from "../long.ts";
 import { chunkTerms, compareBytes, decode, find, indexOf, naiveIndex } from "./naive-index.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 10_000 : 500;
+const RUNS = LONG ? 10_000 : 500;
 
 async function merged(inputs: MergeInput[], isLive = (_: number) => true): Promise<SegmentBlock[]> {
   const blocks: SegmentBlock[] = [];

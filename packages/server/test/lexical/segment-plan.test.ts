@@ -8,8 +8,9 @@ import {
   SEGMENT_BYTES_MAX,
   type SegmentSize,
 } from "../../src/lexical/plan-merge.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 2000 : 100;
+const RUNS = LONG ? 2000 : 100;
 const BYTES_A_CHUNK = 500;
 
 const sizeOf = (segment: number, chunks: number): SegmentSize => ({

@@ -3,9 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { POSITIONS_MAX, PostingsWriter } from "../../src/lexical/postings.ts";
 import { BLOCK_BYTES, buildSegment, EntryReader, findPostings } from "../../src/lexical/segment.ts";
+import { LONG } from "../long.ts";
 import { chunkTerms, compareBytes, decode, find, indexOf, naiveIndex, term } from "./naive-index.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 10_000 : 500;
+const RUNS = LONG ? 10_000 : 500;
 
 const numbered = (chunks: string[][]) => new Map(chunks.entries());
 

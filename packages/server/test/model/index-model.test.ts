@@ -4,6 +4,7 @@ import { ApiError } from "@tidemark/protocol/errors";
 import fc from "fast-check";
 import type { Prepared } from "../../src/indexing/prepare.ts";
 import { engines } from "../engines.ts";
+import { LONG } from "../long.ts";
 import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
 
 /**
@@ -12,7 +13,7 @@ import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } 
  * it finds exactly what the ledger has.
  */
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 5000 : 100;
+const RUNS = LONG ? 5000 : 100;
 const STEPS = 30;
 const NAMESPACES = ["tasks", "notes"];
 const IDS = ["1", "2", "3"];

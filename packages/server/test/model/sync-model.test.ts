@@ -4,6 +4,7 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import fc from "fast-check";
 import { engines } from "../engines.ts";
+import { LONG } from "../long.ts";
 import {
   forgetAll,
   openTestLedger,
@@ -15,7 +16,7 @@ import {
 import { LedgerModel, type ModelAnswer } from "./ledger-model.ts";
 import { readRecords } from "./ledger-rows.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 800;
+const RUNS = LONG ? 20_000 : 800;
 const STEPS = 18;
 const TOMBSTONE_DAYS = 30;
 const DAY_MS = 24 * 3600 * 1000;

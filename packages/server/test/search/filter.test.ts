@@ -5,8 +5,9 @@ import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
 import fc from "fast-check";
 import { readFilter } from "../../src/search/filter.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 50_000 : 3000;
+const RUNS = LONG ? 50_000 : 3000;
 
 type Json = Record<string, unknown>;
 

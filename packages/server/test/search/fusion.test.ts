@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
 import fc from "fast-check";
 import { fuseRankings, type RecordKey } from "../../src/search/fusion.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
+const RUNS = LONG ? 20_000 : 1000;
 
 const record = (id: string, namespace = "n"): RecordKey => ({ namespace, id });
 const ranking = (ids: string) => [...ids].map((id) => record(id));

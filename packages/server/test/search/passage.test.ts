@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { markSpans, snippetOf } from "../../src/search/passage.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
+const RUNS = LONG ? 20_000 : 1000;
 
 /** Terms as an index may have them: plural endings cut off, identifiers whole and in parts, pairs of Han characters. */
 function tokensOf(text: string): string[] {

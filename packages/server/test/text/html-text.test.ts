@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { htmlText, isHtml } from "../../src/text/html-text.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 20_000 : 1000;
+const RUNS = LONG ? 20_000 : 1000;
 
 test("HTML becomes the text that it shows, with headings and lists as in Markdown", () => {
   const cases: [html: string, text: string][] = [

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { passagesOf } from "../../src/text/record-text.ts";
 import { readTextSettings } from "../../src/text/settings.ts";
 import { countTokens } from "../../src/text/token-count.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 1000 : 60;
+const RUNS = LONG ? 1000 : 60;
 
 type Data = Record<string, unknown>;
 const passages = (data: Data, settings: object = {}) => passagesOf(data, readTextSettings({ ...settings }));

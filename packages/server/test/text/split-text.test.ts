@@ -4,8 +4,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Part, type SplitOptions, splitText } from "../../src/text/split-text.ts";
 import { countTokens } from "../../src/text/token-count.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 10_000 : 500;
+const RUNS = LONG ? 10_000 : 500;
 
 const split = (text: string, options: Partial<SplitOptions> = {}): Part[] =>
   splitText([{ label: "", text }], {

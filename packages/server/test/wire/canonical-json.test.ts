@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
 import fc from "fast-check";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 50_000 : 2000;
+const RUNS = LONG ? 50_000 : 2000;
 const canonical = (text: string) => canonicalJson(JSON.parse(text));
 
 test("the sample of RFC 8785, section 3.2.3: keys are sorted by UTF-16 code units", () => {

@@ -5,8 +5,9 @@ import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
 import { readJson } from "../../src/wire/read-json.ts";
 import { scanJson } from "../../src/wire/scan-json.ts";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 50_000 : 3000;
+const RUNS = LONG ? 50_000 : 3000;
 
 const read = (text: string) => readJson(Buffer.from(text));
 

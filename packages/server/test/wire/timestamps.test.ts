@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatDateTime, parseDateTime } from "@tidemark/protocol/timestamps";
 import fc from "fast-check";
+import { LONG } from "../long.ts";
 
-const RUNS = process.env.TIDEMARK_TEST_LONG ? 100_000 : 5000;
+const RUNS = LONG ? 100_000 : 5000;
 const pad = (number: number, length = 2) => String(number).padStart(length, "0");
 const instant = fc.integer({ min: Date.UTC(1000, 0), max: Date.UTC(9998, 11, 31) });
 
