@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
  * What each part may import, beside what lies in its own folder. `type` before a name: its types only.
  *
  * The picture behind it: protocol is below everything; wire, storage, access and ledger know no HTTP and no threads;
- * browse reads what they
- * keep; commands.ts joins them; http, threads and cli know only commands; service.ts puts all of it together.
+ * browse reads what they keep; commands.ts joins them; http, threads and cli know only commands; service.ts puts all of
+ * it together.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
@@ -32,7 +32,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   browse: [
     ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
-    ...["storage/versions.ts", "storage/given-up.ts", "node:crypto"],
+    ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
   ],
   text: ["protocol", "@orama/stemmers"],
   lexical: [],
@@ -51,7 +51,10 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["type storage/port.ts", "type config.ts", "node:crypto"],
   ],
 
-  transfer: [...["type storage/port.ts", "storage/store-tables.ts", "ulid", "node:crypto", "node:util"]],
+  transfer: [
+    ...["type storage/port.ts", "storage/store-tables.ts", "storage/served-stores.ts"],
+    ...["ulid", "node:crypto", "node:util"],
+  ],
   doctor: [
     ...["type config.ts", "storage", "transfer/unfinished.ts"],
     ...["embedding/openai-embedder.ts", "indexing/build-settings.ts"],

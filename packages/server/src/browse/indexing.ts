@@ -1,6 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import { isoTimeOrNull } from "../access/pages.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { IS_SERVED } from "../storage/served-stores.ts";
 import { VERSIONS_PER_REVISION, versionsEnd } from "../storage/versions.ts";
 
 /** Contents of a store that are counted, oldest first: a backlog of millions would take longer to count than to ask. */
@@ -81,7 +82,7 @@ const add = (one: Indexing, other: Indexing): Indexing => ({
 export async function indexingOfAll(sql: Sql): Promise<Indexing> {
   const [row] = await sql.all(
     `SELECT ${TALLY} FROM dirty_contents
-     WHERE store_id IN (SELECT id FROM vector_stores WHERE deleted_at IS NULL)`,
+     WHERE store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`,
   );
   return toIndexing(row!);
 }

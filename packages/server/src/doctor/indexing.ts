@@ -4,6 +4,7 @@ import { settingsOf } from "../indexing/build-settings.ts";
 import type { Finding } from "../storage/finding.ts";
 import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
+import { IS_SERVED } from "../storage/served-stores.ts";
 
 /** An indexer that runs is seconds behind. */
 const LAG_MAX_MS = 5 * 60_000;
@@ -18,7 +19,7 @@ export async function examineIndexing(sql: Sql, now: number, config: Config): Pr
 }
 
 /** Rows of stores that are there; a deleted one's are being removed. */
-const LIVE = "store_id IN (SELECT id FROM vector_stores WHERE deleted_at IS NULL)";
+const LIVE = `store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`;
 
 async function examineLag(sql: Sql, now: number): Promise<Finding> {
   const check = "index";

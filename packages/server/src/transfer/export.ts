@@ -1,9 +1,9 @@
 import { ulid } from "ulid";
 import type { Sql, SqlRow, Storage } from "../storage/port.ts";
+import { IS_SERVED, isNoImport } from "../storage/served-stores.ts";
 import { type ExportHeader, ExportWriter, FORMAT, type Position, type Sink, tableColumns } from "./format.ts";
 import { type Row, readPages } from "./pages.ts";
 import { ACCESS_TABLES, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
-import { isWhole } from "./unfinished.ts";
 
 export interface ExportOptions {
   /** The one store to export; absent: all. */
@@ -88,8 +88,8 @@ export async function makeHeader(
 
 /** Which rows of the tables of access belong to the store $1, or to any if $1 is null. */
 const STORES = `SELECT s.id FROM vector_stores s
-  WHERE s.deleted_at IS NULL AND ${isWhole("s.organization_id")} AND (CAST($1 AS TEXT) IS NULL OR s.id = $1)`;
-const ORGANIZATIONS = `SELECT s.id FROM organizations s WHERE ${isWhole("s.id")}
+  WHERE ${IS_SERVED} AND (CAST($1 AS TEXT) IS NULL OR s.id = $1)`;
+const ORGANIZATIONS = `SELECT s.id FROM organizations s WHERE ${isNoImport("s.id")}
   AND (CAST($1 AS TEXT) IS NULL OR s.id IN (SELECT v.organization_id FROM vector_stores v WHERE v.id = $1))`;
 const KEYS = (t: string) => `(${t}.vector_store_id IN (${STORES})
   OR (${t}.vector_store_id IS NULL AND ${t}.organization_id IN (${ORGANIZATIONS})))`;

@@ -1,23 +1,14 @@
 import type { Sql, Storage } from "../storage/port.ts";
+import { IMPORT_PREFIX, isNoImport } from "../storage/served-stores.ts";
 import { STORE_TABLES } from "../storage/store-tables.ts";
 import type { ExportHeader } from "./format.ts";
-
-/**
- * A store that is being imported belongs to an organization that nobody has a key for, until it is whole: no caller can
- * reach it, its id is taken, and housekeeping leaves it alone. The id of that organization says which export it is;
- * no id that a person chooses has a colon.
- */
-const PREFIX = "org_import:";
 
 const STEP_ROWS = 2000;
 /** Ids that one statement looks for. */
 const LOOK_IDS = 100;
 
-/** A condition: an organization's id is not that of an unfinished import. */
-export const isWhole = (column: string): string => `${column} NOT LIKE '${PREFIX}%'`;
-
 /** The organization that the stores of an export wait in. */
-export const waitingRoom = (exportId: string): string => PREFIX + exportId;
+export const waitingRoom = (exportId: string): string => IMPORT_PREFIX + exportId;
 
 /** The rows of a table with some ids. */
 export async function findRows(sql: Sql, table: string, columns: string, ids: string[]) {
@@ -46,8 +37,8 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
   for (const { id, organization_id, description, deleted_at } of stores) {
     const organization = String(organization_id);
     if (organization === waitingRoom(header.export_id)) begun.set(String(id), String(description));
-    else if (organization.startsWith(PREFIX)) {
-      const other = organization.slice(PREFIX.length);
+    else if (organization.startsWith(IMPORT_PREFIX)) {
+      const other = organization.slice(IMPORT_PREFIX.length);
       throw new Error(
         `The vector store ${id} is half imported from another export: finish that, or tidemark import --give-up ${other}`,
       );
@@ -104,11 +95,11 @@ export interface UnfinishedImport {
 export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
   const rows = await sql.all(
     `SELECT o.id, s.id AS store_id FROM organizations o LEFT JOIN vector_stores s ON s.organization_id = o.id
-     WHERE NOT (${isWhole("o.id")}) ORDER BY o.id, s.id`,
+     WHERE NOT (${isNoImport("o.id")}) ORDER BY o.id, s.id`,
   );
   const imports = new Map<string, string[]>();
   for (const { id, store_id } of rows) {
-    const exportId = String(id).slice(PREFIX.length);
+    const exportId = String(id).slice(IMPORT_PREFIX.length);
     const stores = imports.get(exportId) ?? [];
     if (store_id !== null) stores.push(String(store_id));
     imports.set(exportId, stores);

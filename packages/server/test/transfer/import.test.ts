@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { exportStores } from "../../src/transfer/export.ts";
+import { importStores } from "../../src/transfer/import.ts";
 import { findResumable } from "../../src/transfer/resume.ts";
 import { giveUpImport, listUnfinished } from "../../src/transfer/unfinished.ts";
 import { engines, type TestEngine } from "../engines.ts";
-import { forgetAll, sweepAll } from "../test-ledger.ts";
+import { forgetAll, openTestLedger, sweepAll } from "../test-ledger.ts";
+import { indexAll } from "../test-server.ts";
 import {
   exportToBuffer,
   inPieces,
@@ -110,6 +112,38 @@ for (const engine of engines) {
         1,
         "the delete of 10:55 is remembered, though its tombstone was purged",
       );
+    });
+
+    test("is not looked at by the indexer of a server that runs meanwhile, and then all of it is", async (t) => {
+      const source = await openTestLedger(t, engines[0]!, { quick: true });
+      const store = await source.createStore();
+      await store.sync({ operations: [upsert("old")] });
+      const run = { sync_mode: "full_refresh" as const, sync_timestamp: "2025-11-11T10:50:00Z" };
+      await store.sync({ ...run, last_batch: false, operations: [upsert("staged")] });
+      const bytes = await exportToBuffer(source.storage);
+      const target = await openTarget(t, engine);
+      const { commands, clock, storage } = target;
+      let seen = 0;
+      async function* indexedMeanwhile() {
+        for await (const piece of inPieces(bytes, 200)) {
+          yield piece;
+          clock.now += 60_000;
+          await indexAll(commands);
+          seen += (await commands.index("stores")).length + (await commands.browse("indexingOfAll")).pending;
+        }
+      }
+      await importStores(storage, indexedMeanwhile(), 1);
+      assert.equal(seen, 0);
+      await target.storeOf(store).sync({ ...run, operations: [upsert("last")] });
+      await indexAll(commands);
+      const of = [store.organizationId, store.storeId] as const;
+      for (const id of ["staged", "last"]) {
+        const { data } = await commands.search(...of, { query: id });
+        assert.deepEqual(
+          data.map((found) => found.id),
+          [id],
+        );
+      }
     });
 
     test("does not mix two snapshots of a store that was exported again into the same file", async (t) => {

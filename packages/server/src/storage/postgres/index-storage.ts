@@ -12,6 +12,7 @@ import type {
   StoreToIndex,
 } from "../index-port.ts";
 import type { HousekeepingStep } from "../port.ts";
+import { IS_SERVED } from "../served-stores.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { addVectors, findVectors, readBuilds, readSegments } from "./index-rows.ts";
@@ -43,7 +44,7 @@ export class PostgresIndexStorage implements IndexStorage {
     const [stores, states] = await this.#read((tx) =>
       Promise.all([
         tx.rows<[string, string]>(
-          "SELECT id, settings FROM vector_stores WHERE deleted_at IS NULL ORDER BY id",
+          `SELECT s.id, s.settings FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
         ),
         // Every store that has marks or builds has a revision. One look for each store, whatever the planner guesses.
         tx.rows<[string, number, number]>(

@@ -15,6 +15,7 @@ import type {
   TermBlock,
 } from "../index-port.ts";
 import type { HousekeepingStep } from "../port.ts";
+import { IS_SERVED } from "../served-stores.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
@@ -46,7 +47,7 @@ export class SqliteIndexStorage implements IndexStorage {
         `SELECT s.id, s.settings, EXISTS
            (SELECT 1 FROM dirty_contents d WHERE d.store_id = s.id AND d.due_at <= ?1) AS due,
            EXISTS (SELECT 1 FROM index_builds b WHERE b.store_id = s.id AND b.state = 'building') AS building
-         FROM vector_stores s WHERE s.deleted_at IS NULL ORDER BY s.id`,
+         FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
       ).all(now) as { id: string; settings: string; due: number; building: number }[];
       return rows.map(({ id, settings, due, building }) => ({
         storeId: id,
