@@ -65,13 +65,16 @@ export async function search(
       space: null,
       warnings: [],
     });
-    if (answer.data.length > 0) return answer;
+    if (answer?.data.length) return answer;
   }
-  const [active, problem] = await storage.index.search(storeId, (index) =>
-    Promise.all([index.activeBuild(), index.vectorProblem()]),
-  );
-  const how = await embedQuery(context, request, active, problem);
-  return answerQuery(storage, storeId, query, { ...how, space: active?.space ?? null });
+  for (;;) {
+    const [active, problem] = await storage.index.search(storeId, (index) =>
+      Promise.all([index.activeBuild(), index.vectorProblem()]),
+    );
+    const how = await embedQuery(context, request, active, problem);
+    const answer = await answerQuery(storage, storeId, query, { ...how, space: active?.space ?? null });
+    if (answer) return answer;
+  }
 }
 
 /** Something like `CVE-2025-0282`: whoever asks for it wants that one, not what is near it in meaning. */
@@ -85,17 +88,17 @@ interface How {
   warnings: string[];
 }
 
+/** @returns null if the query's vector is of no use: a build of another model took over while it was made */
 function answerQuery(
   storage: Storage,
   storeId: string,
   query: Query,
   { mode, vector, space, warnings }: How,
-): Promise<SearchResponse> {
+): Promise<SearchResponse | null> {
   return storage.index.search(storeId, async (index) => {
     const build = await index.activeBuild();
-    // A vector is of no use to a build of another model that took over meanwhile.
-    const usable = build?.space === space ? vector : null;
-    const data = build ? await findRecords(index, build, query, mode, usable) : [];
+    if (vector !== null && (build?.space ?? null) !== space) return null;
+    const data = build ? await findRecords(index, build, query, mode, vector) : [];
     const pending = await index.pending(null, PENDING_MAX);
     const answer: SearchResponse = { object: "search_results", mode, data, indexing: { pending } };
     if (warnings.length > 0) answer.warnings = warnings;

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Config } from "../../src/config.ts";
+import { type Commands, openCommands } from "../../src/commands.ts";
+import { type Config, readConfig } from "../../src/config.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines } from "../engines.ts";
+import { indexAll } from "../test-server.ts";
 import { assertError } from "./error-answer.ts";
 import { type Searching, startSearching } from "./searching.ts";
 
@@ -205,6 +207,33 @@ describe("a server without the store's embeddings", () => {
       const [{ field, message }] = assertError(refused, "VALIDATION_ERROR").errors;
       assert.equal(field, "mode");
       assert.match(message, reason);
+    }
+  });
+
+  test("says so too where those of another model take over while the query is embedded", async (t) => {
+    const searching = await startEmbedding(t);
+    await put(searching);
+    await searching.index();
+    const { server, embeddings, settings } = searching;
+    const config = readConfig({}, { ...settings, embeddingsModel: "other" });
+    const other = openCommands(server.storage, config, () => server.clock.now);
+    const rebuild = async (commands: Commands) => {
+      await commands.index("beginBuild", searching.tenant.storeId, "{}", true);
+      await indexAll(commands);
+    };
+    for (const mode of ["hybrid", "semantic"]) {
+      const { promise: over, resolve: takeOver } = Promise.withResolvers<void>();
+      embeddings.next = [faults.until(over)];
+      const asked = embeddings.arrival();
+      const answer = searching.search({ query: "zebra", mode });
+      await asked;
+      await rebuild(other);
+      takeOver();
+      const { status, body } = await answer;
+      if (mode === "semantic") assertError(await answer, "VALIDATION_ERROR");
+      else assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
+      assert.match(JSON.stringify(body), /are of other, and this server's endpoint has words-64: rebuild/);
+      await rebuild(server.commands);
     }
   });
 });
