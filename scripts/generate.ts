@@ -78,7 +78,8 @@ function settingReference(): string {
 
 The server and the command line read these environment variables once, when they start. An empty variable is one
 that is not set; a wrong value stops the start with a line that says what is expected. \`serve --host\` and
-\`serve --port\` go before the environment.
+\`serve --port\` go before the environment. Those of \`tidemark sync\`, \`check\` and \`search\` are in
+[the guide](../guides/client.md#from-the-command-line).
 
 ${table(["variable", "default", "meaning"], rows)}
 `;
@@ -87,9 +88,11 @@ ${table(["variable", "default", "meaning"], rows)}
 /** A default as a person reads it, with the unit that its variable's name ends in. */
 function describeDefault(variable: string, value: string | number | string[]): string {
   if (Array.isArray(value)) return "none";
+  if (value === "") return "none";
   if (typeof value === "string") return `\`${value}\``;
   if (/_BYTES(_|$)/.test(variable)) return `\`${value}\` (${value / 1024 / 1024} MiB)`;
   if (variable.endsWith("_MS")) return `\`${value}\` ms (${value / 1000} s)`;
+  if (variable.endsWith("_HOURS")) return `\`${value}\` hours`;
   if (variable.endsWith("_DAYS")) return `\`${value}\` days`;
   if (variable.endsWith("_PER_MINUTE")) return `\`${value}\` a minute`;
   return `\`${value}\``;

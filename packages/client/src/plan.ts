@@ -8,7 +8,7 @@ import type { Tidemark } from "./tidemark.ts";
 
 /** What a sync would do: what it would answer, and … */
 export interface Plan extends SyncAllResult {
-  /** Up to 20 ids of each kind of change. Of a full refresh in parts only `cleared` has any. */
+  /** Up to 20 ids of each kind of change. */
   samples: Partial<Record<Sampled, string[]>>;
   /** The error with which the removal limit would refuse the sync; `changes` are then those without the limit. */
   refusal: TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined;

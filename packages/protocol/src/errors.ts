@@ -123,7 +123,7 @@ export const ERRORS = define({
     message: "A newer full refresh of this namespace was already applied.",
     systemMessage: "Sync is older than the last full refresh",
     meaning:
-      "A full refresh older than its namespace's last one. Nothing was changed; `details` has both times.",
+      "A full refresh older than its namespace's last one, or a request of a run that is over. Nothing was changed; `details` has both times, or the run.",
   },
   REMOVAL_LIMIT_EXCEEDED: {
     status: 409,

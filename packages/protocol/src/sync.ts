@@ -128,7 +128,7 @@ export const SyncChanges = Type.Object({
   removed: count("Deletes that found a record."),
   absent: count("Deletes that found none."),
   stale: count("Operations on records that a newer sync already decided."),
-  superseded: count("Operations whose record a later operation of the request names too."),
+  superseded: count("Operations whose record a later operation of the request, or of the run, names too."),
   cleared: count("Records that a full refresh removed because nothing in it named them."),
 });
 export type SyncChanges = Static<typeof SyncChanges>;

@@ -101,9 +101,9 @@ export const SETTINGS = {
   ),
   databaseConnections: integer(
     "TIDEMARK_DATABASE_CONNECTIONS",
-    10,
-    [2, 1000],
-    "PostgreSQL: connections that one server process has at most, half of them for syncs.",
+    15,
+    [3, 1000],
+    "PostgreSQL: connections that one server process has at most: a third each for syncs, for reading and for indexing.",
   ),
   databaseTimeoutMs: integer(
     "TIDEMARK_DATABASE_TIMEOUT_MS",
@@ -227,7 +227,7 @@ export const SETTINGS = {
   embeddingsPassagePrefix: text(
     "TIDEMARK_EMBEDDINGS_PASSAGE_PREFIX",
     "",
-    "What the model wants before a record's text, such as `passage: ` (E5) or `search_document: ` (Nomic), with its space; changing it embeds everything again.",
+    "What the model wants before a record's text, such as `passage: ` (E5) or `search_document: ` (Nomic), with its space. After a change run `tidemark index rebuild --all`: it embeds everything anew.",
   ),
   embeddingsQueryPrefix: text(
     "TIDEMARK_EMBEDDINGS_QUERY_PREFIX",

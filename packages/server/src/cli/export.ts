@@ -14,9 +14,7 @@ export function exportCommand(): Command {
     .description(
       `write stores to a file, to be imported on any engine
 
-The file has all that belongs to the stores: records, tombstones, history, unfinished refreshes, and the keys of their
-organizations as hashes. Keep it as you keep the database. Each store is read from one snapshot; syncs that come later
-are not in it. Interrupted, the same command goes on with the stores that are missing.`,
+The file has all that belongs to the stores: records, tombstones, history, unfinished refreshes, and the keys of their organizations as hashes. Keep it as you keep the database. Each store is read from one snapshot; syncs that come later are not in it. Interrupted, the same command goes on with the stores that are missing.`,
     )
     .argument("<file>", "the file to write, or - for standard output")
     .option("--store <id>", "this vector store alone (vs_…)")

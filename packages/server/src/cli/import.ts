@@ -8,8 +8,7 @@ export function importCommand(): Command {
     .description(
       `bring the stores of an export into this database, beside a server or without one
 
-Nobody can use the stores before the whole file was read and found right; then all of them at once. Interrupted, the same
-command goes on. A store that exists already is refused, and nothing is imported.`,
+Nobody can use the stores before the whole file was read and found right; then all of them at once. Interrupted, the same command goes on. A store that exists already is refused, and nothing is imported.`,
     )
     .argument("[file]", "what tidemark export wrote, or - for standard input")
     .option("--give-up <export>", "instead: remove what an unfinished import brought (exp_…)")

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** `--json`, which every command for scripts has. */
-export const jsonOption = () => new Option("--json", "print the API's object, for scripts").default(false);
+export const jsonOption = () => new Option("--json", "print JSON, for scripts").default(false);
 
 /** Reads an id that a person chose: its prefix, then letters, digits, `-` and `_`. */
 export function idParser(prefix: string) {

@@ -15,12 +15,9 @@ export function syncCommand(): Command {
     .description(
       `send the records of a file to a running server
 
-The file is NDJSON, a JSON array or CSV; each row is a record's data. Without --full-refresh or --delete-missing, records
-are added and changed, and none is removed. A full refresh or --delete-missing that would remove more than half of a
-namespace of more than 100 records is refused (--removal-limit).
+The file is NDJSON, a JSON array or CSV; each row is a record's data. Without --full-refresh or --delete-missing, records are added and changed, and none is removed. A full refresh or --delete-missing that would remove more than half of a namespace of more than 100 records is refused (--removal-limit).
 
-Exit codes: 0 done; 1 an error; 2 refused by the removal limit, also with --dry-run; 3 the namespace does not hold what the
-file says, because something else wrote it.`,
+Exit codes: 0 done; 1 an error; 2 refused by the removal limit, also with --dry-run; 3 the namespace does not hold what the file says, because something else wrote it.`,
     )
     .argument("<file>", "the file, or - for standard input (NDJSON unless --format says otherwise)")
     .option("--full-refresh", "replace the namespace in one instant", false)

@@ -1,14 +1,14 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openCommands } from "../commands.ts";
 import { openStorage } from "../storage/open.ts";
-import { type Call, type Reply, toPlain, type WorkerSetup } from "./messages.ts";
+import { type Call, COMMAND_THREADS, type Reply, toPlain, type WorkerSetup } from "./messages.ts";
 
 /** The entry of a thread that runs commands: opens the storage, answers calls, and ends when told to close. */
 const port = parentPort!;
 const { config } = workerData as WorkerSetup;
 const storage = await openStorage(config.databaseUrl, {
   backgroundCheckpoints: true,
-  connections: Math.floor(config.databaseConnections / 2),
+  connections: Math.floor(config.databaseConnections / COMMAND_THREADS),
   timeoutMs: config.databaseTimeoutMs,
   embeds: config.embeddingsUrl !== "",
 });

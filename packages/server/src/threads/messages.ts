@@ -5,6 +5,9 @@ import type { Config } from "../config.ts";
 /** What a worker thread is for. */
 export type Duty = "write" | "read" | "index" | "checkpoint";
 
+/** Those of them that run commands, and share the connections to PostgreSQL. */
+export const COMMAND_THREADS = 3;
+
 export interface WorkerSetup {
   config: Config;
   duty: Duty;

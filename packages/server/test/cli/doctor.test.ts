@@ -134,7 +134,7 @@ test("PostgreSQL: tidemark doctor looks at durability, connections and clock", a
     new RegExp(`^fsync ${server!.fsync}, .*synchronous_commit (on|remote_apply)$`),
   );
   assert.match(found.clock!.message, /differ by \d+ ms$/);
-  assert.match(found.connections!.message, /up to 10$/);
+  assert.match(found.connections!.message, /up to 15$/);
   const all = await runDoctor(databaseUrl, { TIDEMARK_DATABASE_CONNECTIONS: "1000" });
   assert.equal(all.found.connections!.status, Number(server!.connections) < 1000 ? "failed" : "ok");
   assert.equal(all.code, Number(server!.connections) < 1000 ? 1 : 0);
