@@ -63,6 +63,37 @@ for (const engine of engines) {
       assert.deepEqual(await rows(), first);
     });
 
+    test("rows are found by their ids, in whatever order these come, and whatever lies between them", async (t) => {
+      const { sync, refresh, stage, swept } = await openStore(t, engine);
+      // By UTF-16 units the second of these is before the first; by code points, as in the tables, behind it.
+      const ids = ["\uff5e", "😀", ...Array.from({ length: 40 }, (_, index) => `r${index}`)];
+      const fifth = (index: number) => (index % 5 === 0 ? 1 : 0);
+      const say = (isNamed: (index: number) => boolean, v = fifth) =>
+        ids.flatMap((id, index) =>
+          isNamed(index) ? [{ action: "upsert", id, namespace: "tasks", data: { v: v(index) } }] : [],
+        );
+      const all = () => true;
+      const few = (index: number) => index < 2 || index % 3 === 0;
+      const zero = () => 0;
+      const answers = [
+        await refresh(0, say(all, zero)),
+        await refresh(1, say(all).reverse()),
+        await sync({ sync_timestamp: at(2), operations: say(few) }),
+        await refresh(3, say(all)),
+        await stage(4, say(few).slice(0, 2)),
+        await refresh(4, say(few).slice(2)),
+      ];
+      assert.deepEqual(
+        answers.map(({ changes }) => changes.unchanged),
+        [0, 33, 15, 42, 0, 15],
+      );
+      // As many as lie between the first and the last of them by UTF-16 units, but not the same.
+      const fewer = (index: number) => few(index) && index !== 6;
+      assert.equal((await refresh(5, say(fewer))).changes.cleared, 1);
+      const left = say(fewer).map(({ id, data }) => `${id} ${data.v}`);
+      assert.deepEqual(await swept(), left.sort());
+    });
+
     test("nor does one that tells the same otherwise, or names records whose operations fail", async (t) => {
       const { refresh, rows, swept } = await openStore(t, engine);
       await refresh(0, upserts(0, 4));
@@ -74,6 +105,18 @@ for (const engine of engines) {
       assert.deepEqual([changes.unchanged, changes.cleared], [3, 0]);
       assert.deepEqual(await rows(), first);
       assert.deepEqual(await swept(), ["r0 0", "r1 0", "r2 0", "r3 0"]);
+    });
+
+    test("a record whose operation fails stays, and one that lies between two such does not", async (t) => {
+      const { refresh, swept } = await openStore(t, engine);
+      await refresh(0, upserts(0, 3));
+      const bad = ["r0", "r2"].map((id) => ({
+        ...{ action: "upsert", namespace: "tasks", id },
+        created_at: "2024-02-30T00:00:00Z",
+      }));
+      const { changes } = await refresh(1, bad, { on_error: "continue" });
+      assert.equal(changes.cleared, 1);
+      assert.deepEqual(await swept(), ["r0 0", "r2 0"]);
     });
 
     test("nor does one after a run that was never finished", async (t) => {

@@ -22,7 +22,7 @@ const TOMBSTONE_DAYS = 30;
 const DAY_MS = 24 * 3600 * 1000;
 
 const NAMESPACES = ["tasks", "Tasks", "__proto__"];
-const IDS = ["1", "01", "ü", "u\u0308", "__proto__", "a'b\"c%"];
+const IDS = ["1", "01", "ü", "u\u0308", "__proto__", "a'b\"c%", "\uff5e", "😀"];
 
 /** In their order, and few, so that equal and out-of-order ones are frequent. */
 const TIMES = [

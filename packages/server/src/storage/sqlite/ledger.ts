@@ -15,6 +15,7 @@ import type { Connection } from "./connection.ts";
 import { SqliteIndexTransaction } from "./index-transaction.ts";
 import { MARK_DIRTY } from "./marks.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
+import { updateRows } from "./update-rows.ts";
 
 /** A sync's transaction on SQLite. The write lock is taken when it begins, so every read in it is already safe. */
 export class SqliteLedgerTransaction implements LedgerTransaction {
@@ -269,20 +270,11 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       );
     }
 
-    const keep = sql(
-      `UPDATE records SET kept_by = ?1, also_kept_by = ?2
-       WHERE store_id = ?3 AND namespace = ?4 AND generation = ?5 AND id IN (SELECT value FROM json_each(?6))`,
-    );
-    for (const { namespace, ids, generation, keptBy, alsoKeptBy } of writes.keep) {
-      keep.run(keptBy, alsoKeptBy, store, namespace, generation, JSON.stringify(ids));
+    for (const { keptBy, alsoKeptBy, ...rows } of writes.keep) {
+      updateRows(this.#connection, store, "kept_by = ?6, also_kept_by = ?7", rows, keptBy, alsoKeptBy);
     }
-
-    const touch = sql(
-      `UPDATE records SET decided_at = ?1
-       WHERE store_id = ?2 AND namespace = ?3 AND generation = ?4 AND id IN (SELECT value FROM json_each(?5))`,
-    );
-    for (const { namespace, ids, generation, decidedAt } of writes.touch) {
-      touch.run(decidedAt, store, namespace, generation, JSON.stringify(ids));
+    for (const { decidedAt, ...rows } of writes.touch) {
+      updateRows(this.#connection, store, "decided_at = ?6", rows, decidedAt);
     }
 
     const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
