@@ -66,7 +66,7 @@ for (const engine of engines) {
     test("rows are found by their ids, in whatever order these come, and whatever lies between them", async (t) => {
       const { sync, refresh, stage, swept } = await openStore(t, engine);
       const ids = ["\uff5e", "😀", ...Array.from({ length: 40 }, (_, index) => `r${index}`)];
-      const fifth = (index: number) => (index % 5 === 0 ? 1 : 0);
+      const fifth = (index: number): number => (index % 5 === 0 ? 1 : 0);
       const say = (isNamed: (index: number) => boolean, v = fifth) =>
         ids.flatMap((id, index) =>
           isNamed(index) ? [{ action: "upsert", id, namespace: "tasks", data: { v: v(index) } }] : [],
