@@ -39,7 +39,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   embedding: ["config.ts", "openai"],
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
-    ...["type pino", "node:crypto", "node:timers/promises"],
+    ...["storage/visibility.ts", "type pino", "node:crypto", "node:timers/promises"],
   ],
   search: [
     ...["protocol", "text", "lexical", "embedding", "indexing/build-settings.ts", "wire/field-path.ts"],

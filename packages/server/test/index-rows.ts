@@ -87,9 +87,9 @@ export async function bringLevel(
     clock.now += 1000;
   }
   for (;;) {
-    const step = walks ? await commands.index("prepareStep", storeId) : null;
-    if (!step) return;
-    await commands.index("publishStep", storeId, step);
+    const next = walks ? await commands.index("prepareStep", storeId) : null;
+    if (!next?.step) return;
+    await commands.index("publishStep", storeId, next.step);
   }
 }
 

@@ -126,7 +126,7 @@ export async function indexAll(commands: Commands): Promise<void> {
       if (prepared) await commands.index("publish", storeId, prepared);
     }
     for (;;) {
-      const step = await commands.index("prepareStep", storeId);
+      const { step } = await commands.index("prepareStep", storeId);
       if (!step) break;
       await commands.index("publishStep", storeId, step);
     }

@@ -14,7 +14,7 @@ import {
 import { type Prepared, prepare } from "./prepare.ts";
 import { publish } from "./publish.ts";
 import { putOff } from "./put-off.ts";
-import { prepareStep, publishStep, type Step } from "./walk.ts";
+import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
 /** How long marks are taken for; whoever took them asks for more time while it works on them. */
 export const LEASE_MS = 30_000;
@@ -84,7 +84,7 @@ export const indexFunctions = {
     return storage.index.putOff(storeId, [putOff(mark, reason, now(), 0)]);
   },
 
-  prepareStep: (context: IndexingContext, storeId: string): Promise<Step | null> =>
+  prepareStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
     prepareStep(context, storeId),
   publishStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
     publishStep(storage, storeId, step),
@@ -102,13 +102,16 @@ export const indexFunctions = {
     storeId: string,
     merge: Merge,
   ): Promise<MergedBlocks | null> {
-    const key = `${storeId} ${merge.build} ${merge.into.segment}`;
+    const key = mergeKey(storeId, merge);
     const blocks = merges.get(key) ?? mergedBlocks(storage, storeId, merge);
     merges.set(key, blocks);
     const { value, done } = await blocks.next();
-    if (!done) return value;
-    merges.delete(key);
-    return null;
+    return done ? null : value;
+  },
+
+  /** Forgets a merge, however it ended: run where its blocks are read. */
+  async endMerge({ merges }: IndexingContext, storeId: string, merge: Merge): Promise<void> {
+    merges.delete(mergeKey(storeId, merge));
   },
 
   /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
@@ -119,6 +122,8 @@ export const indexFunctions = {
   finishMerge: ({ storage }: IndexingContext, storeId: string, merge: Merge) =>
     finishMerge(storage, storeId, merge),
 };
+
+const mergeKey = (storeId: string, { build, into }: Merge) => `${storeId} ${build} ${into.segment}`;
 
 type Functions = typeof indexFunctions;
 export type IndexName = keyof Functions;
@@ -134,6 +139,7 @@ const READS = new Set<IndexName>([
   "prepareStep",
   "findMerge",
   "nextMerged",
+  "endMerge",
   "tendVectors",
 ]);
 

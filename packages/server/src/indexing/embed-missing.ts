@@ -20,6 +20,13 @@ interface Embedded {
   vectors: NewVector[];
   /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
   blocked: Map<number, string | null>;
+  endpoint: EndpointNews | null;
+}
+
+/** What was learnt of the endpoint for a model. */
+export interface EndpointNews {
+  model: string;
+  /** Why it cannot be used now; null: it worked. */
   unavailable: string | null;
 }
 
@@ -41,21 +48,20 @@ export async function embedMissing(
   const known = await storage.index.findVectors(storeId, build.space!, [...byHash.keys()]);
   const missing = [...byHash.keys()].filter((key) => !known.has(key));
   const blocked = new Map<number, string | null>();
-  if (missing.length === 0) return { vectors: [], blocked, unavailable: null };
+  if (missing.length === 0) return { vectors: [], blocked, endpoint: null };
   const block = (key: string, reason: string | null) => {
     for (const { version } of byHash.get(key)!)
       if (blocked.get(version) == null) blocked.set(version, reason);
   };
   const settings = settingsOf(build).embeddings!;
-  if (embedder?.model !== settings.model) {
+  const { model } = settings;
+  const unused = (unavailable: string): Embedded => {
     for (const key of missing) block(key, null);
-    const unavailable = `The index has vectors of ${settings.model}, which this server has no endpoint for.`;
-    return { vectors: [], blocked, unavailable };
-  }
-  if (pause.until > now()) {
-    for (const key of missing) block(key, null);
-    return { vectors: [], blocked, unavailable: pause.reason };
-  }
+    return { vectors: [], blocked, endpoint: { model, unavailable } };
+  };
+  if (embedder?.model !== model)
+    return unused(`The index has vectors of ${model}, which this server has no endpoint for.`);
+  if (pause.until > now()) return unused(pause.reason);
   const texts = missing.map((key) => byHash.get(key)![0]!.text);
   let embedded: Embedding[];
   let unavailable: string | null = null;
@@ -82,7 +88,7 @@ export async function embedMissing(
       for (const draft of byHash.get(key)!) draft.hash = null;
     } else block(key, refusals.get(index) ?? null);
   }
-  return { vectors, blocked, unavailable };
+  return { vectors, blocked, endpoint: { model, unavailable } };
 }
 
 /** An embedder may have begun to give other vectors, or to give them to a process that has seen none before. */

@@ -3,6 +3,7 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { Logger } from "pino";
 import type { Mark, StoreToIndex } from "../storage/index-port.ts";
 import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
+import type { EndpointNews } from "./embed-missing.ts";
 
 /** Pause between looks for work where nobody says that there is some: another process may have left it. */
 const IDLE_PAUSE_MS = 500;
@@ -39,23 +40,28 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
   /** The settings that each store's index is level with. */
   const level = new Map<string, string>();
   const busy = new Set<string>();
-  let reason: string | null = null;
+  /** Models whose endpoint cannot be used. */
+  const away = new Set<string>();
 
-  /** Tells once when the embeddings endpoint cannot be used, and once when it can again. */
-  const noteEndpoint = (unavailable: string | null) => {
-    if (unavailable === reason) return;
-    if (unavailable !== null) log.warn({ reason: unavailable }, "embeddings endpoint unavailable");
-    else log.info("embeddings endpoint available again");
-    reason = unavailable;
+  /** Tells once when the embeddings endpoint for a model cannot be used, and once when it can again. */
+  const noteEndpoint = ({ model, unavailable }: EndpointNews) => {
+    if (away.has(model) === (unavailable !== null)) return;
+    if (unavailable !== null) {
+      away.add(model);
+      log.warn({ model, reason: unavailable }, "embeddings endpoint unavailable");
+    } else {
+      away.delete(model);
+      log.info({ model }, "embeddings endpoint available again");
+    }
   };
 
   /** Publishes marked contents. @returns false if the embeddings endpoint is away */
   const publish = async (storeId: string, marks: Mark[]): Promise<boolean> => {
     const prepared = await run("prepare", storeId, marks);
     if (!prepared) return true;
-    noteEndpoint(prepared.unavailable);
+    prepared.endpoints.forEach(noteEndpoint);
     await run("publish", storeId, prepared);
-    return prepared.unavailable === null;
+    return prepared.endpoints.every(({ unavailable }) => unavailable === null);
   };
 
   /** The same; where a content makes it fail, the others go on without it. */
@@ -92,10 +98,11 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     if (busy.has(storeId)) return marks.length > 0;
     busy.add(storeId);
     try {
-      const step = building ? await run("prepareStep", storeId) : null;
-      if (step) await run("publishStep", storeId, step);
+      const next = building ? await run("prepareStep", storeId) : null;
+      next?.endpoints.forEach(noteEndpoint);
+      if (next?.step) await run("publishStep", storeId, next.step);
       await merge(storeId);
-      return marks.length > 0 || step !== null;
+      return marks.length > 0 || !!next?.step;
     } finally {
       busy.delete(storeId);
     }
@@ -105,12 +112,16 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     const found = await run("findMerge", storeId);
     const begun = found && (await run("beginMerge", storeId, found));
     if (!begun) return;
-    for (;;) {
-      const blocks = await run("nextMerged", storeId, begun);
-      if (blocks === null) break;
-      if (!(await run("addToMerge", storeId, begun, blocks))) return;
+    try {
+      for (;;) {
+        const blocks = await run("nextMerged", storeId, begun);
+        if (blocks === null) break;
+        if (!(await run("addToMerge", storeId, begun, blocks))) return;
+      }
+      await run("finishMerge", storeId, begun);
+    } finally {
+      await run("endMerge", storeId, begun);
     }
-    await run("finishMerge", storeId, begun);
   };
 
   const failed = (error: unknown, storeId?: string) => {

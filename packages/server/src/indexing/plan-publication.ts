@@ -14,12 +14,17 @@ export interface Publication {
 /**
  * Decides what becomes of marked versions: the fence between the index and the ledger. A version is published if a row of
  * its record has it, the current one or one that an open run holds ready, whatever happened since it was marked; the record
- * is then no longer found by what it was found by before. Passages of a version that no row is found by go.
+ * is then no longer found by what it was found by before. Rows that wait for their own text are found by what the current one
+ * is, so that no refresh that is applied takes a record back. Passages of a version that no row is found by go.
  *
- * @param marks versions to be settled; those of which `prepared` is true have their passages ready
+ * @param marks versions to be settled, whose passages are ready
  * @param rows the rows of their records that matter, as the ledger has them now
  */
-export function planPublication(marks: RecordVersion[], rows: RecordRow[]): Publication {
+export function planPublication(
+  marks: RecordVersion[],
+  rows: RecordRow[],
+  isCurrent: (row: RecordRow) => boolean,
+): Publication {
   const byRecord = Map.groupBy(rows, recordOf);
   const publish = new Set<number>();
   const changed = new Map<RecordRow, RecordRow>();
@@ -28,13 +33,14 @@ export function planPublication(marks: RecordVersion[], rows: RecordRow[]): Publ
     const { namespace, id, version } = mark;
     const mine = byRecord.get(recordOf(mark)) ?? [];
     const now = () => mine.map((row) => changed.get(row) ?? row);
-    const news = mine.filter(
-      (row) => row.version === version && (changed.get(row) ?? row).indexed !== version,
-    );
-    for (const row of news) {
+    const isShown = mine.some((row) => row.version === version && isCurrent(row));
+    for (const row of mine) {
       const before = (changed.get(row) ?? row).indexed;
+      const isNews = row.version === version && before !== version;
+      const follows = isShown && row.version !== null && before !== row.version && before !== version;
+      if (!isNews && !follows) continue;
       changed.set(row, { ...row, indexed: version });
-      publish.add(version);
+      if (isNews) publish.add(version);
       if (before !== null && !now().some(({ indexed }) => indexed === before)) {
         drop.push({ namespace, id, version: before });
       }

@@ -1,10 +1,10 @@
 import { parseJson } from "@tidemark/protocol/parse-json";
 import type { Embedder } from "../embedding/embedder.ts";
 import { buildSegment, type SegmentBlock } from "../lexical/segment.ts";
-import type { Build, Mark, NewVector, PutOff, RecordVersion } from "../storage/index-port.ts";
+import type { Build, Mark, NewVector, PutOff, RecordKey, RecordVersion } from "../storage/index-port.ts";
 import { settingsOf } from "./build-settings.ts";
 import { type Draft, openCutter } from "./cut-records.ts";
-import { embedMissing, type PrepareContext } from "./embed-missing.ts";
+import { type EndpointNews, embedMissing, type PrepareContext } from "./embed-missing.ts";
 import { putOff } from "./put-off.ts";
 
 /** A batch is closed when it has so many passages, so that its transaction stays short. */
@@ -19,8 +19,8 @@ export interface Prepared {
   builds: PreparedBuild[];
   /** Marks that have to wait, because they failed, or because the batch was full. */
   putOff: PutOff[];
-  /** Why the embeddings endpoint cannot be used now; null if it can. */
-  unavailable: string | null;
+  /** What was learnt of embeddings endpoints; of one that nothing was needed of: nothing. */
+  endpoints: EndpointNews[];
 }
 
 /** What a batch adds to one build. */
@@ -41,19 +41,20 @@ export type PreparedChunk = Omit<Draft, "terms"> & { terms: number };
 /**
  * Reads what marked contents say, cuts it into passages, and has those embedded that never were. Changes nothing, so it
  * may take as long as it takes: {@link publish} looks again.
- * @param refused what becomes of a passage that the embedder refuses: its record fails, or it has no vector
+ * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds. So a
+ *   passage that the embedder refuses has no vector, instead of failing its record, and a text that is gone is what `old` has of it
  */
 export async function prepare(
   context: PrepareContext,
   storeId: string,
   marks: Mark[],
   builds: Build[],
-  refused: "fails" | "has no vector" = "fails",
+  old: Build | null = null,
 ): Promise<Prepared> {
-  const { taken, empty, left, drafts } = await cutRecords(context, storeId, marks, builds);
+  const { taken, empty, left, drafts } = await cutRecords(context, storeId, marks, builds, old);
   const vectors = new Map<number, NewVector[]>();
   const blocked = new Map<number, string | null>();
-  let unavailable: string | null = null;
+  const endpoints: EndpointNews[] = [];
   const embedding = builds.filter(({ space }) => space !== null);
   for (const build of embedding.filter((build) => isOutgoing(build, builds, context.embedder))) {
     for (const draft of drafts.get(build.build)!) draft.hash = null;
@@ -61,10 +62,10 @@ export async function prepare(
   // Builds of one space have their vectors in common.
   for (const ofSpace of Map.groupBy(embedding, ({ space }) => space).values()) {
     const all = ofSpace.flatMap(({ build }) => drafts.get(build)!);
-    const made = await embedMissing(context, storeId, ofSpace[0]!, all, refused);
+    const made = await embedMissing(context, storeId, ofSpace[0]!, all, old ? "has no vector" : "fails");
     for (const { build } of ofSpace) vectors.set(build, made.vectors);
     for (const [version, reason] of made.blocked) blocked.set(version, reason);
-    unavailable ??= made.unavailable;
+    if (made.endpoint) endpoints.push(made.endpoint);
   }
   const { until } = context.pause;
   const failed = taken.filter(({ version }) => blocked.has(version));
@@ -87,7 +88,7 @@ export async function prepare(
       ...left.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt: 0 })),
       ...failed.map((mark) => putOff(mark, blocked.get(mark.version) ?? null, context.now(), until)),
     ],
-    unavailable,
+    endpoints,
   };
 }
 
@@ -107,25 +108,29 @@ async function cutRecords(
   storeId: string,
   marks: Mark[],
   builds: Build[],
+  old: Build | null,
 ): Promise<Cut> {
   const contents = await storage.index.contents(
     storeId,
     marks.map(({ version }) => version),
   );
+  const gone = old ? marks.filter(({ version }) => !contents.has(version)) : [];
+  const passages = gone.length > 0 ? await storage.index.passages(storeId, old!.build, gone) : [];
+  const shown = Map.groupBy(passages, ({ version }) => version);
   const cutters = await Promise.all(builds.map((build) => openCutter(build, embedder)));
   const drafts = builds.map((): Draft[] => []);
-  let passages = 0;
+  let count = 0;
   let end = 0;
   // A record's versions stay together.
-  for (; end < marks.length && (passages < PASSAGES_PER_BATCH || isSameRecord(marks, end)); end++) {
+  const isFull = () => count >= PASSAGES_PER_BATCH && !isSameRecord(marks[end - 1], marks[end]);
+  for (; end < marks.length && !isFull(); end++) {
     const mark = marks[end]!;
     const content = contents.get(mark.version);
-    if (content === undefined) continue;
-    const { data } = parseJson(content) as { data: Record<string, unknown> };
-    for (const [index, cut] of cutters.entries()) {
-      const made = cut(mark, data);
+    const read = content === undefined ? null : (parseJson(content) as { data: Record<string, unknown> });
+    for (const [index, { cut, take }] of cutters.entries()) {
+      const made = read ? cut(mark, read.data) : (shown.get(mark.version) ?? []).map(take);
       drafts[index]!.push(...made);
-      passages += made.length;
+      count += made.length;
     }
   }
   const taken = marks.slice(0, end);
@@ -137,11 +142,9 @@ async function cutRecords(
   };
 }
 
-/** Whether a mark is of the same record as the one before it. */
-function isSameRecord(marks: Mark[], index: number): boolean {
-  const [before, mark] = [marks[index - 1], marks[index]!];
-  return before?.id === mark.id && before.namespace === mark.namespace;
-}
+/** Whether two keys, or none, are the same. */
+export const isSameRecord = (one?: RecordKey | null, other?: RecordKey | null): boolean =>
+  one?.id === other?.id && one?.namespace === other?.namespace;
 
 /** A build that one of the configured model is about to replace: it gets no more vectors, so that it can go on serving. */
 function isOutgoing(build: Build, builds: Build[], embedder: Embedder | null): boolean {

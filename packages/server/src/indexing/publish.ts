@@ -1,5 +1,6 @@
 import type { Build, ChunkRow, PutOff, RecordVersion } from "../storage/index-port.ts";
 import type { LedgerTransaction, NamespaceIds, Storage } from "../storage/port.ts";
+import { isCurrent } from "../storage/visibility.ts";
 import { fits, sameSpace, sameText, settingsOf } from "./build-settings.ts";
 import { planPublication } from "./plan-publication.ts";
 import type { Prepared, PreparedBuild } from "./prepare.ts";
@@ -40,12 +41,17 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
     builds.length === prepared.builds.length && builds.every((build) => isBuildOf(build, prepared));
   if (!isSame) return again(marked);
 
-  const rows = await tx.rowsOf(namesOf(marks));
+  const names = namesOf(marks);
+  const rows = await tx.rowsOf(names);
+  const namespaces = await tx.lockNamespaces(names.map(({ namespace }) => namespace));
+  const states = new Map(namespaces.map((state) => [state.namespace, state]));
+  const plan = (of: RecordVersion[]) =>
+    planPublication(of, rows, (row) => isCurrent(row, states.get(row.namespace)!));
   const unready = new Set([...prepared.empty, ...withoutVector(prepared, numbers)]);
-  const first = planPublication(marks, rows);
+  const first = plan(marks);
   const waiting = new Set([...unready].filter((version) => first.publish.has(version)));
   const settled = marks.filter(({ version }) => !waiting.has(version));
-  const { publish, indexed, drop } = waiting.size === 0 ? first : planPublication(settled, rows);
+  const { publish, indexed, drop } = waiting.size === 0 ? first : plan(settled);
 
   const published = settled.filter(({ version }) => publish.has(version));
   const dropped = await index.dropChunks([...drop, ...published]);

@@ -1,7 +1,7 @@
 import type { RecordKey } from "../storage/index-port.ts";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
-import type { PrepareContext } from "./embed-missing.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import type { EndpointNews, PrepareContext } from "./embed-missing.ts";
+import { isSameRecord, type Prepared, prepare } from "./prepare.ts";
 import { addToBuild, keepAhead, keepVectors, namesOf, withoutVector } from "./publish.ts";
 
 /** Records that one step of a new build takes. */
@@ -19,27 +19,35 @@ export interface Step {
   isLast: boolean;
 }
 
+/** The next step, if there is one that can be taken now, and what was learnt of the embeddings endpoints. */
+export interface PreparedStep {
+  step: Step | null;
+  endpoints: EndpointNews[];
+}
+
 /**
- * Prepares the next step of the build that a store is being made. Changes nothing. A passage that the embedder refuses has no
- * vector in it: its record is found by its words, as no new index may lose what the old one finds.
- * @returns null if there is none, or if the embeddings endpoint cannot be used now
+ * Prepares the next step of the build that a store is being made: what records are found by, be it an older text than they
+ * have, as no new index may lose what the old one finds. Changes nothing.
  */
-export async function prepareStep(context: PrepareContext, storeId: string): Promise<Step | null> {
+export async function prepareStep(context: PrepareContext, storeId: string): Promise<PreparedStep> {
   const { index } = context.storage;
-  const build = (await index.builds(storeId)).find(({ state }) => state === "building");
-  if (!build) return null;
+  const builds = await index.builds(storeId);
+  const build = builds.find(({ state }) => state === "building");
+  if (!build) return { step: null, endpoints: [] };
   const records = await index.indexedRecords(storeId, build.walked, STEP_RECORDS);
   const marks = records.map((record) => ({ ...record, attempts: 0 }));
-  const prepared = await prepare(context, storeId, marks, [build], "has no vector");
-  // Records behind one that has to wait are looked at again: those that the build has by then are left out.
+  const old = builds.find(({ state }) => state === "active")!;
+  const prepared = await prepare(context, storeId, marks, [build], old);
+  // From the first record on of which a version has to wait, all are looked at again: what the build has by then is left out.
   const ready = new Set(prepared.marks.map(({ version }) => version));
-  const waiting = records.findIndex(({ version }) => !ready.has(version));
-  const last = records.at(waiting === -1 ? records.length - 1 : waiting - 1);
+  const waiting = records.find(({ version }) => !ready.has(version));
+  const last = waiting ? records[records.findIndex((one) => isSameRecord(one, waiting)) - 1] : records.at(-1);
   const isLast = records.length === 0;
-  const to = waiting === 0 || !last ? build.walked : { namespace: last.namespace, id: last.id };
+  const to = last ? { namespace: last.namespace, id: last.id } : build.walked;
   // What was embedded is kept even if no record is ready.
-  const isVain = waiting === 0 && prepared.builds.every(({ vectors }) => vectors.length === 0);
-  return isVain ? null : { build: build.build, prepared, from: build.walked, to, isLast };
+  const isVain = !last && !isLast && prepared.builds.every(({ vectors }) => vectors.length === 0);
+  const step = isVain ? null : { build: build.build, prepared, from: build.walked, to, isLast };
+  return { step, endpoints: prepared.endpoints };
 }
 
 /**
@@ -55,8 +63,7 @@ async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
   const { index } = tx;
   const builds = await index.builds();
   const build = builds.find((one) => one.build === step.build && one.state === "building");
-  const isNext = build?.walked?.namespace === step.from?.namespace && build?.walked?.id === step.from?.id;
-  if (!build || !isNext) return;
+  if (!build || !isSameRecord(build.walked, step.from)) return;
   if (step.isLast) {
     for (const old of builds.filter(({ state }) => state === "active")) {
       await index.putBuild({ ...old, state: "retired" });

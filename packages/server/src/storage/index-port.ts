@@ -53,12 +53,16 @@ export interface PutOff {
   dueAt: number | null;
 }
 
-/** A passage of a record. */
-export interface ChunkRow extends RecordVersion {
-  chunk: number;
+/** A passage of a record, as it is shown. */
+export interface StoredPassage extends RecordVersion {
   /** Its place in the record, from 0. */
   ordinal: number;
   text: string;
+}
+
+/** A passage of a record, with what search needs of it. */
+export interface ChunkRow extends StoredPassage {
+  chunk: number;
   /** How many terms it has. */
   terms: number;
   vector: number | null;
@@ -131,8 +135,10 @@ export interface IndexStorage {
   putOff(storeId: string, marks: PutOff[]): Promise<void>;
   /** Contents by version, canonical JSON; one that is gone is left out. */
   contents(storeId: string, versions: number[]): Promise<Map<number, string>>;
-  /** Records behind one, in the order of namespace and id, whose text search has: what a new build must have too. */
+  /** What records behind one are found by, in the order of namespace and id: what a new build must have too. */
   indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]>;
+  /** The passages that a build has of versions, in their order. */
+  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]>;
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>>;
   /** As {@link IndexTransaction.addVectors}, without the store's turn: where there are many, adding takes a while. */
   addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void>;
@@ -191,7 +197,8 @@ export interface IndexSnapshot {
   /** Why vectors cannot be compared in this database, in one line for an operator; null: they can. */
   vectorProblem(): Promise<string | null>;
   /**
-   * The chunks whose vectors are nearest, best first, perhaps some that are not visible among them.
+   * The chunks whose vectors are nearest, best first, perhaps some that are not visible among them; fewer than
+   * `limit` if there are no more.
    * @param namespaces only of these; null: of all
    */
   nearest(build: Build, query: Float32Array, namespaces: string[] | null, limit: number): Promise<Near[]>;

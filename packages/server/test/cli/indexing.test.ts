@@ -116,7 +116,7 @@ for (const engine of engines) {
         (await index("status")).stdout,
         /building 0 % \(0 of 400 records\) of one with lexical\n$/,
       );
-      const step = await commands.index("prepareStep", store.storeId);
+      const { step } = await commands.index("prepareStep", store.storeId);
       await commands.index("publishStep", store.storeId, step!);
       const { builds } = await status();
       const [serving, building] = builds;

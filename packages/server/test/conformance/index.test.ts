@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SegmentBlock } from "../../src/lexical/segment.ts";
-import type { Build, Segment } from "../../src/storage/index-port.ts";
+import type { Build, RecordVersion, Segment } from "../../src/storage/index-port.ts";
 import { engines } from "../engines.ts";
 import { BUILD, change, chunkOf, look, SEGMENT } from "../index-rows.ts";
 import { openTestLedger } from "../test-ledger.ts";
@@ -149,6 +149,25 @@ for (const engine of engines) {
       const live = (from: number, to: number) => ledger.storage.index.liveChunks(store.storeId, 1, from, to);
       assert.deepEqual((await live(1, 9)).sort(), [1, 2, 3, 4]);
       assert.deepEqual(await live(5, 9), []);
+    });
+
+    test("passages of versions are read in their order, of one build", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const store = await ledger.createStore();
+      const of = (id: string, version: number, namespace = "tasks") => ({ namespace, id, version });
+      await change(ledger, store, async (index) => {
+        await index.addChunks(1, [
+          ...[1, 0, 2].map((ordinal) => chunkOf(2 - ordinal, { ordinal, text: `\n'"\\ ${ordinal}` })),
+          ...[chunkOf(3, { version: 2 }), chunkOf(4, { namespace: "notes" }), chunkOf(5, { id: "b" })],
+        ]);
+        await index.addChunks(2, [chunkOf(0, {})]);
+      });
+      const read = (asked: RecordVersion[]) => ledger.storage.index.passages(store.storeId, 1, asked);
+      assert.deepEqual(await read([of("b", 1), of("c", 1), of("a", 1), of("a", 3)]), [
+        { ...of("b", 1), ordinal: 0, text: "text 5" },
+        ...[0, 1, 2].map((ordinal) => ({ ...of("a", 1), ordinal, text: `\n'"\\ ${ordinal}` })),
+      ]);
+      assert.deepEqual(await read([]), []);
     });
 
     test("passages of versions go from every build, and are summed up", async (t) => {

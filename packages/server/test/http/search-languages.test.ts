@@ -89,7 +89,7 @@ describe("other settings of a store", () => {
     await set({ language: "german" });
     const [store] = await server.commands.index("stores");
     await server.commands.index("beginBuild", tenant.storeId, store!.settings);
-    const step = await server.commands.index("prepareStep", tenant.storeId);
+    const { step } = await server.commands.index("prepareStep", tenant.storeId);
     await server.commands.index("publishStep", tenant.storeId, step!);
     // A part of the new one is there, and none of it is asked.
     assert.deepEqual(await found("Zügen"), []);

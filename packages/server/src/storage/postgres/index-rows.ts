@@ -1,5 +1,5 @@
-import type { Build, NewVector, Segment } from "../index-port.ts";
-import { realArray, textArray } from "./arrays.ts";
+import type { Build, NewVector, RecordVersion, Segment } from "../index-port.ts";
+import { numberArray, realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 
 /** All builds of a store, the oldest first. */
@@ -77,3 +77,10 @@ export async function addVectors(
     ],
   );
 }
+
+/** Versions as arrays of their namespaces, ids and numbers. */
+export const keyColumns = (of: RecordVersion[]): string[] => [
+  textArray(of.map(({ namespace }) => namespace)),
+  textArray(of.map(({ id }) => id)),
+  numberArray(of.map(({ version }) => version)),
+];

@@ -9,13 +9,14 @@ import type {
   RecordKey,
   RecordVersion,
   Segment,
+  StoredPassage,
   StoreToIndex,
 } from "../index-port.ts";
 import type { HousekeepingStep } from "../port.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
-import { addVectors, findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
 import { PostgresIndexSnapshot } from "./index-snapshot.ts";
 import { sweepIndex, sweepVectors, type VectorKey } from "./index-sweep.ts";
 import { VectorIndexes } from "./vector-indexes.ts";
@@ -130,19 +131,19 @@ export class PostgresIndexStorage implements IndexStorage {
     return this.#read(async (tx) => {
       // How many rows are indexed is nothing that the planner could know: it only has to go through the key's order.
       const rows = await tx.rows<[string, string, number]>(
-        `SELECT namespace, id, version FROM (
-           SELECT namespace, id, version, indexed FROM records
+        `SELECT namespace, id, indexed FROM (
+           SELECT namespace, id, indexed FROM records
            WHERE store_id = $1 AND (namespace, id) > ($2, $3)
            ORDER BY namespace, id, generation OFFSET 0) r
-         WHERE indexed = version LIMIT $4`,
+         WHERE indexed IS NOT NULL LIMIT $4`,
         [storeId, after?.namespace ?? "", after?.id ?? "", limit],
       );
       const [namespace, id] = rows.at(-1) ?? [];
       if (rows.length === limit) {
         // Who goes on behind the last record has seen all of it.
         const ofLast = await tx.rows<[string, string, number]>(
-          `SELECT namespace, id, version FROM records
-           WHERE store_id = $1 AND namespace = $2 AND id = $3 AND indexed = version`,
+          `SELECT namespace, id, indexed FROM records
+           WHERE store_id = $1 AND namespace = $2 AND id = $3 AND indexed IS NOT NULL`,
           [storeId, namespace, id],
         );
         rows.push(...ofLast);
@@ -150,6 +151,27 @@ export class PostgresIndexStorage implements IndexStorage {
       // Rows of several generations may share a version.
       const versions = new Map(rows.map(([namespace, id, version]) => [version, { namespace, id, version }]));
       return [...versions.values()];
+    });
+  }
+
+  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]> {
+    return this.#read(async (tx) => {
+      const rows = await tx.rows<[string, string, number, number, string]>(
+        `SELECT k.namespace, k.id, k.version, c.ordinal, c.text
+         FROM unnest($3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY k(namespace, id, version, number)
+         CROSS JOIN LATERAL (SELECT ordinal, text FROM chunks f
+           WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
+             AND f.build + 0 = $2 OFFSET 0) c
+         ORDER BY k.number, c.ordinal`,
+        [storeId, build, ...keyColumns(of)],
+      );
+      return rows.map(([namespace, id, version, ordinal, text]) => ({
+        namespace,
+        id,
+        version,
+        ordinal,
+        text,
+      }));
     });
   }
 

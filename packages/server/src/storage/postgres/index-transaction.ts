@@ -3,7 +3,7 @@ import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segme
 import type { RecordRow } from "../port.ts";
 import { bytesArray, numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
-import { addVectors, findVectors, readBuilds, readSegments } from "./index-rows.ts";
+import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
 import { IS_MARK_OF } from "./lookups.ts";
 
 /** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
@@ -149,9 +149,3 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return this.#tx.rows<Row>(text, [this.#storeId, ...values]);
   }
 }
-
-const keyColumns = (of: RecordVersion[]): string[] => [
-  textArray(of.map(({ namespace }) => namespace)),
-  textArray(of.map(({ id }) => id)),
-  numberArray(of.map(({ version }) => version)),
-];

@@ -163,9 +163,9 @@ export class PostgresRefreshRuns {
 
   /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
   async #levelIndexed(namespace: string, generation: number): Promise<void> {
-    const astray = await this.#rows<[string, number, number, number | null]>(
+    const astray = await this.#rows<[string, number, number | null, number | null]>(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s
-       WHERE version IS NOT NULL AND indexed <> version AND indexed IS DISTINCT FROM current_indexed`,
+       WHERE version IS NOT NULL AND indexed IS DISTINCT FROM version AND indexed IS DISTINCT FROM current_indexed`,
       ...[namespace, generation],
     );
     if (astray.length === 0) return;
@@ -178,7 +178,7 @@ export class PostgresRefreshRuns {
     );
     await dropUnused(this.#tx, this.#storeId, namespace, {
       contents: [],
-      indexed: astray.map(([id, , version]) => ({ id, version })),
+      indexed: astray.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }])),
       now: Date.now(),
     });
   }

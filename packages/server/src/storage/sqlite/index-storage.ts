@@ -11,6 +11,7 @@ import type {
   RecordKey,
   RecordVersion,
   Segment,
+  StoredPassage,
   StoreToIndex,
   TermBlock,
 } from "../index-port.ts";
@@ -96,18 +97,31 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => {
       const { namespace, id } = after ?? { namespace: "", id: "" };
       const rows = this.#sql(
-        `SELECT DISTINCT namespace, id, version FROM records
-         WHERE store_id = ?1 AND (namespace, id) > (?2, ?3) AND indexed = version
+        `SELECT DISTINCT namespace, id, indexed AS version FROM records
+         WHERE store_id = ?1 AND (namespace, id) > (?2, ?3) AND indexed IS NOT NULL
          ORDER BY namespace, id LIMIT ?4`,
       ).all(storeId, namespace, id, limit) as unknown as RecordVersion[];
       const last = rows.at(-1);
       if (!last || rows.length < limit) return rows;
       // Who goes on behind the last record has seen all of it.
       const ofLast = this.#sql(
-        `SELECT DISTINCT namespace, id, version FROM records
-         WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND indexed = version`,
+        `SELECT DISTINCT namespace, id, indexed AS version FROM records
+         WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND indexed IS NOT NULL`,
       ).all(storeId, last.namespace, last.id) as unknown as RecordVersion[];
       return [...rows.filter((row) => row.namespace !== last.namespace || row.id !== last.id), ...ofLast];
+    });
+  }
+
+  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]> {
+    return this.#read(() => {
+      const get = this.#sql(
+        `SELECT ordinal, text FROM chunks
+         WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5 ORDER BY ordinal`,
+      );
+      return of.flatMap(({ namespace, id, version }) => {
+        const found = get.all(storeId, build, namespace, id, version) as { ordinal: number; text: string }[];
+        return found.map(({ ordinal, text }) => ({ namespace, id, version, ordinal, text }));
+      });
     });
   }
 

@@ -150,16 +150,16 @@ export class SqliteRefreshRuns {
   #levelIndexed(of: readonly [string, string, number]): void {
     const astray = this.#sql(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
-       WHERE version IS NOT NULL AND indexed IS NOT NULL AND indexed <> version AND indexed IS NOT current_indexed`,
-    ).all(...of) as { id: string; generation: number; indexed: number; current_indexed: number | null }[];
+       WHERE version IS NOT NULL AND indexed IS NOT version AND indexed IS NOT current_indexed`,
+    ).all(...of) as Record<string, string & number & null>[];
     const level = this.#sql(
       "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
     );
     const markDirty = this.#sql(MARK_DIRTY);
     const [store, namespace] = of;
     for (const { id, generation, indexed, current_indexed } of astray) {
-      level.run(store, namespace, generation, id, current_indexed);
-      markDirty.run(store, indexed, namespace, id, Date.now());
+      level.run(store, namespace, generation!, id!, current_indexed!);
+      if (indexed !== null) markDirty.run(store, indexed!, namespace, id!, Date.now());
     }
   }
 

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { type Commands, openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
+import { engines, type TestEngine } from "../engines.ts";
+import { bringLevel, foundRecords } from "../index-rows.ts";
+import { openTestLedger, storeOf, type TestLedger, type TestStore } from "../test-ledger.ts";
+
+const upsert = (id: string, title: string) => ({ action: "upsert", id, namespace: "tasks", data: { title } });
+
+/** Goes on with a new index, and with nothing else, as far as it goes. @returns the states of the builds then */
+async function walkAll({ commands, storage }: Pick<TestLedger, "commands" | "storage">, store: TestStore) {
+  for (;;) {
+    const { step } = await commands.index("prepareStep", store.storeId);
+    if (!step) break;
+    await commands.index("publishStep", store.storeId, step);
+  }
+  return (await storage.index.builds(store.storeId)).map(({ state }) => state);
+}
+
+/** A store with an index, on a server with an embeddings endpoint. */
+async function openEmbedding(t: TestContext, engine: TestEngine) {
+  const endpoint = await startEmbeddingsServer(t);
+  const { storage, clock, createStore } = await openTestLedger(t, engine);
+  /** The commands of a server whose endpoint has this model, and takes a text at a time. */
+  const commandsFor = (embeddingsModel: string) => {
+    const embeddings = { embeddingsModel, embeddingsUrl: endpoint.url };
+    const config = readConfig({}, { ...embeddings, embeddingsBatchSize: 1, embeddingsConcurrency: 1 });
+    return openCommands(storage, config, () => clock.now);
+  };
+  const commands = commandsFor("test-model");
+  const store = storeOf(commands, await createStore());
+  await commands.index("beginBuild", store.storeId, "{}");
+  return { storage, clock, endpoint, commandsFor, commands, store };
+}
+
+/** Does all that waits, some tries of it too. */
+async function tryAll(ledger: Parameters<typeof bringLevel>[0], store: TestStore): Promise<void> {
+  for (let tries = 0; tries < 8; tries++) {
+    ledger.clock.now += 3_600_000;
+    await bringLevel(ledger, store);
+  }
+}
+
+/** What is found by words alone, as `id text`, sorted. */
+async function findByWords({ search }: Commands, { organizationId, storeId }: TestStore, query: string) {
+  const { data } = await search(organizationId, storeId, { query, mode: "lexical" });
+  return data.map(({ id, text }) => `${id} ${text}`).sort();
+}
+
+for (const engine of engines) {
+  describe(`${engine.name}: what a new index takes over`, () => {
+    test("a record whose new text waits is found by the old one, until the new one is indexed", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const { commands, storage, clock } = ledger;
+      const store = await ledger.createStore();
+      await commands.index("beginBuild", store.storeId, "{}");
+      const ids = Array.from({ length: 20 }, (_, n) => `r${n}`);
+      const all = (title: string) => ids.map((id) => `${id} ${title}`).sort();
+      await store.sync({ operations: ids.map((id) => upsert(id, "apple pie")) });
+      await bringLevel(ledger, store);
+      await store.sync({ operations: ids.map((id) => upsert(id, "apple cake")) });
+
+      // Twice: what was taken over is taken over again, as it was.
+      for (const language of ["german", "english"]) {
+        await commands.index("beginBuild", store.storeId, JSON.stringify({ language }), true);
+        assert.equal((await walkAll(ledger, store)).at(-1), "active");
+        assert.deepEqual(await foundRecords(ledger, store), all("apple pie"));
+        while ((await storage.index.sweep(clock.now)).more);
+      }
+      await bringLevel(ledger, store);
+      assert.deepEqual(await foundRecords(ledger, store), all("apple cake"));
+      const [build] = await storage.index.builds(store.storeId);
+      assert.equal(build!.chunks, 20);
+      assert.equal((await storage.index.liveChunks(store.storeId, build!.build, 0, 1000)).length, 20);
+    });
+
+    test("an old text does not come back in a step that was prepared before the new one was indexed", async (t) => {
+      const ledger = await openTestLedger(t, engine);
+      const { commands } = ledger;
+      const store = await ledger.createStore();
+      await commands.index("beginBuild", store.storeId, "{}");
+      await store.sync({ operations: [upsert("a", "apple"), upsert("b", "banana")] });
+      await bringLevel(ledger, store);
+      await store.sync({ operations: [upsert("a", "cherry"), upsert("b", "cherry")] });
+      await commands.index("beginBuild", store.storeId, "{}", true);
+      const { step } = await commands.index("prepareStep", store.storeId);
+      assert.deepEqual(
+        step!.prepared.builds[0]!.chunks.map(({ text }) => text),
+        ["apple", "banana"],
+      );
+      await bringLevel(ledger, store, { walks: false });
+      await commands.index("publishStep", store.storeId, step!);
+      assert.deepEqual(await walkAll(ledger, store), ["retired", "active"]);
+      assert.deepEqual(await foundRecords(ledger, store), ["a cherry", "b cherry"]);
+      assert.equal((await ledger.storage.index.builds(store.storeId))[1]!.chunks, 2);
+    });
+
+    test("a record whose new text was given up is found by the old one, its vector too, until that is tried again", async (t) => {
+      const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
+      await store.sync({ operations: [upsert("x", "apple pie"), upsert("y", "apple tree")] });
+      await bringLevel({ commands, clock }, store);
+      endpoint.fault = faults.refuse("forbidden");
+      await store.sync({ operations: [upsert("x", "apple forbidden")] });
+      await tryAll({ commands, clock }, store);
+      const [mark] = await storage.read((sql) => sql.all("SELECT due_at, attempts FROM dirty_contents"));
+      assert.deepEqual([mark!.due_at, Number(mark!.attempts)], [null, 6]);
+
+      const found = async () => {
+        const vectors = await storage.read((sql) =>
+          sql.all(
+            `SELECT c.id FROM index_builds b
+             JOIN chunks c ON c.store_id = b.store_id AND c.build = b.build
+             JOIN vectors v ON v.store_id = b.store_id AND v.space = b.space AND v.vector = c.vector
+             WHERE b.state = 'active' ORDER BY c.id`,
+          ),
+        );
+        return [await findByWords(commands, store, "apple"), vectors.map(({ id }) => id)];
+      };
+      const before = [
+        ["x apple pie", "y apple tree"],
+        ["x", "y"],
+      ];
+      assert.deepEqual(await found(), before);
+      const asked = endpoint.texts.length;
+      await commands.index("beginBuild", store.storeId, "{}", true);
+      assert.deepEqual(await walkAll({ commands, storage }, store), ["retired", "active"]);
+      assert.deepEqual(await found(), before);
+      assert.equal(endpoint.texts.length, asked, "nothing is embedded twice");
+      const other = commandsFor("other-model");
+      await other.index("beginBuild", store.storeId, "{}", true);
+      assert.equal((await walkAll({ commands: other, storage }, store)).at(-1), "active");
+      assert.deepEqual(await found(), before);
+
+      endpoint.fault = null;
+      await storage.write((sql) => sql.all("UPDATE dirty_contents SET due_at = 0"), store.storeId);
+      await tryAll({ commands: other, clock }, store);
+      assert.deepEqual(await found(), [
+        ["x apple forbidden", "y apple tree"],
+        ["x", "y"],
+      ]);
+    });
+
+    test("both versions of a record, where the endpoint fails between the two", async (t) => {
+      const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
+      const run = { sync_mode: "full_refresh", sync_timestamp: "2025-11-11T10:40:00Z" } as const;
+      await store.sync({ operations: [upsert("a", "damson"), upsert("x", "apple")] });
+      await store.sync({ ...run, last_batch: false, operations: [upsert("x", "banana")] });
+      await bringLevel({ commands, clock }, store);
+      const other = commandsFor("other-model");
+      await other.index("beginBuild", store.storeId, "{}", true);
+      endpoint.next = [null, null];
+      endpoint.fault = faults.status(503);
+      assert.deepEqual(await walkAll({ commands: other, storage }, store), ["active", "building"]);
+      // As long as it fails there is no step, so that nobody takes one again and again.
+      assert.equal((await other.index("prepareStep", store.storeId)).step, null);
+      endpoint.fault = null;
+      clock.now += 60_000;
+      assert.deepEqual(await walkAll({ commands: other, storage }, store), ["retired", "active"]);
+      await store.sync({ ...run, operations: [upsert("y", "cherry")] });
+      await tryAll({ commands: other, clock }, store);
+      assert.deepEqual(await findByWords(other, store, "apple banana cherry"), ["x banana", "y cherry"]);
+    });
+  });
+}

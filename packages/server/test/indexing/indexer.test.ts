@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import type { Logger } from "pino";
+import { openCommands } from "../../src/commands.ts";
+import { readConfig } from "../../src/config.ts";
+import { EndpointPause } from "../../src/embedding/endpoint-pause.ts";
+import { type IndexingContext, type IndexName, indexFunctions } from "../../src/indexing/commands.ts";
+import { startIndexer } from "../../src/indexing/indexer.ts";
+import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
+import { usualEngine } from "../engines.ts";
+import { bringLevel } from "../index-rows.ts";
+import { openTestLedger, storeOf } from "../test-ledger.ts";
+import { whenDone } from "../when-done.ts";
+
+const upsert = (id: string, data: object) => ({ action: "upsert", id, namespace: "tasks", data });
+
+type Run = (name: IndexName, ...args: unknown[]) => Promise<unknown>;
+
+/** Starts an indexer whose steps can be waited for, and whose log is a list. */
+function startWatched(t: TestContext, run: Run) {
+  const lines: string[] = [];
+  const waiting = new Set<(name: IndexName, args: unknown[]) => void>();
+  const line = (_: object, text: string) => lines.push(text);
+  const watched: Run = async (name, ...args) => {
+    try {
+      return await run(name, ...args);
+    } finally {
+      for (const tell of waiting) tell(name, args);
+    }
+  };
+  const indexer = startIndexer(watched as never, { info: line, warn: line } as unknown as Logger);
+  whenDone(t, () => indexer.stop());
+  return {
+    lines,
+    /** Changes something, and waits until a step has ended for the so-many-th time. */
+    async step(
+      change: () => unknown,
+      name: IndexName,
+      isIt: (args: unknown[]) => boolean = () => true,
+      times = 1,
+    ): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let seen = 0;
+      const tell = (ended: IndexName, args: unknown[]) => {
+        if (ended === name && isIt(args) && ++seen === times) resolve();
+      };
+      waiting.add(tell);
+      await change();
+      indexer.wake();
+      await promise;
+      waiting.delete(tell);
+    },
+  };
+}
+
+describe("what the log says of an embeddings endpoint", () => {
+  const [AWAY, BACK] = ["embeddings endpoint unavailable", "embeddings endpoint available again"];
+
+  async function openEmbedding(t: TestContext) {
+    const endpoint = await startEmbeddingsServer(t);
+    const ledger = await openTestLedger(t, usualEngine());
+    const config = readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
+    const commands = openCommands(ledger.storage, config, () => ledger.clock.now);
+    const store = storeOf(commands, await ledger.createStore());
+    return { ...ledger, endpoint, store, lexical: ledger.commands, run: commands.index as unknown as Run };
+  }
+
+  test("is a line when it goes away and one when it is back, whatever needs no vector in between", async (t) => {
+    const { endpoint, clock, store, run } = await openEmbedding(t);
+    const { lines, step } = startWatched(t, run);
+    const sync = (id: string, data: object) => store.sync({ operations: [upsert(id, data)] });
+    /** Whether something of a record was published. */
+    const isOf =
+      (id: string) =>
+      ([, prepared]: unknown[]) =>
+        (prepared as { marks: { id: string }[] }).marks.some((mark) => mark.id === id);
+    const publish = (amount: number) =>
+      step(() => sync("a", { title: "apple", amount }), "publish", isOf("a"));
+    await publish(1);
+    assert.deepEqual(lines, []);
+    endpoint.fault = faults.status(503);
+    await step(() => sync("b", { title: "banana" }), "publish");
+    assert.deepEqual(lines, [AWAY]);
+    for (const amount of [2, 3, 4]) await publish(amount);
+    assert.deepEqual(lines, [AWAY]);
+    endpoint.fault = null;
+    await step(() => (clock.now += 60_000), "publish", isOf("b"));
+    assert.deepEqual(lines, [AWAY, BACK]);
+  });
+
+  test("is said of a new index that has to wait for it, too", async (t) => {
+    const { endpoint, clock, store, lexical, run } = await openEmbedding(t);
+    await lexical.index("beginBuild", store.storeId, "{}");
+    await store.sync({ operations: [upsert("a", { title: "apple" })] });
+    await bringLevel({ commands: lexical, clock }, store);
+    endpoint.fault = faults.status(401);
+    const { lines, step } = startWatched(t, run);
+    await step(() => {}, "prepareStep", undefined, 2);
+    assert.deepEqual(lines, [AWAY]);
+    endpoint.fault = null;
+    const isLast = ([, step]: unknown[]) => (step as { isLast: boolean }).isLast;
+    await step(() => (clock.now += 60_000), "publishStep", isLast);
+    assert.deepEqual(lines, [AWAY, BACK]);
+  });
+});
+
+test("a merge that fails, or that somebody else takes over, is forgotten", async (t) => {
+  for (const addToMerge of [async () => false, () => Promise.reject(new Error("no room"))]) {
+    const { storage, clock, commands, createStore } = await openTestLedger(t, usualEngine());
+    const store = await createStore();
+    await commands.index("beginBuild", store.storeId, "{}");
+    for (let n = 0; n < 8; n++) {
+      await store.sync({ operations: [upsert(`id-${n}`, { title: `apple ${n}` })] });
+      await bringLevel({ commands, clock }, store);
+    }
+    const context: IndexingContext = {
+      ...{ storage, embedder: null, embeddings: null, pause: new EndpointPause(), merges: new Map() },
+      now: () => clock.now,
+    };
+    let begun = 0;
+    const functions = { ...indexFunctions, addToMerge } as Record<string, (...args: unknown[]) => unknown>;
+    const { step } = startWatched(t, async (name, ...args) => {
+      const result = await functions[name]!(context, ...args);
+      if (name === "nextMerged") begun = context.merges.size;
+      return result;
+    });
+    await step(() => store.sync({ operations: [upsert("a", { title: "banana" })] }), "endMerge");
+    assert.deepEqual([begun, context.merges.size], [1, 0]);
+  }
+});
