@@ -4,6 +4,7 @@
  */
 
 import type { IndexStorage, IndexTransaction } from "./index-port.ts";
+import type { StoreTable } from "./store-tables.ts";
 
 export type SqlValue = string | number | bigint | null;
 export type SqlRow = Record<string, SqlValue>;
@@ -270,6 +271,8 @@ export interface RateWindow {
 export interface Storage {
   /** What an operator should know of the database, such as a setting that makes it lose data; empty if all is well. */
   readonly warnings: string[];
+  /** The tables with rows of vector stores, in the order in which those of a store that is to go are removed. */
+  readonly storeTables: StoreTable[];
   /**
    * One read-write transaction over organizations, stores, connectors and keys, one after the other.
    * @param storeId a store whose syncs wait until it is over

@@ -1,5 +1,5 @@
 /** A table that has rows of vector stores, and the rest of its key behind `store_id`. */
-type StoreTable = [table: string, key: string];
+export type StoreTable = [table: string, key: string];
 
 /** The ledger's, in the order in which a deleted store's rows go. */
 export const LEDGER_TABLES: StoreTable[] = [
@@ -25,5 +25,7 @@ export const INDEX_TABLES: StoreTable[] = [
   ["index_builds", "build"],
 ];
 
-/** All of them. `store_revisions` goes last: a store that has no row there has nothing left. */
+/** All that every engine has. `store_revisions` goes last: a store that has no row there has nothing left. */
 export const STORE_TABLES: StoreTable[] = [...LEDGER_TABLES, ...INDEX_TABLES];
+/** And on SQLite. */
+export const SQLITE_STORE_TABLES: StoreTable[] = [...STORE_TABLES, ["vector_codes", "space, block"]];

@@ -1,6 +1,5 @@
 import type { Sql, Storage } from "../storage/port.ts";
 import { IMPORT_PREFIX, isNoImport } from "../storage/served-stores.ts";
-import { STORE_TABLES } from "../storage/store-tables.ts";
 import type { ExportHeader } from "./format.ts";
 
 const STEP_ROWS = 2000;
@@ -117,7 +116,7 @@ export async function giveUpImport(storage: Storage, exportId: string): Promise<
   const found = unfinished.find(({ export_id }) => export_id === exportId);
   if (!found) throw new Error(`There is no unfinished import of ${exportId}.`);
   for (const id of found.stores) {
-    for (const [table, key] of STORE_TABLES) {
+    for (const [table, key] of storage.storeTables) {
       const step = `DELETE FROM ${table} WHERE store_id = $1 AND (${key}) IN
         (SELECT ${key} FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS}) RETURNING 1`;
       while ((await storage.write((sql) => sql.all(step, [id]))).length > 0);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Storage } from "../../src/storage/port.ts";
+import { encode } from "../../src/storage/sqlite/vector-scan.ts";
 import { engines } from "../engines.ts";
 import { BUILD, change, chunkOf, SEGMENT } from "../index-rows.ts";
 import { openTestLedger, sweepAll, type TestStore } from "../test-ledger.ts";
@@ -177,3 +178,72 @@ for (const engine of engines) {
     });
   });
 }
+
+test("SQLite: the codes of vectors go with them, and those of others stay what they were", async (t) => {
+  const ledger = await openTestLedger(t, engines[0]!);
+  const { storage, clock } = ledger;
+  const stores = [await ledger.createStore(), await ledger.createStore()];
+  // Of three blocks the first loses all, the second all but two, the third every other one.
+  const used = (vector: number) => (vector < 1024 ? [600, 1023].includes(vector) : vector % 2 === 0);
+  const embeddings = Array.from({ length: 1500 }, (_, n) => {
+    const angle = n / 100;
+    return Float32Array.of(Math.cos(angle), Math.sin(angle), 0, 0, 0);
+  });
+  const add = (store: TestStore, from: number, to: number) =>
+    change(ledger, store, async (index) => {
+      await index.putBuild({ ...BUILD, space: 1 });
+      const added = embeddings.slice(from, to).map((embedding, n) => ({ hash: `${from + n}`, embedding }));
+      await index.addVectors(1, added);
+      const found = await index.findVectors(
+        1,
+        added.map(({ hash }) => hash),
+      );
+      await index.addChunks(
+        1,
+        [...found.values()].filter(used).map((vector) => chunkOf(vector, { vector })),
+      );
+    });
+  const codes = async ({ storeId }: TestStore) => {
+    const rows = await storage.read((sql) =>
+      sql.all(
+        `SELECT block, hex(places) AS places, hex(codes) AS codes, hex(scales) AS scales
+         FROM vector_codes WHERE store_id = $1 ORDER BY block`,
+        [storeId],
+      ),
+    );
+    const all = new Map<number, string>();
+    for (const { block, places, codes, scales } of rows) {
+      const [ofEach, scaleOfEach] = [codes, scales].map((hex) => Buffer.from(String(hex), "hex"));
+      const numbers = Buffer.from(String(places), "hex");
+      for (let at = 0; at < numbers.length / 2; at++) {
+        const code = ofEach!.subarray(2 * at, 2 * at + 2).toString("hex");
+        all.set(
+          512 * Number(block) + numbers.readUInt16LE(2 * at),
+          `${code} ${scaleOfEach!.readFloatLE(4 * at)}`,
+        );
+      }
+      assert.deepEqual([ofEach!.length, scaleOfEach!.length], [numbers.length, 2 * numbers.length]);
+    }
+    return all;
+  };
+  const expected = (vectors: number[]) =>
+    new Map(
+      vectors.map((vector) => {
+        const { code, scale } = encode(embeddings[vector]!);
+        return [vector, `${Buffer.from(code).toString("hex")} ${Math.fround(scale)}`];
+      }),
+    );
+  for (const store of stores) await add(store, 0, 1400);
+  for (const at of [clock.now, clock.now + DAY_MS + 1])
+    for (let step = 0; step < 20; step++) await sweepIndex(storage, at);
+  const kept = [...embeddings.keys()].filter(used);
+  for (const store of stores) {
+    assert.deepEqual(await codes(store), expected(kept.filter((n) => n < 1400)));
+  }
+  assert.equal(await countRows(storage, stores[0]!, "vector_codes"), 2, "a block that has none is gone");
+  // 1399 is gone, so the next has its number.
+  await add(stores[0]!, 1399, 1500);
+  const numbers = [...kept.filter((n) => n < 1400), ...[...embeddings.keys()].slice(1399)];
+  assert.deepEqual(await codes(stores[0]!), expected(numbers));
+  assert.equal((await codes(stores[1]!)).size, kept.filter((n) => n < 1400).length);
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import type { SearchRequest } from "@tidemark/protocol/search";
 import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
@@ -10,11 +11,11 @@ import { vectorEngines } from "../pgvector-engine.ts";
 import { openTestLedger, storeOf } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
 
-const upsert = (id: string, title: string, namespace = "tasks") => ({
+const upsert = (id: string, title: string, namespace = "tasks", data: object = {}) => ({
   action: "upsert",
   id,
   namespace,
-  data: { title },
+  data: { title, ...data },
 });
 
 /** A store on a server with an embeddings endpoint, in which texts that share words are near. */
@@ -29,7 +30,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   return {
     ...{ embeddings, ledger, commands, store },
     level: () => bringLevel({ commands, clock }, store),
-    search: (query: string, fields: { mode?: "semantic"; namespaces?: string[] } = {}) =>
+    search: (query: string, fields: Partial<SearchRequest> = {}) =>
       commands.search(store.organizationId, store.storeId, { query, ...fields }),
   };
 }
@@ -63,6 +64,22 @@ for (const engine of vectorEngines) {
       // What was said before is not embedded again.
       const texts = embeddings.texts.slice(embedded).filter((text) => text !== "zebra herd");
       assert.deepEqual(texts.sort(), ["a herd of zebra", "coffee"]);
+    });
+
+    test("what a filter keeps is found behind nearer records, though one of them was deleted", async (t) => {
+      const { store, level, search } = await openEmbedding(t, engine);
+      const shut = Array.from({ length: 150 }, (_, n) => upsert(`near-${n}`, `zebra herd w${n}`));
+      const open = Array.from({ length: 20 }, (_, n) =>
+        upsert(`far-${n}`, `zebra coffee machine w${n}`, "tasks", { open: true }),
+      );
+      await store.sync({ operations: [...shut, ...open] });
+      await level();
+      const find = () => search("zebra herd", { mode: "semantic", filter: { open: true } });
+      const before = (await find()).data;
+      assert.equal(before.length, 10);
+      await store.sync({ operations: [{ action: "delete", id: "near-0", namespace: "tasks" }] });
+      await level();
+      assert.deepEqual((await find()).data, before);
     });
   });
 }

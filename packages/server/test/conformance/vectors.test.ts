@@ -133,6 +133,34 @@ for (const engine of vectorEngines) {
       assert.deepEqual(await chunks(["tasks"], 10), [1, 9, 0]);
     });
 
+    test("chunks are found behind any number of vectors that are nearer and not theirs", async (t) => {
+      const { ledger, store } = await open(t, engine);
+      const next = numbers(7);
+      const random = (around = 0) =>
+        ofLengthOne(Array.from({ length: 64 }, (_, at) => (at === 0 ? around : 0) + next()));
+      const query = ofLengthOne(Array.from({ length: 64 }, (_, at) => (at === 0 ? 1 : 0)));
+      const far = Array.from({ length: 500 }, () => random());
+      await addPassages(ledger, store, far);
+      await change(ledger, store, async (index) => {
+        const near = Array.from({ length: 1500 }, (_, n) => ({ hash: `near ${n}`, embedding: random(9) }));
+        await index.addVectors(1, near);
+        const found = await index.findVectors(
+          1,
+          near.slice(0, 700).map(({ hash }) => hash),
+        );
+        const ofAnother = [...found.values()].map((vector, chunk) => chunkOf(chunk, { vector }));
+        await index.addChunks(2, ofAnother);
+      });
+      const best = [...far.keys()].toSorted((a, b) => far[b]![0]! - far[a]![0]!);
+      for (const limit of [20, 100, 500, 501]) {
+        const found = await nearest(ledger, store, query, null, limit);
+        assert.deepEqual(
+          found.map(({ chunk }) => chunk),
+          best.slice(0, limit),
+        );
+      }
+    });
+
     for (const dimensions of [1, 9, 384, 1536, 3072]) {
       test(`vectors of ${dimensions} dimensions are ranked as they are`, async (t) => {
         const { ledger, store } = await open(t, engine);

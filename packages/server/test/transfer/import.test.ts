@@ -5,6 +5,7 @@ import { importStores } from "../../src/transfer/import.ts";
 import { findResumable } from "../../src/transfer/resume.ts";
 import { giveUpImport, listUnfinished } from "../../src/transfer/unfinished.ts";
 import { engines, type TestEngine } from "../engines.ts";
+import { BUILD } from "../index-rows.ts";
 import { forgetAll, openTestLedger, sweepAll } from "../test-ledger.ts";
 import { indexAll } from "../test-server.ts";
 import {
@@ -172,7 +173,16 @@ for (const engine of engines) {
       await importCut(0.999);
       const [{ export_id, stores }] = (await unfinished()) as [{ export_id: string; stores: string[] }];
       assert.deepEqual(stores, [source.one.storeId, source.two.storeId].sort());
+      // Whatever it is, of the index too.
+      await target.storage.ledger(source.one.storeId, async ({ index }) => {
+        await index.putBuild({ ...BUILD, space: 1 });
+        await index.addVectors(1, [{ hash: "a", embedding: new Float32Array([1, 0]) }]);
+      });
       assert.deepEqual(await giveUpImport(target.storage, export_id), stores);
+      for (const table of await engine.storeTables(target.storage)) {
+        const left = await target.storage.read((sql) => sql.all(`SELECT store_id FROM ${table}`));
+        assert.deepEqual(left, [], table);
+      }
       for (const store of [source.one, source.two]) {
         const rows = await readStoreRows(target, store);
         assert.deepEqual(

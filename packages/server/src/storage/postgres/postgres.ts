@@ -7,6 +7,7 @@ import type {
   SqlRow,
   Storage,
 } from "../port.ts";
+import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { textArray } from "./arrays.ts";
 import { type ConnectionSettings, Connections, type Transaction } from "./connections.ts";
@@ -55,6 +56,7 @@ async function findWarnings(tx: Transaction, embeds: boolean): Promise<string[]>
 
 class PostgresStorage implements Storage {
   readonly warnings: string[];
+  readonly storeTables = STORE_TABLES;
   readonly index: PostgresIndexStorage;
   #connections: Connections;
   #turns: Turns;

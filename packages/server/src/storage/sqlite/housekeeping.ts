@@ -1,6 +1,6 @@
 import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting, HousekeepingStep } from "../port.ts";
-import { STORE_TABLES } from "../store-tables.ts";
+import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { MARK_DIRTY } from "./marks.ts";
@@ -71,7 +71,7 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
      WHERE s.deleted_at IS NOT NULL LIMIT 1`,
   ).get()?.id as string | undefined;
   if (store === undefined) return NOTHING;
-  for (const [table, key] of [...STORE_TABLES, ["vector_codes", "space, block"]]) {
+  for (const [table, key] of SQLITE_STORE_TABLES) {
     const { changes } = sql(
       `DELETE FROM ${table} WHERE store_id = ?1 AND (${key}) IN
          (SELECT ${key} FROM ${table} WHERE store_id = ?1 LIMIT ${STEP_ROWS})`,

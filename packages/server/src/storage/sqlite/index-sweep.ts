@@ -1,6 +1,7 @@
 import { IS_GIVEN_UP } from "../given-up.ts";
 import type { HousekeepingStep } from "../port.ts";
 import type { Connection } from "./connection.ts";
+import { dropCodes } from "./vectors.ts";
 
 /** Rows that one step removes: few, so that a sync never waits long behind it. */
 const STEP_ROWS = 500;
@@ -78,14 +79,20 @@ export function sweepVectors(connection: Connection, from: number, now: number):
   const note = sql("INSERT INTO unused_vectors VALUES (?1, ?2, ?3, ?4)");
   const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
   const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
-  for (const { row, store_id, space, vector, since, unused } of rows) {
+  const dropped: LookedAt[] = [];
+  for (const one of rows) {
+    const { row, store_id, space, vector, since, unused } = one;
     if (since === null) {
       if (unused) note.run(store_id, space, vector, now);
     } else if (!unused || since < now - UNUSED_VECTOR_MS) {
       forget.run(store_id, space, vector);
-      if (unused) drop.run(row);
+      if (unused) {
+        drop.run(row);
+        dropped.push(one);
+      }
     }
   }
+  dropCodes(connection, dropped);
   return rows.length < STEP_ROWS ? 0 : rows.at(-1)!.row;
 }
 

@@ -8,6 +8,7 @@ import type {
   SqlRow,
   Storage,
 } from "../port.ts";
+import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { restartLongLog } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
@@ -36,6 +37,7 @@ export async function openSqlite(
 
 class SqliteStorage implements Storage {
   readonly warnings: string[] = [];
+  readonly storeTables = SQLITE_STORE_TABLES;
   readonly index: SqliteIndexStorage;
   #connection: Connection;
   #rateWindows: RateWindows | undefined;

@@ -1,6 +1,6 @@
 import type { Near } from "../index-port.ts";
 import type { Connection } from "./connection.ts";
-import { bytesOfCode, CodeScan, encode, topOf } from "./vector-scan.ts";
+import { CodeScan, encode, topOf } from "./vector-scan.ts";
 
 /**
  * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits a component, and the best of them
@@ -16,6 +16,25 @@ const RESCORED_PER_RESULT = 4;
 /** Up to so many chunks of some namespaces are ranked without looking at codes. */
 const EXACT_CHUNKS = 5000;
 
+type BlockKey = [storeId: string, space: number, block: number];
+
+/** The code of a vector: that of number `block * BLOCK_VECTORS + place`. */
+interface Coded {
+  place: number;
+  code: Uint8Array;
+  scale: number;
+}
+
+/** A block as its row has it. */
+interface BlockRow {
+  places: Uint8Array;
+  codes: Uint8Array;
+  scales: Uint8Array;
+}
+
+const blockOf = (vector: number): number => Math.floor(vector / BLOCK_VECTORS);
+const placeOf = (vector: number): number => vector % BLOCK_VECTORS;
+
 /** Appends the codes of new vectors, which have the highest numbers. */
 export function addCodes(
   connection: Connection,
@@ -23,35 +42,55 @@ export function addCodes(
   space: number,
   vectors: { vector: number; embedding: Float32Array }[],
 ): void {
-  const read = connection.statement(
-    "SELECT codes, scales FROM vector_codes WHERE store_id = ?1 AND space = ?2 AND block = ?3",
-  );
-  const write = connection.statement("INSERT OR REPLACE INTO vector_codes VALUES (?1, ?2, ?3, ?4, ?5)");
-  const blocks = Map.groupBy(vectors, ({ vector }) => Math.floor(vector / BLOCK_VECTORS));
-  for (const [block, of] of blocks) {
-    const { vector: last, embedding } = of.at(-1)!;
-    const bytes = bytesOfCode(embedding.length);
-    const count = last - block * BLOCK_VECTORS + 1;
-    const codes = new Uint8Array(count * bytes);
-    const scales = new Float32Array(count);
-    const before = read.get(storeId, space, block) as Codes | undefined;
-    if (before) {
-      codes.set(before.codes.subarray(0, codes.length));
-      scales.set(floatsOf(before.scales).subarray(0, count));
-    }
-    for (const { vector, embedding } of of) {
-      const at = vector - block * BLOCK_VECTORS;
-      const { code, scale } = encode(embedding);
-      codes.set(code, at * bytes);
-      scales[at] = scale;
-    }
-    write.run(storeId, space, block, codes, new Uint8Array(scales.buffer));
+  for (const [block, added] of Map.groupBy(vectors, ({ vector }) => blockOf(vector))) {
+    const coded = added.map(({ vector, embedding }) => ({ place: placeOf(vector), ...encode(embedding) }));
+    changeBlock(connection, [storeId, space, block], (before) => [...before, ...coded]);
   }
 }
 
-interface Codes {
-  codes: Uint8Array;
-  scales: Uint8Array;
+/** Removes the codes of vectors that are gone, so that no query looks at them. */
+export function dropCodes(
+  connection: Connection,
+  vectors: { store_id: string; space: number; vector: number }[],
+): void {
+  const blocks = Map.groupBy(vectors, ({ store_id, space, vector }) =>
+    JSON.stringify([store_id, space, blockOf(vector)] satisfies BlockKey),
+  );
+  for (const [key, gone] of blocks) {
+    const places = new Set(gone.map(({ vector }) => placeOf(vector)));
+    changeBlock(connection, JSON.parse(key), (before) => before.filter(({ place }) => !places.has(place)));
+  }
+}
+
+/** Puts other codes in the place of a block's; where none are left, the block goes. */
+function changeBlock(connection: Connection, key: BlockKey, change: (before: Coded[]) => Coded[]): void {
+  const at = "store_id = ?1 AND space = ?2 AND block = ?3";
+  const row = connection.statement(`SELECT places, codes, scales FROM vector_codes WHERE ${at}`).get(...key);
+  const coded = change(row ? readBlock(row as unknown as BlockRow) : []);
+  if (coded.length === 0) {
+    connection.statement(`DELETE FROM vector_codes WHERE ${at}`).run(...key);
+    return;
+  }
+  const places = Uint16Array.from(coded, ({ place }) => place);
+  const scales = Float32Array.from(coded, ({ scale }) => scale);
+  connection
+    .statement("INSERT OR REPLACE INTO vector_codes VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+    .run(
+      ...key,
+      new Uint8Array(places.buffer),
+      Buffer.concat(coded.map(({ code }) => code)),
+      new Uint8Array(scales.buffer),
+    );
+}
+
+function readBlock(row: BlockRow): Coded[] {
+  const scales = floatsOf(row.scales);
+  const bytes = row.codes.length / scales.length;
+  return Array.from(placesOf(row.places), (place, at) => ({
+    place,
+    code: row.codes.subarray(at * bytes, (at + 1) * bytes),
+    scale: scales[at]!,
+  }));
 }
 
 /** Where to look, and for what. */
@@ -68,13 +107,12 @@ interface NearestQuery {
 export function nearestChunks(connection: Connection, of: NearestQuery): Near[] {
   const { namespaces, limit } = of;
   const scope = namespaces && chunksWithVectors(connection, of, namespaces);
+  const allowed = scope && new Set(scope.map(([, vector]) => vector));
   if (scope && scope.length <= EXACT_CHUNKS) {
-    const near = rescore(connection, of, [...new Set(scope.map(([, vector]) => vector))]);
+    const near = rescore(connection, of, [...allowed!], true).sort(nearestFirst);
     return chunksOfVectors(near, scope).slice(0, limit);
   }
-  const allowed = scope && new Set(scope.map(([, vector]) => vector));
-  const candidates = bestByCodes(connection, of, allowed);
-  const near = rescore(connection, of, candidates).slice(0, limit);
+  const near = bestByCodes(connection, of, allowed).slice(0, limit);
   return chunksOfVectors(near, scope ?? chunksOfSome(connection, of, near)).slice(0, limit);
 }
 
@@ -118,57 +156,88 @@ function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
   );
 }
 
-/** The vectors that look nearest by their codes. */
-function bestByCodes(
-  connection: Connection,
-  { storeId, space, query, limit }: NearestQuery,
-  allowed: Set<number> | null,
-): number[] {
-  const rows = connection
-    .statement(
-      "SELECT block, codes, scales FROM vector_codes WHERE store_id = ?1 AND space = ?2 ORDER BY block",
-    )
-    .iterate(storeId, space) as Iterable<{ block: number } & Codes>;
-  const scan = new CodeScan(query);
-  const scores: Float32Array[] = [];
-  let end = 0;
-  for (const { block, codes, scales } of rows) {
-    const start = block * BLOCK_VECTORS;
-    // Blocks are full but for the last; where one is missing, nothing is near.
-    if (start > end) scores.push(new Float32Array(start - end).fill(Number.NEGATIVE_INFINITY));
-    const found = scan.scores(codes, floatsOf(scales));
-    scores.push(found);
-    end = start + found.length;
+/**
+ * The vectors that look nearest by their codes, in the order of what they really are. Some stand for no chunk of the build: they
+ * are left out, and where they are many of the best, others take their places. So there are `limit`, or all.
+ */
+function bestByCodes(connection: Connection, of: NearestQuery, allowed: Set<number> | null): Near[] {
+  const { vectors, scores } = scoreCodes(connection, of, allowed);
+  const share = Math.ceil(vectors.length * RESCORED_SHARE);
+  const first = Math.max(RESCORED_MIN, of.limit * RESCORED_PER_RESULT, share);
+  let near: Near[] = [];
+  for (let ranked = 0; near.length < first / 2; ) {
+    const best = topOf(scores, Math.max(first, ranked));
+    if (best.length === 0) break;
+    const numbers = best.map((at) => vectors[at]!);
+    near = near.concat(rescore(connection, of, numbers, allowed !== null));
+    for (const at of best) scores[at] = Number.NEGATIVE_INFINITY;
+    ranked += best.length;
   }
-  const all = new Float32Array(end);
-  let at = 0;
-  for (const part of scores) {
-    all.set(part, at);
-    at += part.length;
-  }
-  if (allowed) {
-    for (let vector = 0; vector < end; vector++) {
-      if (!allowed.has(vector)) all[vector] = Number.NEGATIVE_INFINITY;
-    }
-  }
-  const rescored = Math.max(RESCORED_MIN, limit * RESCORED_PER_RESULT, Math.ceil(end * RESCORED_SHARE));
-  return topOf(all, Math.min(rescored, end));
+  return near.sort(nearestFirst);
 }
 
-/** Vectors in the order of what they really are; the number of each under `chunk`. */
-function rescore(connection: Connection, { storeId, space, query }: NearestQuery, vectors: number[]): Near[] {
+/** What the codes of a space's vectors say of each; minus infinity of one that is not allowed. */
+function scoreCodes(
+  connection: Connection,
+  { storeId, space, query }: NearestQuery,
+  allowed: Set<number> | null,
+): { vectors: Float64Array; scores: Float32Array } {
   const rows = connection
     .statement(
-      `SELECT v.vector, v.embedding FROM json_each(?3) j CROSS JOIN vectors v
-         ON v.store_id = ?1 AND v.space = ?2 AND v.vector = j.value`,
+      "SELECT block, places, codes, scales FROM vector_codes WHERE store_id = ?1 AND space = ?2 ORDER BY block",
     )
-    .all(storeId, space, JSON.stringify(vectors)) as { vector: number; embedding: Uint8Array }[];
-  const near: Near[] = [];
-  for (const { vector, embedding } of rows) {
-    near.push({ chunk: vector, similarity: dot(query, floatsOf(embedding)) });
+    .iterate(storeId, space) as Iterable<{ block: number } & BlockRow>;
+  const scan = new CodeScan(query);
+  const parts: { first: number; places: Uint16Array; found: Float32Array }[] = [];
+  let count = 0;
+  for (const { block, places, codes, scales } of rows) {
+    const found = scan.scores(codes, floatsOf(scales));
+    parts.push({ first: block * BLOCK_VECTORS, places: placesOf(places), found });
+    count += found.length;
   }
-  return near.sort((a, b) => b.similarity - a.similarity || a.chunk - b.chunk);
+  const vectors = new Float64Array(count);
+  const scores = new Float32Array(count);
+  let at = 0;
+  for (const { first, places, found } of parts) {
+    scores.set(found, at);
+    for (const place of places) vectors[at++] = first + place;
+  }
+  if (allowed) {
+    for (let at = 0; at < count; at++) {
+      if (!allowed.has(vectors[at]!)) scores[at] = Number.NEGATIVE_INFINITY;
+    }
+  }
+  return { vectors, scores };
 }
+
+/** That a chunk of build ?2 has the vector `j.value`. */
+const IS_USED = `EXISTS (SELECT 1 FROM chunks c INDEXED BY chunks_by_vector
+  WHERE c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL)`;
+
+/**
+ * How near vectors really are; the number of each under `chunk`.
+ * @param areUsed true: it is known that chunks have them; else those that none has are left out
+ */
+function rescore(
+  connection: Connection,
+  { storeId, build, space, query }: NearestQuery,
+  vectors: number[],
+  areUsed: boolean,
+): Near[] {
+  const rows = connection
+    .statement(
+      `SELECT v.vector, v.embedding FROM json_each(?4) j CROSS JOIN vectors v
+         ON v.store_id = ?1 AND v.space = ?3 AND v.vector = j.value
+       WHERE ${areUsed || IS_USED}`,
+    )
+    .all(storeId, build, space, JSON.stringify(vectors)) as { vector: number; embedding: Uint8Array }[];
+  return rows.map(({ vector, embedding }) => ({
+    chunk: vector,
+    similarity: dot(query, floatsOf(embedding)),
+  }));
+}
+
+const nearestFirst = (a: Near, b: Near): number => b.similarity - a.similarity || a.chunk - b.chunk;
 
 /** Of vectors of length 1: their cosine. */
 function dot(a: Float32Array, b: Float32Array): number {
@@ -180,4 +249,8 @@ function dot(a: Float32Array, b: Float32Array): number {
 function floatsOf(bytes: Uint8Array): Float32Array {
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}
+
+function placesOf(bytes: Uint8Array): Uint16Array {
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
 }

@@ -292,8 +292,9 @@ CREATE TABLE unused_vectors (
 CREATE TABLE vector_codes (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
-  block INTEGER NOT NULL,                     -- the vectors from block * 512 on
-  codes BLOB NOT NULL,
+  block INTEGER NOT NULL,                     -- some of the 512 vectors from block * 512 on
+  places BLOB NOT NULL,                       -- which: 16 bits for each, counted from there
+  codes BLOB NOT NULL,                        -- of each, one after another
   scales BLOB NOT NULL,                       -- a 32-bit float for each
   PRIMARY KEY (store_id, space, block)
 ) STRICT;
