@@ -33,7 +33,7 @@ import { readSyncRequest } from "./ledger/read-sync-request.ts";
 import { applySync } from "./ledger/sync.ts";
 import { search } from "./search/search.ts";
 import type { RateWindow, Sql, Storage } from "./storage/port.ts";
-import { type RequestBody, readBody, releaseBody } from "./wire/read-body.ts";
+import { type RequestBody, useBody } from "./wire/read-body.ts";
 import { readJson } from "./wire/read-json.ts";
 
 /** The JSON text of an answer, and what the metrics want to know of it. */
@@ -102,10 +102,10 @@ export function openCommands(storage: Storage, config: Config, now: () => number
   return {
     async sync(body, identity, { idempotencyKey, ...call }) {
       const started = performance.now();
-      const bytes = readBody(body, config.bodyLimitBytes);
-      const sync = readSyncRequest(readJson(bytes, "operations"));
-      const idempotency = idempotencyKey && { key: idempotencyKey, body: hash("sha256", bytes, "hex") };
-      releaseBody(body);
+      const { sync, idempotency } = useBody(body, config.bodyLimitBytes, (bytes) => ({
+        sync: readSyncRequest(readJson(bytes, "operations")),
+        idempotency: idempotencyKey && { key: idempotencyKey, body: hash("sha256", bytes, "hex") },
+      }));
       mustBelong(identity, sync.organizationId, sync.storeId);
       const connectorId = identity.connectorId!;
       const opened = performance.now();
@@ -115,7 +115,9 @@ export function openCommands(storage: Storage, config: Config, now: () => number
     },
 
     async checkExists(body, identity) {
-      const request = readCheckExistsRequest(readJson(readBody(body, config.bodyLimitBytes)));
+      const request = useBody(body, config.bodyLimitBytes, (bytes) =>
+        readCheckExistsRequest(readJson(bytes)),
+      );
       mustBelong(identity, request.organization_id, request.vector_store_id);
       const opened = performance.now();
       const response = await checkExists(storage, request);

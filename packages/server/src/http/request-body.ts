@@ -1,6 +1,6 @@
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { type RequestBody, readBody } from "../wire/read-body.ts";
+import { type RequestBody, readBody, releaseMemory } from "../wire/read-body.ts";
 import { readJson } from "../wire/read-json.ts";
 
 /** Bounds the bytes of all bodies that are being received or worked on. */
@@ -74,6 +74,7 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
           }
           chunk.copy(bytes, received);
           received = total;
+          if (chunk.byteLength === chunk.buffer.byteLength) releaseMemory(chunk);
         } catch (error) {
           reject(error);
         }

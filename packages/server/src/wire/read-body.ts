@@ -8,6 +8,19 @@ export interface RequestBody {
 }
 
 /**
+ * Does something with a body's bytes, decompressed, and gives their memory back: nothing may keep any of them.
+ * @param limitBytes the most that it may have after decompression
+ * @throws ApiError PAYLOAD_TOO_LARGE, INVALID_JSON (broken gzip), and what `use` throws
+ */
+export function useBody<T>(body: RequestBody, limitBytes: number, use: (bytes: Buffer) => T): T {
+  try {
+    return use(readBody(body, limitBytes));
+  } finally {
+    releaseMemory(body.bytes);
+  }
+}
+
+/**
  * The body's bytes, decompressed.
  * @param limitBytes the most that it may have after decompression
  * @throws ApiError PAYLOAD_TOO_LARGE, INVALID_JSON (broken gzip)
@@ -26,9 +39,9 @@ export function readBody(body: RequestBody, limitBytes: number): Buffer {
 }
 
 /**
- * Gives a body's memory back at once. It would be collected anyway, but later: bodies are large, and the collector
- * does not see how large.
+ * Gives memory back at once. It would be collected anyway, but by marking the whole heap every few requests, because a
+ * body's pieces are many megabytes outside of it.
  */
-export function releaseBody({ bytes }: RequestBody): void {
-  (bytes.buffer as ArrayBuffer).transfer(0);
+export function releaseMemory({ buffer }: Uint8Array): void {
+  (buffer as ArrayBuffer).transfer(0);
 }
