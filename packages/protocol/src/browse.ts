@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { anyObject } from "./any-object.ts";
 import { ConnectorId, Namespace, RecordId } from "./identifiers.ts";
 import { StagedFile, SyncChanges, SyncMode, SyncResults, SyncStatus } from "./sync.ts";
 
@@ -40,7 +41,7 @@ export const RecordObject = Type.Object({
   object: Type.Literal("record"),
   namespace: Namespace,
   id: RecordId,
-  data: Type.Record(Type.String(), Type.Unknown()),
+  data: anyObject(),
   source_system: Type.Optional(Type.String()),
   file: Type.Optional(StagedFile),
   created_at: Type.Optional(Type.String()),

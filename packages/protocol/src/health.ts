@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { anyObject } from "./any-object.ts";
 
 export const HealthStatus = Type.Enum(["healthy", "degraded", "unhealthy"]);
 export type HealthStatus = Static<typeof HealthStatus>;
@@ -9,7 +10,7 @@ export const HealthResponse = Type.Object({
     Type.Object({
       name: Type.String(),
       status: HealthStatus,
-      details: Type.Record(Type.String(), Type.Unknown()),
+      details: anyObject(),
     }),
   ),
   version: Type.String(),

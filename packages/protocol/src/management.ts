@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "typebox";
+import { anyObject } from "./any-object.ts";
 import { ApiKeyId, ConnectorId, OrganizationId, VectorStoreId } from "./identifiers.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -86,7 +87,7 @@ export const VectorStore = Type.Object({
   organization_id: OrganizationId,
   record_count: Type.Integer({ minimum: 0 }),
   status: Type.Enum(["active"]),
-  settings: Type.Record(Type.String(), Type.Unknown(), { description: "The settings that were set." }),
+  settings: anyObject({ description: "The settings that were set." }),
   created_at: Time,
   updated_at: Time,
 });

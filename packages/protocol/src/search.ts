@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { anyObject } from "./any-object.ts";
 import { Namespace, RecordId } from "./identifiers.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -8,7 +9,7 @@ export const SearchMode = Type.Enum(MODES, { description: "How the results were 
 export type SearchMode = Static<typeof SearchMode>;
 
 /** Checked by the server, path by path: a schema of it would say less than the guide's table. */
-export const SearchFilter = Type.Record(Type.String(), Type.Unknown(), {
+export const SearchFilter = anyObject({
   description:
     'A condition on `data`, such as `{"status": "open", "author.name": {"$in": ["Ada", "Grace"]}}`. Operators: `$eq $ne $in $nin $gt $gte $lt $lte $exists $not`, and `$and $or $not` over whole filters.',
 });
@@ -87,7 +88,7 @@ export const SearchResult = Type.Object({
   score: Score,
   text: Type.String({ description: "Its best matching passage." }),
   data: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), {
+    anyObject({
       description: "The record, where `include` asks for it.",
     }),
   ),

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { anyObject } from "./any-object.ts";
 import { Namespace, OrganizationId, RecordId, VectorStoreId } from "./identifiers.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -23,7 +24,7 @@ export const SyncOperation = Type.Object(
     id: RecordId,
     namespace: Namespace,
     data: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), {
+      anyObject({
         description:
           "The record, free-form; replaces what was there. Absent means `{}`. Ignored by a delete.",
       }),

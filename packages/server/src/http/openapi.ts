@@ -1,3 +1,4 @@
+import { anyObject } from "@tidemark/protocol/any-object";
 import { NamespaceObject, RecordObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
 import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/check-exists";
 import { ERRORS, type ErrorCode } from "@tidemark/protocol/errors";
@@ -28,7 +29,7 @@ const ErrorResponse = Type.Object({
     status: Type.Integer(),
     trace_id: Type.String(),
     timestamp: Type.String({ format: "date-time" }),
-    details: Type.Record(Type.String(), Type.Unknown()),
+    details: anyObject(),
   }),
 });
 

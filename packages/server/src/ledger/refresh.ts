@@ -233,10 +233,12 @@ function hashOfPart(sync: Sync, before: NamespaceBefore[]): string {
   const rows = new Map(before.map(({ state, rows }) => [state.namespace, rows]));
   const lines = sync.operations.map((operation) => {
     const { action, namespace, id, fingerprint } = operation;
+    if (action === "delete") return JSON.stringify([namespace, id]);
     const row = rows.get(namespace)?.get(id);
     const known = isLive(row) && fingerprint !== null && row.fingerprint === fingerprint;
-    return [action, namespace, id, action === "delete" ? null : known ? row.hash : operation.content().hash];
+    // The hash of a content stands for its id too.
+    return (known ? row.hash : operation.content().hash) + JSON.stringify(namespace);
   });
   const failed = sync.failed.map(({ namespace, id }) => [namespace, id]);
-  return hash("sha256", JSON.stringify([lines, failed]), "hex");
+  return hash("sha256", `${lines.join("\n")}\n${JSON.stringify(failed)}`, "hex");
 }
