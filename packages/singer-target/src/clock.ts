@@ -6,12 +6,19 @@ export type Timestamp = string;
  * what is written afterwards is newer than all that was written before.
  */
 export class RunClock {
-  #ms: number;
-  #read: () => number;
+  #ms = Date.now();
+  /** How far the server's clock is ahead of this machine's, ms. */
+  #ahead = 0;
 
-  constructor(read: () => number = Date.now) {
-    this.#read = read;
-    this.#ms = read();
+  /**
+   * Goes by the server's clock: what this machine's says may be earlier than what was written before, or too late to be
+   * taken.
+   * @param last of the connector's last sync, if there was one: what is written now is newer
+   */
+  follow(server: Timestamp, last: Timestamp | undefined): void {
+    this.#ahead = Date.parse(server) - Date.now();
+    // It may have been a mark, which is dated just before the records of its run.
+    this.#ms = Math.max(Date.parse(server), last === undefined ? 0 : Date.parse(last) + 2);
   }
 
   /** The timestamp of what is written now. */
@@ -26,7 +33,7 @@ export class RunClock {
 
   /** Moves on: what is written from here on is newer. */
   advance(): void {
-    this.#ms = Math.max(this.#read(), this.#ms + 1);
+    this.#ms = Math.max(Date.now() + this.#ahead, this.#ms + 1);
   }
 
   /**

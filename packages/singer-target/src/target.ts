@@ -22,6 +22,8 @@ interface Stream {
   schemaText: string;
   check: CheckRecord | undefined;
   table: TableVersion | undefined;
+  /** A version that was found to be older than the table's. */
+  older: string | undefined;
   /** Whether records were written since the clock last moved. */
   wrote: boolean;
 }
@@ -68,11 +70,15 @@ export class Target {
     });
   }
 
-  /** Whether key, organization and store fit together. @throws TargetError */
+  /** Whether key, organization and store fit together; takes the server's time. @throws TargetError */
   async connect(): Promise<void> {
-    await this.#tidemark.validate().catch((error) => {
+    try {
+      const { timestamp } = await this.#tidemark.validate();
+      const [last] = (await this.#tidemark.listSyncs({ limit: 1 })).data;
+      this.#clock.follow(timestamp, last?.sync_timestamp);
+    } catch (error) {
       throw asTargetError(error);
-    });
+    }
   }
 
   /** Takes one line of the tap. @throws TargetError that names stream, line and field */
@@ -189,7 +195,10 @@ export class Target {
     const { name, namespace, table } = stream;
     if (!this.#settings.process_activate_version_messages) return undefined;
     if (table?.version === version) return table;
-    if (table && Number(version) < Number(table.version)) {
+    if (stream.older === version) return undefined;
+    const isLower = table && Number(version) < Number(table.version);
+    if (isLower || (await this.#versions.isOlder(namespace, version))) {
+      stream.older = version;
       this.#warnOnce(`Stream ${JSON.stringify(name)} went back to an older version, which is not one anew.`);
       return undefined;
     }
@@ -238,6 +247,7 @@ export class Target {
       schemaText: "",
       check: undefined,
       table: undefined,
+      older: undefined,
       wrote: false,
     };
     this.#streams.set(name, stream);

@@ -54,11 +54,17 @@ export class Versions {
     this.#removalLimit = removalLimit;
   }
 
+  /** Whether a namespace is known to have had this version, and another since. @throws TidemarkError */
+  async isOlder(namespace: string, version: string): Promise<boolean> {
+    const [newest, ...others] = await this.#entries(namespace);
+    const refreshId = refreshIdOf(namespace, version);
+    return newest?.refreshId !== refreshId && others.some((entry) => entry.refreshId === refreshId);
+  }
+
   /** A version that this run meets for the first time. @throws TidemarkError */
   async find(namespace: string, version: string): Promise<TableVersion> {
-    this.#history ??= readHistory(this.#tidemark);
-    const entries = (await this.#history).get(namespace) ?? [];
-    const refreshId = PREFIX + hash(JSON.stringify([namespace, version])).slice(0, 48);
+    const entries = await this.#entries(namespace);
+    const refreshId = refreshIdOf(namespace, version);
     const [newest] = entries;
     // If a run before this one began it, it began then.
     const known = newest?.refreshId === refreshId ? newest : undefined;
@@ -134,6 +140,11 @@ export class Versions {
     }
   }
 
+  async #entries(namespace: string): Promise<Entry[]> {
+    this.#history ??= readHistory(this.#tidemark);
+    return (await this.#history).get(namespace) ?? [];
+  }
+
   /** So that the next version in this run knows of this one. */
   async #remember(namespace: string, { refreshId, until, applied }: TableVersion): Promise<void> {
     const history = await this.#history!;
@@ -161,5 +172,8 @@ async function readHistory(tidemark: Tidemark): Promise<Map<string, Entry[]>> {
   }
   return history;
 }
+
+const refreshIdOf = (namespace: string, version: string) =>
+  PREFIX + hash(JSON.stringify([namespace, version])).slice(0, 48);
 
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");

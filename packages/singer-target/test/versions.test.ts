@@ -115,6 +115,17 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.match(errors.join("\n"), /warning: Stream ".*" went back to an older version/);
   });
 
+  check(
+    "of an older version in a later run neither: an abandoned new one takes nothing away",
+    async (s, declare) => {
+      await run([declare, activate(s, V1), ...rows(s, V1, [1, 2, 3]), state(1)]);
+      await run([declare, activate(s, V2), ...rows(s, V2, [1]), state(2), ...rows(s, V2, [2])]);
+      const { errors } = await run([declare, activate(s, V1), ...rows(s, V1, [4]), state(3)]);
+      assert.deepEqual(await store.ids(s), ["1", "2", "3", "4"]);
+      assert.match(errors.join("\n"), /warning: Stream ".*" went back to an older version/);
+    },
+  );
+
   check("has no effect on other streams", async (s, declare) => {
     const other = `${s}_other`;
     await run([declare, schema(other, properties), ...rows(s, V1, [1]), ...rows(other, V1, [1])]);
