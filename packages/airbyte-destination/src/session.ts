@@ -32,6 +32,8 @@ export class Session {
   #messageNumber = 0;
   /** Of the records that wait. */
   #recordBytes = 0;
+  /** Of states that the last flush could not release. */
+  #heldBytes = 0;
 
   constructor(
     streams: readonly Stream[],
@@ -71,7 +73,8 @@ export class Session {
       const { stream_descriptor, status } = message.trace.stream_status;
       await this.#takeStatus(stream_descriptor, status);
     }
-    const waiting = this.#recordBytes + this.#states.size;
+    // States that a flush did not release wait for more than that.
+    const waiting = this.#recordBytes + this.#states.size - this.#heldBytes;
     if (waiting > WAITING_BYTES) await this.flush();
     else if (waiting === 0) this.waitingSince = undefined;
     else this.waitingSince ??= Date.now();
@@ -149,6 +152,7 @@ export class Session {
       await writer.flush();
       this.#noteSent();
     }
+    this.#heldBytes = this.#states.size;
     this.waitingSince = undefined;
   }
 
@@ -166,6 +170,7 @@ export class Session {
     let before = Number.POSITIVE_INFINITY;
     for (const { undurableSince } of this.#writers()) before = Math.min(before, undurableSince);
     this.#states.release(before);
+    this.#heldBytes = Math.min(this.#heldBytes, this.#states.size);
   }
 
   /** Says how much came of each stream, and what could not be kept as it was. */

@@ -218,4 +218,19 @@ describe("states", () => {
     assert.equal(errors[0].failure_type, "config_error");
     assert.match(errors[0].message, /refuses the record "3" of users/);
   });
+
+  test("that wait for another stream's refresh, however large, do not send each record by itself", async (t) => {
+    const { config, tidemark } = await newStore();
+    const catalog = { streams: [deduplicated("users"), refreshed("orders", 0)] };
+    const large = "x".repeat(1024 * 1024);
+    const { code, states } = await runWrite(t, config, catalog, [
+      order(1),
+      ...Array.from({ length: 36 }, (_, at) => [user(at), streamState("users", { at, large })]).flat(),
+      ...Array.from({ length: 300 }, (_, index) => user(100 + index)),
+      ...ENDS,
+    ]);
+    assert.deepEqual([code, states.length], [0, 36]);
+    const { data, next_cursor } = await tidemark.listSyncs({ limit: 20 });
+    assert.deepEqual([data.length < 20, next_cursor], [true, null]);
+  });
 });

@@ -74,7 +74,7 @@ export function connect(options: ConnectionOptions, below: string[], repeatable:
     const attempts = { retry: 0, rate_limit: 0 };
     for (;;) {
       // A rate limit has the name of its endpoint.
-      const ahead = (openAgain.get(steps.join()) ?? 0) - Date.now();
+      const ahead = (openAgain.get(steps.join()) ?? 0) - performance.now();
       if (ahead > 0) await wait({ reason: "rate_limit", delayMs: ahead });
       try {
         return (await request(options, openAgain, [...below, ...steps], call, { ...content, method })) as T;
@@ -144,7 +144,7 @@ async function request(
 /** Reads the `RateLimit` header of draft-ietf-httpapi-ratelimit-headers where nothing is left: `"sync";r=0;t=42`. */
 function noteLimit(openAgain: OpenAgain, headers: Headers): void {
   const [, policy, seconds] = /^"(.+)";r=0;t=(\d+)/.exec(headers.get("ratelimit") ?? "") ?? [];
-  if (policy) openAgain.set(policy, Date.now() + Number(seconds) * 1000);
+  if (policy) openAgain.set(policy, performance.now() + Number(seconds) * 1000);
 }
 
 const pauseFor: Pause = (ms, signal) =>

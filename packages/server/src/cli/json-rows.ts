@@ -21,16 +21,20 @@ function readExactly(source: string): number {
 export async function* readLines(
   chunks: AsyncIterable<string>,
 ): AsyncGenerator<{ line: number; text: string }> {
-  let rest = "";
+  // A long line comes in many chunks: looked through once each, and joined at its end.
+  let pieces: string[] = [];
   let line = 0;
   for await (const chunk of chunks) {
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop()!;
-    for (const text of lines) {
+    const [end, ...starts] = chunk.split("\n");
+    pieces.push(end!);
+    for (const start of starts) {
       line++;
+      const text = pieces.join("");
       if (text.trim() !== "") yield { line, text };
+      pieces = [start];
     }
   }
+  const rest = pieces.join("");
   if (rest.trim() !== "") yield { line: line + 1, text: rest };
 }
 
