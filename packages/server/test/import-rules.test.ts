@@ -25,7 +25,15 @@ const MAY_IMPORT: Record<string, string[]> = {
     "node:sqlite",
     "node:timers/promises",
   ],
-  access: ["protocol", "text/settings.ts", "type storage/port.ts", "ulid", "node:crypto", "node:zlib"],
+  access: [
+    "protocol",
+    "text/settings.ts",
+    "type storage/port.ts",
+    "storage/served-stores.ts",
+    "ulid",
+    "node:crypto",
+    "node:zlib",
+  ],
   ledger: [
     ...["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "storage/visibility.ts"],
     ...["typebox", "node:crypto"],

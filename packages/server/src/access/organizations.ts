@@ -1,6 +1,7 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import type { List, Organization } from "@tidemark/protocol/management";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { isNoImport } from "../storage/served-stores.ts";
 import { newId } from "./ids.ts";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
@@ -20,9 +21,10 @@ export async function findOrganization(sql: Sql, id: string): Promise<Organizati
   return row && toOrganization(row);
 }
 
+/** Those that there are; not the waiting rooms of unfinished imports. */
 export async function listOrganizations(sql: Sql, request: PageRequest): Promise<List<Organization>> {
   const rows = await sql.all(
-    "SELECT id, name, created_at FROM organizations WHERE id > $1 ORDER BY id LIMIT $2",
+    `SELECT id, name, created_at FROM organizations WHERE id > $1 AND ${isNoImport("id")} ORDER BY id LIMIT $2`,
     [pageStart(request), pageSize(request) + 1],
   );
   return page(rows, request, toOrganization);

@@ -54,6 +54,7 @@ for (const engine of engines) {
       const { access } = target.commands;
       assert.equal(await access("identify", key, 0), undefined);
       assert.equal(await access("findOrganization", organizationId), undefined);
+      assert.deepEqual((await access("listOrganizations", {})).data, []);
       await assert.rejects(access("getVectorStore", organizationId, storeId), {
         code: "VECTOR_STORE_NOT_FOUND",
       });

@@ -55,15 +55,12 @@ export class PostgresIndexTransaction implements IndexTransaction {
   }
 
   async setIndexed(rows: RecordRow[]): Promise<void> {
-    // Nearly always it is the row's own version: then one statement is for all, and no list has to be joined.
-    const values = Map.groupBy(rows, ({ indexed, version }) => (indexed === version ? "version" : indexed));
-    await Promise.all(
-      Array.from(values, ([value, of]) => {
-        const places = this.#takePlaces(of);
-        const set = `UPDATE records SET indexed = ${value === "version" ? value : "$3::bigint"}
-          WHERE store_id = $1 AND ctid = ANY ($2::tid[])`;
-        return this.#rows(set, places, ...(value === "version" ? [] : [value]));
-      }),
+    if (rows.length === 0) return;
+    await this.#rows(
+      `UPDATE records SET indexed = ($3::bigint[])[array_position($2::tid[], ctid)]
+       WHERE store_id = $1 AND ctid = ANY ($2::tid[])`,
+      this.#takePlaces(rows),
+      numberArray(rows.map(({ indexed }) => indexed)),
     );
   }
 
