@@ -74,6 +74,7 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
           }
           chunk.copy(bytes, received);
           received = total;
+          // Only memory that is all its own: a piece of what others share must stay.
           if (chunk.byteLength === chunk.buffer.byteLength) releaseMemory(chunk);
         } catch (error) {
           reject(error);
