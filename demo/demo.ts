@@ -27,7 +27,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 try {
   console.log(
-    "Tidemark demo: the READMEs of this checkout's packages, kept level with a vector store, and searched.\n",
+    "Tidemark demo: the READMEs of this checkout's packages, kept in sync with a vector store, and searched.\n",
   );
   await main();
   console.log("\nAll as expected. `npm start` gives you a server for records of your own.");
@@ -77,9 +77,9 @@ async function main(): Promise<void> {
   expectChanges(first, { created: packages.length });
 
   started = performance.now();
-  const again = await sync(firstRun, packages.map(upsert));
-  report("the same again", `${describe(again)}: nothing was rewritten`, started);
-  expectChanges(again, { unchanged: packages.length });
+  const repeated = await sync(firstRun, packages.map(upsert));
+  report("repeated sync", `${describe(repeated)}: nothing was rewritten`, started);
+  expectChanges(repeated, { unchanged: packages.length });
 
   // Five READMEs changed, three packages are gone, and one delete names a package that never existed.
   started = performance.now();
@@ -102,7 +102,7 @@ async function main(): Promise<void> {
     started = performance.now();
     const { status, refresh } = await post("sync", { ...run, last_batch: false, operations });
     report(`refresh, part ${index + 1}`, `${status}: ${refresh.operations} operations so far`, started);
-    expect(status === "staged" && refresh.batches === index + 1, "A part is held ready.");
+    expect(status === "staged" && refresh.batches === index + 1, "The part is staged.");
   }
 
   started = performance.now();
@@ -134,7 +134,7 @@ async function main(): Promise<void> {
   started = performance.now();
   const digest = await namespaceDigest(rest);
   report("proof", `source and store have the digest ${digest.slice(0, 16)}…`, started);
-  expect(digests[NAMESPACE] === digest, "The store is level with the source.");
+  expect(digests[NAMESPACE] === digest, "The store is in sync with the source.");
 
   await printSearches(server, tenant, sync_id);
 
