@@ -168,14 +168,16 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
   await bringKeys(sql, rowsOf("api_keys"));
   for (const row of rowsOf("api_key_usage")) {
     await sql.all(
-      `INSERT INTO api_key_usage VALUES ($1, $2) ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+      `INSERT INTO api_key_usage (key_id, last_used_at)
+       VALUES ($1, $2) ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
        WHERE api_key_usage.last_used_at < excluded.last_used_at`,
       row,
     );
   }
   for (const { storeId, row } of held.revisions) {
     await sql.all(
-      "INSERT INTO store_revisions VALUES ($1, $2) ON CONFLICT (store_id) DO UPDATE SET revision = excluded.revision",
+      `INSERT INTO store_revisions (store_id, revision)
+       VALUES ($1, $2) ON CONFLICT (store_id) DO UPDATE SET revision = excluded.revision`,
       [storeId, ...row],
     );
   }

@@ -72,11 +72,11 @@ export async function beginStore(
 ): Promise<void> {
   const organization = waitingRoom(header.export_id);
   await storage.write(async (sql) => {
-    await sql.all("INSERT INTO organizations VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", [
-      organization,
-      `Unfinished import of ${header.export_id}`,
-      now,
-    ]);
+    await sql.all(
+      `INSERT INTO organizations (id, name, created_at)
+      VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+      [organization, `Unfinished import of ${header.export_id}`, now],
+    );
     await sql.all(
       `INSERT INTO vector_stores (id, organization_id, name, description, settings, created_at, updated_at)
        VALUES ($1, $2, 'Unfinished import', $3, '{}', $4, $4)`,

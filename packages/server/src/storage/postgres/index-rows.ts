@@ -64,7 +64,7 @@ export async function addVectors(
 ): Promise<void> {
   if (vectors.length === 0) return;
   await tx.rows(
-    `INSERT INTO vectors
+    `INSERT INTO vectors (store_id, space, vector, hash, embedding)
      SELECT $1, $2, $3::bigint + k.number, k.hash,
        ($5::real[])[($6::int * (k.number - 1) + 1):($6::int * k.number)]
      FROM unnest($4::text[]) WITH ORDINALITY k(hash, number)

@@ -96,7 +96,7 @@ export class PostgresIndexStorage implements IndexStorage {
         tx.rows(FORGETTABLE),
         // An insert that always finds its row: that is an update by key, whatever the planner guesses.
         tx.rows(
-          `INSERT INTO dirty_contents
+          `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at, due_at, attempts, error)
            SELECT $1, k.version, f.namespace, f.id, f.marked_at, k.due_at, k.attempts, coalesce(k.error, f.error)
            FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) k(version, due_at, attempts, error)
            CROSS JOIN LATERAL (SELECT * FROM dirty_contents f

@@ -122,7 +122,8 @@ export async function sweepVectors(
          dropped AS (
            DELETE FROM vectors WHERE store_id = $1 AND space = $2
              AND vector IN (SELECT vector FROM outdated) AND vector IN (SELECT vector FROM unused))
-         INSERT INTO unused_vectors SELECT $1, $2, vector, $6 FROM (${UNNOTED}) u`,
+         INSERT INTO unused_vectors (store_id, space, vector, since)
+           SELECT $1, $2, vector, $6 FROM (${UNNOTED}) u`,
         [...range, now],
       );
     });

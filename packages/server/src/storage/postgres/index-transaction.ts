@@ -26,7 +26,10 @@ export class PostgresIndexTransaction implements IndexTransaction {
   async putBuild(build: Build): Promise<void> {
     const { nextChunk, nextSegment, chunks, terms, walked } = build;
     await this.#rows(
-      `INSERT INTO index_builds VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+      `INSERT INTO index_builds
+         (store_id, build, state, settings, space, next_chunk, next_segment, chunks, terms,
+          walked_namespace, walked_id, created_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
        ON CONFLICT (store_id, build) DO UPDATE SET
          state = excluded.state, settings = excluded.settings, space = excluded.space,
          next_chunk = excluded.next_chunk, next_segment = excluded.next_segment, chunks = excluded.chunks,
@@ -66,7 +69,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
 
   async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
     await this.#rows(
-      `INSERT INTO chunks
+      `INSERT INTO chunks (store_id, build, chunk, namespace, id, version, ordinal, text, terms, vector)
        SELECT $1, $2, c.* FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
          $8::text[], $9::bigint[], $10::bigint[]) c`,
       build,
@@ -115,7 +118,9 @@ export class PostgresIndexTransaction implements IndexTransaction {
   async putSegment(build: number, of: Segment): Promise<void> {
     const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
     await this.#rows(
-      `INSERT INTO segments VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+      `INSERT INTO segments
+         (store_id, build, segment, state, first_chunk, end_chunk, chunks, bytes, making_until)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        ON CONFLICT (store_id, build, segment) DO UPDATE SET
          state = excluded.state, first_chunk = excluded.first_chunk, end_chunk = excluded.end_chunk,
          chunks = excluded.chunks, bytes = excluded.bytes, making_until = excluded.making_until`,
@@ -126,7 +131,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
   async addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void> {
     if (blocks.length === 0) return;
     await this.#rows(
-      `INSERT INTO segment_blocks
+      `INSERT INTO segment_blocks (store_id, build, segment, first_term, data)
        SELECT $1, $2, $3, b.* FROM unnest($4::text[], $5::bytea[]) b`,
       ...[build, segment, textArray(blocks.map(({ firstTerm }) => firstTerm))],
       bytesArray(blocks.map(({ data }) => data)),

@@ -37,7 +37,7 @@ export async function takeTurn(tx: Transaction, storeId: string): Promise<number
   const [found] = await tx.rows<[number]>(lock, [storeId]);
   if (found) return found[0];
   const [made] = await tx.rows<[number]>(
-    `INSERT INTO store_revisions AS s VALUES ($1, 0)
+    `INSERT INTO store_revisions AS s (store_id, revision) VALUES ($1, 0)
      ON CONFLICT (store_id) DO UPDATE SET revision = s.revision RETURNING revision`,
     [storeId],
   );
@@ -207,7 +207,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     now: number,
   ): Promise<void> {
     await this.#rows(
-      `INSERT INTO idempotency_keys VALUES ($1, $2, $3, $4, $5, $6)
+      `INSERT INTO idempotency_keys (store_id, connector_id, key, body, answer, created_at)
+       VALUES ($1, $2, $3, $4, $5, $6)
        ON CONFLICT (store_id, connector_id, key) DO UPDATE SET
          body = excluded.body, answer = excluded.answer, created_at = excluded.created_at`,
       ...[connectorId, key, body, answer, now],
@@ -216,7 +217,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
 
   async keepSync(sync: SyncRow): Promise<void> {
     await this.#rows(
-      "INSERT INTO syncs VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+      `INSERT INTO syncs
+         (store_id, revision, sync_id, connector_id, mode, status, sync_timestamp, refresh_id,
+          received_at, duration_ms, trace_id, results, by_namespace, changes)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
       ...[
         sync.revision,
         sync.syncId,
@@ -253,6 +257,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       this.#unless(
         rows,
         `INSERT INTO records
+           (store_id, namespace, id, generation, kept_by, also_kept_by, decided_at, version, hash,
+            fingerprint, written_at, indexed)
          SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
            $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
          ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
@@ -297,7 +303,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
       this.#unless(
         contents,
-        `INSERT INTO contents
+        `INSERT INTO contents (store_id, version, content)
          SELECT $1, * FROM ROWS FROM (unnest($2::bigint[]), string_to_table($3, E'\\n'))`,
         (of) => numberArray(of.map(({ version }) => version)),
         (of) => of.map(({ content }) => content).join("\n"),
@@ -320,6 +326,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       this.#unless(
         namespaces,
         `INSERT INTO namespaces
+           (store_id, namespace, generation, next_generation, refreshed_at, newest_at, purged_at,
+            records, digest, last_sync_at, sweep_from)
          SELECT $1, n.*, $10::bigint, NULL FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
            $6::bigint[], $7::bigint[], $8::bigint[], $9::text[]) n
          ON CONFLICT (store_id, namespace) DO UPDATE SET

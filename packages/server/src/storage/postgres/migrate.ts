@@ -58,7 +58,7 @@ export async function migrate(
     for (const { number, sql } of pendingMigrations(migrations, from)) {
       // One statement at a time: Citus passes on the whole text that a statement came in.
       for (const statement of sql.split(END_OF_STATEMENT)) await client.query(statement);
-      await client.query("INSERT INTO schema_migrations VALUES ($1, now())", [number]);
+      await client.query("INSERT INTO schema_migrations (number, applied_at) VALUES ($1, now())", [number]);
     }
     const { available, byStore } = await readDistribution(client, schema);
     const wanted = citus || (available && (from === 0 || byStore.length > 0));

@@ -17,7 +17,8 @@ export async function countRequest(
     const [, rows] = await Promise.all([
       tx.rows("SET LOCAL synchronous_commit = off"),
       tx.rows<[allowed: number, used: number, oldest: number | null]>(
-        `INSERT INTO rate_windows AS w VALUES ($1, CASE WHEN $2 > 0 THEN ARRAY[$4::bigint] ELSE '{}' END, $2 > 0, $4)
+        `INSERT INTO rate_windows AS w (rate_window, requests, allowed, last_at)
+         VALUES ($1, CASE WHEN $2 > 0 THEN ARRAY[$4::bigint] ELSE '{}' END, $2 > 0, $4)
          ON CONFLICT (rate_window) DO UPDATE SET (requests, allowed, last_at) = (
            SELECT CASE WHEN count(r) < $2 THEN coalesce(array_agg(r ORDER BY r), '{}') || $4::bigint
                ELSE array_agg(r ORDER BY r) END,

@@ -209,7 +209,10 @@ export class PostgresRefreshRuns implements RefreshRuns {
     for (const run of runs) {
       sent.push(
         this.#rows(
-          `INSERT INTO refresh_runs VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+          `INSERT INTO refresh_runs
+             (store_id, run_id, connector_id, sync_timestamp, refresh_id, operations, failed, batches,
+              started_at, state, last_part_at, last_part, answer)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            ON CONFLICT (store_id, run_id) DO UPDATE SET
              operations = excluded.operations, failed = excluded.failed, batches = excluded.batches,
              started_at = excluded.started_at, state = excluded.state, last_part_at = excluded.last_part_at,
@@ -231,7 +234,8 @@ export class PostgresRefreshRuns implements RefreshRuns {
     if (parts.length > 0) {
       sent.push(
         this.#rows(
-          "INSERT INTO refresh_run_parts SELECT $1, * FROM unnest($2::text[], $3::text[])",
+          `INSERT INTO refresh_run_parts (store_id, run_id, part)
+           SELECT $1, * FROM unnest($2::text[], $3::text[])`,
           textArray(parts.map(({ runId }) => runId)),
           textArray(parts.map(({ part }) => part)),
         ),
@@ -240,7 +244,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
     if (runMarks.length > 0) {
       sent.push(
         this.#rows(
-          `INSERT INTO refresh_run_marks
+          `INSERT INTO refresh_run_marks (store_id, run_id, namespace, id, kind)
            SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])
            ON CONFLICT DO NOTHING`,
           textArray(runMarks.map(({ runId }) => runId)),
@@ -259,6 +263,8 @@ export class PostgresRefreshRuns implements RefreshRuns {
     const tally = (name: keyof Tallies) => numberArray(of.map(({ tallies }) => tallies[name]));
     return this.#rows(
       `INSERT INTO refresh_run_namespaces
+         (store_id, namespace, run_id, sync_timestamp, generation, upserts, digest, newer_records,
+          newer_digest, created, updated, unchanged, removed, absent, stale, superseded, recount)
        SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
          $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
          $15::bigint[], $16::bigint[], $17::bigint[])

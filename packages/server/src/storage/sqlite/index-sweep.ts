@@ -76,7 +76,7 @@ export function sweepVectors(connection: Connection, from: number, now: number):
        ON u.store_id = v.store_id AND u.space = v.space AND u.vector = v.vector
      WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
   ).all(from) as unknown as LookedAt[];
-  const note = sql("INSERT INTO unused_vectors VALUES (?1, ?2, ?3, ?4)");
+  const note = sql("INSERT INTO unused_vectors (store_id, space, vector, since) VALUES (?1, ?2, ?3, ?4)");
   const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
   const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
   const dropped: LookedAt[] = [];

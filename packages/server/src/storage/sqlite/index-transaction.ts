@@ -22,7 +22,10 @@ export class SqliteIndexTransaction implements IndexTransaction {
   async putBuild(build: Build): Promise<void> {
     const { nextChunk, nextSegment, chunks, terms, walked } = build;
     this.#sql(
-      "INSERT OR REPLACE INTO index_builds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+      `INSERT OR REPLACE INTO index_builds
+         (store_id, build, state, settings, space, next_chunk, next_segment, chunks, terms,
+          walked_namespace, walked_id, created_at)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`,
     ).run(
       ...[this.#storeId, build.build, build.state, build.settings, build.space],
       ...[nextChunk, nextSegment, chunks, terms, walked?.namespace ?? null, walked?.id ?? null],
@@ -54,7 +57,9 @@ export class SqliteIndexTransaction implements IndexTransaction {
   }
 
   async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
-    const add = this.#sql("INSERT INTO chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    const add = this.#sql(`INSERT INTO chunks
+        (store_id, build, chunk, namespace, id, version, ordinal, text, terms, vector)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`);
     for (const { chunk, namespace, id, version, ordinal, text, terms, vector } of chunks) {
       add.run(this.#storeId, build, chunk, namespace, id, version, ordinal, text, terms, vector);
     }
@@ -95,13 +100,16 @@ export class SqliteIndexTransaction implements IndexTransaction {
 
   async putSegment(build: number, of: Segment): Promise<void> {
     const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
-    this.#sql("INSERT OR REPLACE INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)").run(
+    this.#sql(`INSERT OR REPLACE INTO segments
+        (store_id, build, segment, state, first_chunk, end_chunk, chunks, bytes, making_until)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`).run(
       ...[this.#storeId, build, segment, state, firstChunk, endChunk, chunks, bytes, makingUntil],
     );
   }
 
   async addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void> {
-    const add = this.#sql("INSERT INTO segment_blocks VALUES (?1, ?2, ?3, ?4, ?5)");
+    const add = this.#sql(`INSERT INTO segment_blocks (store_id, build, segment, first_term, data)
+      VALUES (?1, ?2, ?3, ?4, ?5)`);
     for (const { firstTerm, data } of blocks) add.run(this.#storeId, build, segment, firstTerm, data);
   }
 
@@ -110,7 +118,7 @@ export class SqliteIndexTransaction implements IndexTransaction {
       "SELECT coalesce(max(vector), -1) AS last FROM vectors WHERE store_id = ?1 AND space = ?2",
     ).get(this.#storeId, space)!.last as number;
     const add = this.#sql(
-      `INSERT INTO vectors VALUES (?1, ?2, ?3, ?4, ?5)
+      `INSERT INTO vectors (store_id, space, vector, hash, embedding) VALUES (?1, ?2, ?3, ?4, ?5)
        ON CONFLICT (store_id, space, hash) DO NOTHING`,
     );
     const added: { vector: number; embedding: Float32Array }[] = [];

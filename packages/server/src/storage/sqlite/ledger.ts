@@ -39,7 +39,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
 
   async nextRevision(): Promise<number> {
     const bump = this.#connection.statement(
-      `INSERT INTO store_revisions VALUES (?1, 1)
+      `INSERT INTO store_revisions (store_id, revision) VALUES (?1, 1)
        ON CONFLICT (store_id) DO UPDATE SET revision = revision + 1 RETURNING revision`,
     );
     return bump.get(this.#storeId)!.revision as number;
@@ -172,13 +172,18 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     now: number,
   ): Promise<void> {
     this.#connection
-      .statement("INSERT OR REPLACE INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .statement(`INSERT OR REPLACE INTO idempotency_keys
+          (store_id, connector_id, key, body, answer, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)`)
       .run(this.#storeId, connectorId, key, body, answer, now);
   }
 
   async keepSync(sync: SyncRow): Promise<void> {
     this.#connection
-      .statement("INSERT INTO syncs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")
+      .statement(`INSERT INTO syncs
+          (store_id, revision, sync_id, connector_id, mode, status, sync_timestamp, refresh_id,
+           received_at, duration_ms, trace_id, results, by_namespace, changes)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`)
       .run(
         this.#storeId,
         sync.revision,
@@ -207,7 +212,10 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const row of writes.dropRows) dropRow.run(store, row.namespace, row.id, row.generation);
 
     const putRow = sql(
-      `INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+      `INSERT INTO records
+         (store_id, namespace, id, generation, kept_by, also_kept_by, decided_at, version, hash,
+          fingerprint, written_at, indexed)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
        ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
          kept_by = excluded.kept_by, also_kept_by = excluded.also_kept_by,
          decided_at = excluded.decided_at, version = excluded.version,
@@ -241,14 +249,17 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
     for (const version of writes.dropContents) dropContent.run(store, version);
 
-    const addContent = sql("INSERT INTO contents VALUES (?1, ?2, ?3)");
+    const addContent = sql("INSERT INTO contents (store_id, version, content) VALUES (?1, ?2, ?3)");
     for (const { version, content } of writes.contents) addContent.run(store, version, content);
 
     const markDirty = sql(MARK_DIRTY);
     for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
 
     const putNamespace = sql(
-      `INSERT INTO namespaces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)
+      `INSERT INTO namespaces
+         (store_id, namespace, generation, next_generation, refreshed_at, newest_at, purged_at, records,
+          digest, last_sync_at, sweep_from)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)
        ON CONFLICT (store_id, namespace) DO UPDATE SET
          generation = excluded.generation, next_generation = excluded.next_generation,
          refreshed_at = excluded.refreshed_at, newest_at = excluded.newest_at,

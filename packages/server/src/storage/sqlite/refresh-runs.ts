@@ -166,7 +166,10 @@ export class SqliteRefreshRuns implements RefreshRuns {
   write({ runs, runNamespaces, parts, runMarks, endRuns }: LedgerWrites): void {
     const store = this.#storeId;
     const putRun = this.#sql(
-      "INSERT OR REPLACE INTO refresh_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+      `INSERT OR REPLACE INTO refresh_runs
+         (store_id, run_id, connector_id, sync_timestamp, refresh_id, operations, failed, batches,
+          started_at, state, last_part_at, last_part, answer)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`,
     );
     for (const run of runs) {
       const { runId, connectorId, timestamp, refreshId, state, lastPart, answer } = run;
@@ -176,6 +179,8 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
     const putNamespace = this.#sql(
       `INSERT OR REPLACE INTO refresh_run_namespaces
+         (store_id, namespace, run_id, sync_timestamp, generation, upserts, digest, newer_records,
+          newer_digest, created, updated, unchanged, removed, absent, stale, superseded, recount)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)`,
     );
     for (const {
@@ -195,9 +200,10 @@ export class SqliteRefreshRuns implements RefreshRuns {
         ...[created, updated, unchanged, removed, absent, stale, superseded, recount ? 1 : 0],
       );
     }
-    const addPart = this.#sql("INSERT INTO refresh_run_parts VALUES (?1, ?2, ?3)");
+    const addPart = this.#sql("INSERT INTO refresh_run_parts (store_id, run_id, part) VALUES (?1, ?2, ?3)");
     for (const { runId, part } of parts) addPart.run(store, runId, part);
-    const mark = this.#sql("INSERT OR IGNORE INTO refresh_run_marks VALUES (?1, ?2, ?3, ?4, ?5)");
+    const mark = this.#sql(`INSERT OR IGNORE INTO refresh_run_marks (store_id, run_id, namespace, id, kind)
+      VALUES (?1, ?2, ?3, ?4, ?5)`);
     for (const { runId, namespace, id, kind } of runMarks) mark.run(store, runId, namespace, id, kind);
     for (const { runId, state } of endRuns) this.endNow(runId, state);
   }

@@ -74,7 +74,8 @@ function changeBlock(connection: Connection, key: BlockKey, change: (before: Cod
   const places = Uint16Array.from(coded, ({ place }) => place);
   const scales = Float32Array.from(coded, ({ scale }) => scale);
   connection
-    .statement("INSERT OR REPLACE INTO vector_codes VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+    .statement(`INSERT OR REPLACE INTO vector_codes (store_id, space, block, places, codes, scales)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6)`)
     .run(
       ...key,
       new Uint8Array(places.buffer),
