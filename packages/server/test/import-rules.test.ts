@@ -44,7 +44,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   text: ["protocol", "@orama/stemmers"],
   lexical: [],
-  embedding: ["config.ts", "openai"],
+  embedding: ["config.ts"],
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
     ...["storage/visibility.ts", "type pino", "node:crypto", "node:timers/promises"],
@@ -65,7 +65,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   doctor: [
     ...["type config.ts", "storage", "transfer/unfinished.ts"],
-    ...["embedding/openai-embedder.ts", "indexing/build-settings.ts"],
+    ...["embedding/endpoint-embedder.ts", "indexing/build-settings.ts"],
   ],
 
   threads: [
