@@ -42,7 +42,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
     ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
   ],
-  text: ["protocol", "@orama/stemmers"],
+  text: ["protocol", "@orama/stemmers", "htmlparser2"],
   lexical: [],
   embedding: ["config.ts"],
   indexing: [
