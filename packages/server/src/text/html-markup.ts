@@ -1,12 +1,12 @@
 import { newToken, readTokens, type Token } from "./html-tokens.ts";
 
-/** What of a string is markup. */
+/** A string, split into texts and markup. */
 export interface Markup {
   /** Texts and those tags that are markup; a tag that only looks like one is part of a text. */
   tokens: Token[];
   /** Whether any of the markup shows that the string is meant as HTML. */
   isHtml: boolean;
-  /** Whether the string is lines of text, such as Markdown, with some HTML in them: its white space means something. */
+  /** Whether the string is lines of text with some HTML in them, such as Markdown, where white space has a meaning. */
   hasLines: boolean;
 }
 
@@ -28,26 +28,27 @@ const VOID = /^(?:area|base|basefont|br|col|embed|frame|hr|img|input|link|meta|p
 /** Elements that HTML lets authors leave open. */
 const LEFT_OPEN = /^(?:p|li|dt|dd|tr|td|th|option|thead|tbody|html|body)$/;
 const BREAK = /^(?:br|hr|wbr)$/;
-/** Elements of the author's own, which have a dash in their names, and those that Word adds. */
+/** Custom elements, which have a dash in their names, and the elements that Word adds. */
 const CUSTOM = /^(?:[a-z][a-z0-9]*(?:-[a-z0-9]+)+|(?:o|v|w|x|st1):[a-z0-9]+)$/i;
 
-/** Elements whose text the tokenizer reads up to the closing tag, whatever is in it. */
+/** Elements in which the tokenizer takes everything up to the closing tag as text. */
 const RAW = "iframe|noembed|noframes|plaintext|script|style|textarea|title|xmp";
 const RAW_CLOSE = new RegExp(`</(${RAW})\\b`, "gi");
-/** Markdown's blocks and spans of code, and raw elements: those that are never closed must not swallow the rest. */
+/** Markdown's code blocks and code spans. Raw elements too: one that is never closed must not swallow the rest. */
 const CODE = new RegExp(
   [
-    "(?<=^|\\n)[ \\t]{0,3}(?<fence>`{3,}|~{3,})[^\\n]*(?:\\n[^]*?)??(?:\\n[ \\t]{0,3}\\k<fence>[`~]*[ \\t]*(?=\\n|$)|$)",
+    "(?<=^|\\n)[ \\t]{0,3}(?<fence>`{3,}|~{3,})[^\\n]*(?:\\n[^]*?)??" +
+      "(?:\\n[ \\t]{0,3}\\k<fence>[`~]*[ \\t]*(?=\\n|$)|$)",
     "(?<![`\\w])(?<ticks>`+)(?!`)[^]{1,1000}?(?<!`)\\k<ticks>(?!`)",
     `<(?<raw>${RAW})\\b`,
   ].join("|"),
   "gi",
 );
 
-/** A backtick in the value of an attribute is no mark of Markdown. */
+/** What stands before a backtick that belongs to the value of an attribute and not to Markdown. */
 const IN_ATTRIBUTE = /<[a-z][^<>]*=\s*(?:"[^"<>]*|'[^'<>]*)$/i;
 
-/** What stands before a tag in a program: JSX after an arrow, `return` or a bracket, or a string literal. */
+/** What stands before a tag in a program: an arrow or `return` before JSX; `=`, `(`, `+` or a key before a string. */
 const JSX_BEFORE = /(?:=>|(?:^|\n)[ \t]*return|\breturn[ \t]*\()\s{0,20}\(?\s{0,20}$/;
 const QUOTE_BEFORE = /(?:[=(+]|["'][ \t]*:)[ \t]*["'`]$/;
 const BEFORE_CHARACTERS = 100;
@@ -99,7 +100,7 @@ function findCode(html: string): { start: number; end: number }[] {
   return regions;
 }
 
-/** Whether HTML has an element of that name. JSX has components that are called `Button` or `Table`. */
+/** Whether a tag is of an HTML element; `Button` and `Table` in mixed case are components of JSX. */
 function isElement({ name, text }: Token): boolean {
   if (text !== name && text !== text.toUpperCase()) return false;
   return PLAIN_ELEMENTS.has(name) || OTHER_ELEMENTS.has(name);
@@ -134,7 +135,7 @@ class MarkupFinder {
   #depth = 0;
   /** Where the outermost of them begins, and what was found before it. */
   #outermost = { token: 0, markup: 0, evidence: { html: false, either: false, foreign: false } };
-  /** Whether the outermost open element has JSX in it, and whether any of the string is a fragment of JSX, `<>…</>`. */
+  /** Whether the outermost open element has JSX in it, and whether the string has a JSX fragment, `<>…</>`. */
   #isJsx = false;
   #isFragment = false;
   #evidence: Evidence = { html: false, either: false, foreign: false };
@@ -195,7 +196,7 @@ class MarkupFinder {
       else this.#evidence.foreign = true;
       this.#markup.push(token);
     } else {
-      // XML, or a piece of a program: with everything inside it.
+      // A sample of XML or of a program stays as it is, with everything inside it.
       let last = closedAt === undefined ? place : this.#endOfSample(name, place);
       if (before === "string") last = this.#endOfLine(last);
       this.#addSource(token.start, this.#tokens[last]!.end);
@@ -219,7 +220,7 @@ class MarkupFinder {
         return;
       }
       const isLeftOpen = LEFT_OPEN.test(name);
-      // A text that was cut off may have lost the closing tag: `Hello <b>Zebra`, but not `press <b> to go back`.
+      // The closing tag may have been cut off in `Hello <b>Zebra`, but not in `press <b> to go back`.
       const isBeforeWord = isPlain && /[\p{L}\p{N}]/u.test(this.#html.charAt(token.end));
       isShown ||= isBeforeWord && (isLeftOpen || !isGlued);
       if (isLeftOpen) isShown ||= ++this.#leftOpen > 1 || isFirst;
@@ -278,7 +279,7 @@ class MarkupFinder {
     this.#depth++;
   }
 
-  /** Takes the outermost open element as text, because it turned out to be JSX. @param place of its last token */
+  /** Turns the outermost open element into text, because it has JSX in it. @param place of its last token */
   #undoOutermost(place: number): void {
     const { token, markup, evidence } = this.#outermost;
     this.#markup.length = markup;

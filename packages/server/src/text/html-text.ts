@@ -4,8 +4,8 @@ import type { Token } from "./html-tokens.ts";
 const CDATA = /^<!\[CDATA\[([\s\S]*)\]\]>$/;
 
 /**
- * The text of a string of a record: of HTML, and of a text with a few tags of HTML in it, what a reader sees. Other strings
- * are returned as they are: JSX, XML and what else only looks like HTML.
+ * Returns what a reader sees of a string that is HTML or has some HTML tags in it. Other strings are returned as they
+ * are, also those that only look like HTML, such as JSX and XML.
  */
 export function textOf(value: string): string {
   const html = CDATA.exec(value)?.[1] ?? value;
@@ -17,8 +17,8 @@ export function textOf(value: string): string {
 export const isHtml = (value: string): boolean => findHtml(value) !== null;
 
 /**
- * The text of HTML, for search and not for display: no tags, comments, scripts or styles; images are what their `alt` says;
- * blocks, lines, headings and list items are as Markdown has them. Linear in the length of the HTML.
+ * Returns the text of HTML, for search and not for display: no tags, comments, scripts or styles. An image is replaced
+ * by its `alt`; blocks, lines, headings and list items are written as in Markdown. Linear in the length of the HTML.
  */
 export const htmlText = (html: string): string => writeText(readMarkup(html));
 
@@ -35,10 +35,13 @@ function writeText({ tokens, hasLines }: Markup): string {
 }
 
 const UNSEEN = /^(?:script|style|template|head|noscript|iframe|noembed|noframes)$/;
-/** What a `head` may have in it: it ends where anything else begins. */
+/** Elements of a `head`. Any other element ends it, as its closing tag is optional. */
 const IN_HEAD = /^(?:base|link|meta|noscript|script|style|template|title)$/;
-const BLOCK =
-  /^(?:address|article|aside|blockquote|body|caption|center|details|dialog|dir|div|dl|fieldset|figcaption|figure|footer|form|header|hgroup|hr|html|legend|main|menu|nav|ol|optgroup|p|pre|search|section|select|summary|table|textarea|title|ul|xmp)$/;
+const BLOCKS = new Set(
+  `address article aside blockquote body caption center details dialog dir div dl fieldset figcaption figure footer form
+  header hgroup hr html legend main menu nav ol optgroup p pre search section select summary table textarea title ul
+  xmp`.split(/\s+/),
+);
 const LIST = /^(?:ul|ol|menu|dir)$/;
 const HEADING = /^h[1-6]$/;
 const LINE = /^(?:tr|dt|dd|option)$/;
@@ -46,7 +49,7 @@ const CELL = /^(?:td|th)$/;
 const VERBATIM = /^(?:pre|textarea|xmp)$/;
 const IMAGE = /^(?:img|area|input)$/;
 
-/** Deeper lists are indented no further, so that a text does not outgrow its HTML. */
+/** Deeper lists are indented no further, which bounds the length of the text. */
 const INDENTED_LISTS = 4;
 
 /** A no-break space is a space of its own. */
@@ -71,7 +74,7 @@ class TextWriter {
   /** The element that is not seen, and how many of its name are open. */
   #unseen = "";
   #unseenDepth = 0;
-  /** Whether an image's text ends or begins here, which is no part of the word beside it. */
+  /** Whether the text of an image ends or begins here: it must not join the word beside it. */
   #atImage = false;
   #endsWithWord = false;
 
@@ -129,7 +132,7 @@ class TextWriter {
   /** @param step 1 where the element begins, -1 where it ends */
   #readBlock(name: string, step: 1 | -1): void {
     if (LINE.test(name)) this.#break(1);
-    else if (BLOCK.test(name)) {
+    else if (BLOCKS.has(name)) {
       if (LIST.test(name) && step === -1) this.#lists = Math.max(0, this.#lists - 1);
       this.#break(LIST.test(name) && this.#lists > 0 ? 1 : 2);
       if (LIST.test(name) && step === 1) this.#lists++;

@@ -2,7 +2,7 @@ import { QuoteType, Tokenizer } from "htmlparser2";
 
 /** A stretch of HTML. The tokens of a text follow each other without gaps. */
 export interface Token {
-  /** `other` is what a browser ignores: `</>`, a tag that the text breaks off in. */
+  /** `other` is what a browser ignores: `</>`, or a tag at the end that is cut off. */
   kind: "text" | "open" | "close" | "comment" | "other";
   start: number;
   end: number;
@@ -12,6 +12,7 @@ export interface Token {
   name: string;
   /** The text of an image: what `alt` says. */
   alt: string;
+  /** Whether an attribute has a value. */
   hasValue: boolean;
   /** Whether an attribute shows that this is an expression or JSX: `a <b && c> d`, `<Button onClick={save}>`. */
   isCode: boolean;
@@ -29,8 +30,8 @@ const CODE_ATTRIBUTE = /[&|{};]|^className$|^htmlFor$/;
 const PARAMETER = /[a-z0-9_]{0,30}=/iy;
 
 /**
- * Takes HTML apart, in time linear in its length whatever it is like. htmlparser2's own `Parser` is not used: its stack of
- * open elements makes deep nesting quadratic.
+ * Splits HTML into tokens, in time linear in its length even for hostile input. It does not use htmlparser2's `Parser`,
+ * whose stack of open elements makes deep nesting quadratic.
  * @param code stretches that are taken as text, as they are; ascending
  */
 export function readTokens(html: string, code: readonly { start: number; end: number }[] = []): Token[] {
@@ -45,11 +46,12 @@ export function readTokens(html: string, code: readonly { start: number; end: nu
   return reader.tokens;
 }
 
-/** htmlparser2's tokenizer calls this with offsets into what it was given; {@link TokenReader.readHtml} says where that begins. */
+/** Takes the calls of htmlparser2's tokenizer, whose offsets count from the start of the stretch that is being read. */
 class TokenReader {
   readonly tokens: Token[] = [];
   readonly #html: string;
   readonly #tokenizer = new Tokenizer({}, this);
+  /** Where the stretch begins. */
   #base = 0;
   /** Where the last token ended. */
   #end = 0;
@@ -178,7 +180,7 @@ class TokenReader {
   }
 }
 
-/** A reader cannot see a control character; a space keeps the words around it apart. */
+/** A control character becomes a space, because nobody sees it and it must not join the words around it. */
 const characterOf = (codePoint: number): string =>
   codePoint === 0xfffd || /[^\P{Cc}\t\n\r]/u.test(String.fromCodePoint(codePoint))
     ? "\u00a0"
