@@ -19,8 +19,8 @@ import {
 } from "./browse/commands.ts";
 import { isBrowseWrite } from "./browse/writes.ts";
 import type { Config } from "./config.ts";
+import { openEmbedder } from "./embedding/endpoint-embedder.ts";
 import { EndpointPause } from "./embedding/endpoint-pause.ts";
-import { openEmbedder } from "./embedding/openai-embedder.ts";
 import {
   type IndexArguments,
   type IndexingContext,

@@ -42,9 +42,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
     ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
   ],
-  text: ["protocol", "@orama/stemmers"],
+  text: ["protocol", "@orama/stemmers", "htmlparser2"],
   lexical: [],
-  embedding: ["config.ts", "openai"],
+  embedding: ["config.ts"],
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
     ...["storage/visibility.ts", "type pino", "node:crypto", "node:timers/promises"],
@@ -65,7 +65,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   doctor: [
     ...["type config.ts", "storage", "transfer/unfinished.ts"],
-    ...["embedding/openai-embedder.ts", "indexing/build-settings.ts"],
+    ...["embedding/endpoint-embedder.ts", "indexing/build-settings.ts"],
   ],
 
   threads: [

@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { openEmbedder } from "../embedding/openai-embedder.ts";
+import { openEmbedder } from "../embedding/endpoint-embedder.ts";
 import { settingsOf } from "../indexing/build-settings.ts";
 import type { Finding } from "../storage/finding.ts";
 import { IS_GIVEN_UP } from "../storage/given-up.ts";

@@ -1,4 +1,3 @@
-import type OpenAI from "openai";
 import { type Config, EMBEDDING_DIMENSIONS_MAX } from "../config.ts";
 import { EmbedderUnavailable } from "./embedder.ts";
 import { BrokenAnswer, readVectors } from "./embeddings-answer.ts";
@@ -13,9 +12,6 @@ const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 /** Of an answer that is an error only the beginning is read. */
 const ERROR_BYTES_MAX = 16 * 1024;
 
-/** All that is sent: the package's own would tell the endpoint about this machine. */
-const SENT_HEADERS = ["accept", "api-key", "authorization", "content-type"];
-
 /**
  * Statuses that may be about a text: 400, 413 and 422 by their meaning, 403 from a firewall that dislikes what it
  * reads, 500 where a server fails over one text (Ollama answers so when a vector has NaN in it, llama.cpp when a text
@@ -23,7 +19,7 @@ const SENT_HEADERS = ["accept", "api-key", "authorization", "content-type"];
  */
 const ABOUT_TEXTS = new Set([400, 403, 413, 422, 500]);
 
-/** What servers say of a text, or a request, that is too long for the model; Go's "context deadline" is no such thing. */
+/** What servers say when a text or a request is too long for the model. Go's "context deadline" means something else. */
 const TOO_LONG = /\btokens\b|\bcontext (?:length|size|window)\b|\btoo (?:long|large|big)\b|\blength\b/i;
 
 /** The endpoint answered that it does not take these texts, or failed over them. */
@@ -41,11 +37,23 @@ export class Refusal extends Error {
 /** An OpenAI-compatible endpoint for embeddings: one request, one checked answer, no second try. */
 export class EmbeddingsEndpoint {
   #config: Config;
+  #url: URL;
+  #headers: Record<string, string>;
   /** The dimensions that are asked for, or else those of the last answer. */
   dimensions: number | null;
 
   constructor(config: Config) {
     this.#config = config;
+    const url = new URL(config.embeddingsUrl);
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}/embeddings`;
+    url.hash = "";
+    this.#url = url;
+    this.#headers = {
+      accept: "application/json",
+      "content-type": "application/json",
+      "user-agent": "tidemark",
+      ...keyHeader(config.embeddingsApiKey, url),
+    };
     this.dimensions = config.embeddingsDimensions || null;
   }
 
@@ -60,35 +68,24 @@ export class EmbeddingsEndpoint {
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
   ): Promise<(Float32Array | null)[]> {
     const { embeddingsModel, embeddingsDimensions } = this.#config;
-    // Loaded with the first request: it takes a while, and most commands never need it.
-    const { default: Client } = await import("openai");
-    const deadline = AbortSignal.timeout(timeoutMs);
-    let failure: Error | undefined;
-    const client = new Client({
-      ...this.#clientOptions(),
-      // The package's own time limit ends with the headers; here the body belongs to the exchange.
-      fetch: async (url, init) => {
-        const answer = await this.#exchange(url, init, texts.length);
-        if (answer instanceof Response) return answer;
-        failure = answer;
-        throw answer;
-      },
+    const body = JSON.stringify({
+      model: embeddingsModel,
+      input: texts,
+      // The one format that every server knows.
+      encoding_format: "float",
+      ...(embeddingsDimensions > 0 && { dimensions: embeddingsDimensions }),
     });
+    const deadline = AbortSignal.timeout(timeoutMs);
     let answer: unknown;
     try {
-      answer = await client.embeddings.create(
-        {
-          model: embeddingsModel,
-          input: texts,
-          // Its default is base64, which many servers do not know.
-          encoding_format: "float",
-          ...(embeddingsDimensions > 0 && { dimensions: embeddingsDimensions }),
-        },
-        { signal: signal ? AbortSignal.any([signal, deadline]) : deadline },
+      answer = await this.#exchange(
+        body,
+        texts.length,
+        signal ? AbortSignal.any([signal, deadline]) : deadline,
       );
     } catch (error) {
       signal?.throwIfAborted();
-      if (failure) throw failure;
+      if (error instanceof Refusal || error instanceof EmbedderUnavailable) throw error;
       throw this.#unavailable(deadline.aborted ? `gave no answer within ${timeoutMs} ms` : reasonOf(error));
     }
     return this.#check(answer, texts.length);
@@ -116,53 +113,30 @@ export class EmbeddingsEndpoint {
     return vectors;
   }
 
-  #clientOptions(): ConstructorParameters<typeof OpenAI>[0] & object {
-    const { embeddingsUrl, embeddingsApiKey } = this.#config;
-    const url = new URL(embeddingsUrl);
-    const query = Object.fromEntries(url.searchParams);
-    url.search = "";
-    url.hash = "";
-    // Azure's deployment URLs name an API version and want the key in a header of their own; its v1 URL needs neither.
-    const azure = "api-version" in query;
-    return {
-      baseURL: url.href.replace(/\/+$/, ""),
-      defaultQuery: query,
-      defaultHeaders: {
-        Authorization: azure || !embeddingsApiKey ? null : `Bearer ${embeddingsApiKey}`,
-        "api-key": azure && embeddingsApiKey ? embeddingsApiKey : null,
-      },
-      maxRetries: 0,
-      logLevel: "off",
-      // Without these it would take them from the environment; the key goes into a header above.
-      apiKey: "unused",
-      adminAPIKey: null,
-      organization: null,
-      project: null,
-    };
-  }
-
-  /** Sends a request and reads its answer: the answer with its whole body, or what is wrong. */
-  async #exchange(
-    url: Parameters<typeof fetch>[0],
-    init: RequestInit | undefined,
-    texts: number,
-  ): Promise<Response | Refusal | EmbedderUnavailable> {
-    const given = new Headers(init?.headers);
-    const headers = new Headers({ "user-agent": "tidemark" });
-    for (const name of SENT_HEADERS) {
-      const value = given.get(name);
-      if (value !== null) headers.set(name, value);
-    }
-    // Followed, a redirect would take the key and the texts to another server.
-    const response = await fetch(url, { ...init, headers, redirect: "manual" });
-    if (!response.ok) return this.#failure(response);
+  /**
+   * Sends a request and reads its answer.
+   * @returns the answer's JSON; undefined if its body is empty
+   * @throws EmbedderUnavailable, Refusal, or what `fetch` and `JSON.parse` throw
+   */
+  async #exchange(body: string, texts: number, signal: AbortSignal): Promise<unknown> {
+    // Following a redirect would take the key and the texts to another server.
+    const response = await fetch(this.#url, {
+      method: "POST",
+      headers: this.#headers,
+      body,
+      redirect: "manual",
+      signal,
+    });
+    if (!response.ok) throw await this.#failure(response);
     const limitBytes = this.#answerBytesMax(texts);
     const { bytes, whole } = await read(response, limitBytes);
-    if (!whole) return this.#unavailable(`gave an answer of more than ${limitBytes} bytes`);
-    // Python writes numbers that are none as JSON does not know them.
+    if (!whole) throw this.#unavailable(`gave an answer of more than ${limitBytes} bytes`);
+    // Unlike a buffer's own decoder, this one drops a byte order mark, which is no JSON.
+    const text = new TextDecoder().decode(bytes);
+    if (text === "") return undefined;
+    // Python writes NaN and infinite numbers, which JSON does not have.
     const invalid = bytes.includes("NaN") || bytes.includes("Infinity");
-    const body = invalid ? `${bytes}`.replace(/-?\b(?:NaN|Infinity)\b/g, "null") : bytes;
-    return new Response(body, { headers: { "content-type": "application/json" } });
+    return JSON.parse(invalid ? text.replace(/-?\b(?:NaN|Infinity)\b/g, "null") : text);
   }
 
   async #failure(response: Response): Promise<Refusal | EmbedderUnavailable> {
@@ -184,9 +158,15 @@ export class EmbeddingsEndpoint {
   }
 
   #unavailable(what: string, retryAfterMs: number | null = null): EmbedderUnavailable {
-    const message = `The embeddings endpoint at ${new URL(this.#config.embeddingsUrl).host} ${what}`;
+    const message = `The embeddings endpoint at ${this.#url.host} ${what}`;
     return new EmbedderUnavailable(message.replace(/(?<![.?!])$/, "."), retryAfterMs);
   }
+}
+
+function keyHeader(apiKey: string, url: URL): Record<string, string> {
+  if (apiKey === "") return {};
+  // Azure's deployment URLs name an API version and want the key in a header of their own; its v1 URL needs neither.
+  return url.searchParams.has("api-version") ? { "api-key": apiKey } : { authorization: `Bearer ${apiKey}` };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { LIMITS } from "@tidemark/protocol/limits";
-import { htmlText, isHtml } from "./html-text.ts";
+import { textOf } from "./html-text.ts";
 import type { TextSettings } from "./settings.ts";
 import type { Section } from "./split-text.ts";
 import { kindOf } from "./string-kind.ts";
@@ -156,7 +156,7 @@ const extendPath = (path: string, name: string) =>
 const DATA_URL = /data:[\w.+/-]{1,100};base64,[A-Za-z0-9+/=]*/g;
 
 function plainText(value: string): string {
-  let text = isHtml(value) ? htmlText(value) : value;
+  let text = textOf(value);
   if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
   if (text.includes(";base64,")) text = text.replace(DATA_URL, "");
   return text;

@@ -1,3 +1,4 @@
+import { textOf } from "./html-text.ts";
 import { kindOf } from "./string-kind.ts";
 import { countTokens, isLowSurrogate, TENTHS } from "./token-count.ts";
 
@@ -45,7 +46,9 @@ export function findTitle(data: Record<string, unknown>, leftOut: string[]): str
 
 /** A title in one line, as much of it as passages of so many tokens have room for. */
 export function titleLine(title: string, chunkTokens: number): { text: string; isWhole: boolean } {
-  const text = title.trim().replace(/\s+/g, " ");
+  const plain = textOf(title.trim());
+  // In a title a heading needs no mark.
+  const text = (plain === title.trim() ? plain : plain.replace(/^#+ /, "")).trim().replace(/\s+/g, " ");
   const most = chunkTokens * TENTHS * TITLE_SHARE;
   let end = Math.min(text.length, TITLE_CHARACTERS);
   while (countTokens(text, 0, end) > most) end--;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type Config, readConfig } from "../../src/config.ts";
 import { type Embedder, EmbedderUnavailable, TextRefused } from "../../src/embedding/embedder.ts";
-import { openEmbedder } from "../../src/embedding/openai-embedder.ts";
+import { openEmbedder } from "../../src/embedding/endpoint-embedder.ts";
 import { type EmbeddingsServer, startEmbeddingsServer } from "../embeddings-server.ts";
 
 /** An embeddings server and an embedder that uses it. */

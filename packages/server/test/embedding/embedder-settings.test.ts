@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readConfig } from "../../src/config.ts";
+import { openEmbedder } from "../../src/embedding/endpoint-embedder.ts";
 import { readRetryAfter } from "../../src/embedding/endpoint-failure.ts";
-import { openEmbedder } from "../../src/embedding/openai-embedder.ts";
 import { RequestSlots } from "../../src/embedding/request-slots.ts";
 
 const URL_AND_MODEL = {

@@ -46,7 +46,7 @@ describe("vectors", () => {
 describe("a request", () => {
   test("has the model, the key and the texts, and tells nothing else", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
-    // What the package would take from the environment.
+    // What OpenAI's own client takes from the environment.
     const environment = { OPENAI_ORG_ID: "org", OPENAI_CUSTOM_HEADERS: "x-custom: 1\nauthorization: other" };
     Object.assign(process.env, environment);
     whenDone(t, () => {
@@ -81,6 +81,30 @@ describe("a request", () => {
     assert.equal(path, "/v1/openai/deployments/mine/embeddings?api-version=2024-10-21");
     assert.equal(headers["api-key"], KEY);
     assert.equal(headers.authorization, undefined);
+  });
+
+  test("goes to `/embeddings` below the base URL, with the URL's query and without its fragment", async (t) => {
+    const { server } = await startEmbedder(t);
+    const { origin } = new URL(server.url);
+    const cases: [base: string, path: string][] = [
+      ["", "/embeddings"],
+      ["/", "/embeddings"],
+      ["/v1", "/v1/embeddings"],
+      ["/v1//", "/v1/embeddings"],
+      ["/a%20b?x=1&y=%C3%BC#frag", "/a%20b/embeddings?x=1&y=%C3%BC"],
+    ];
+    for (const [base, path] of cases) {
+      await embedPassages(embedderFor({ embeddingsUrl: origin + base, embeddingsApiKey: KEY }), ["one"]);
+      const { path: sent, headers } = server.requests.pop()!;
+      assert.equal(sent, path);
+      assert.equal(headers.authorization, `Bearer ${KEY}`);
+    }
+  });
+
+  test("may be answered with a byte order mark before the JSON", async (t) => {
+    const { server, embedder } = await startEmbedder(t);
+    server.fault = faults.body('\ufeff{"data":[{"index":0,"embedding":[3,4]}]}');
+    assert.deepEqual(await embedPassages(embedder, ["one"]), [new Float32Array([0.6, 0.8])]);
   });
 
   test("has the prefix of its purpose before each text, and only the passages' belongs to the fingerprint", async (t) => {

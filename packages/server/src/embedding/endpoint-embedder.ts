@@ -37,11 +37,11 @@ interface Call {
 
 /** The embedder that the settings name; null if they name none. */
 export function openEmbedder(config: Config): Embedder | null {
-  return config.embeddingsUrl === "" ? null : new OpenAiEmbedder(config);
+  return config.embeddingsUrl === "" ? null : new EndpointEmbedder(config);
 }
 
 /** Embeds by any endpoint that speaks OpenAI's protocol. It tries nothing again later: that is the caller's. */
-class OpenAiEmbedder implements Embedder {
+class EndpointEmbedder implements Embedder {
   readonly model: string;
   readonly fingerprint: string;
   #config: Config;
