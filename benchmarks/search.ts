@@ -9,7 +9,7 @@ const BATCH = 5000;
 const QUERIES = 200;
 const DIMENSIONS = 384;
 
-/** Search over HTTP among 10,000 and 100,000 passages, by words and by words and vectors. */
+/** Search over HTTP among 10,000 and 100,000 chunks, by words and by words and vectors. */
 export async function measureSearch(engine: BenchmarkEngine): Promise<Measurement[]> {
   const ends: (() => unknown)[] = [];
   const embeddings = await startEmbeddingsServer({ after: (end: () => unknown) => ends.push(end) } as never, {
@@ -59,7 +59,7 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
       const times = await timeQueries(server, request);
       const median = quantile(times, 0.5);
       measurements.push({
-        what: `search of ${size.toLocaleString("en")} passages, ${kind}`,
+        what: `search of ${size.toLocaleString("en")} chunks, ${kind}`,
         measured: `p50 ${ms(median)}`,
         beside: `p99 ${ms(quantile(times, 0.99))}`,
         ratio: "",

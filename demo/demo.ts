@@ -1,6 +1,6 @@
 /**
- * The main job on real input, in seconds: the README files below node_modules become records of a vector store on a
- * server of its own, in a temporary folder. Prints what happened; ends with 1 if anything is not as it should be.
+ * Shows the main job on real input, in seconds. It starts its own server in a temporary folder, and syncs the README
+ * files below node_modules into a vector store. It prints what happened, and ends with 1 if anything is wrong.
  *
  *   npm run demo
  */
@@ -14,7 +14,7 @@ import { printSearches } from "./searches.ts";
 import { type DemoServer, startServer } from "./server.ts";
 
 const NAMESPACE = "packages";
-/** A batch ends at whichever it meets first. */
+/** A batch ends at the limit that it reaches first. */
 const BATCH_OPERATIONS = 5000;
 const BATCH_BYTES = 8 * 1024 * 1024;
 
@@ -27,7 +27,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 try {
   console.log(
-    "Tidemark demo: the READMEs of this checkout's packages, kept level with a vector store, and searched.\n",
+    "Tidemark demo: the READMEs of this checkout's packages, kept in sync with a vector store, and searched.\n",
   );
   await main();
   console.log("\nAll as expected. `npm start` gives you a server for records of your own.");
@@ -77,11 +77,11 @@ async function main(): Promise<void> {
   expectChanges(first, { created: packages.length });
 
   started = performance.now();
-  const again = await sync(firstRun, packages.map(upsert));
-  report("the same again", `${describe(again)}: nothing was rewritten`, started);
-  expectChanges(again, { unchanged: packages.length });
+  const repeated = await sync(firstRun, packages.map(upsert));
+  report("repeated sync", `${describe(repeated)}: nothing was rewritten`, started);
+  expectChanges(repeated, { unchanged: packages.length });
 
-  // Some READMEs were edited, some packages are gone, and one was never there.
+  // Five READMEs changed, three packages are gone, and one delete names a package that never existed.
   started = performance.now();
   const edited = packages.slice(0, 5).map((item) => ({
     ...item,
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
   report("changes, deletes", describe(changed), started);
   expectChanges(changed, { updated: edited.length, removed: gone.length, absent: 1 });
 
-  // The source as it is now, whole and in parts: what it does not name is cleared, what came back is made anew.
+  // A full refresh in parts: it clears the packages that it does not name, and creates the ones that came back.
   const rest = packages.slice(5);
   const half = Math.ceil(rest.length / 2);
   const parts = [rest.slice(0, half), rest.slice(half)].flatMap((part) => inBatches(part.map(upsert)));
@@ -102,7 +102,7 @@ async function main(): Promise<void> {
     started = performance.now();
     const { status, refresh } = await post("sync", { ...run, last_batch: false, operations });
     report(`refresh, part ${index + 1}`, `${status}: ${refresh.operations} operations so far`, started);
-    expect(status === "staged" && refresh.batches === index + 1, "A part is held ready.");
+    expect(status === "staged" && refresh.batches === index + 1, "The part is staged.");
   }
 
   started = performance.now();
@@ -134,11 +134,11 @@ async function main(): Promise<void> {
   started = performance.now();
   const digest = await namespaceDigest(rest);
   report("proof", `source and store have the digest ${digest.slice(0, 16)}…`, started);
-  expect(digests[NAMESPACE] === digest, "The store is level with the source.");
+  expect(digests[NAMESPACE] === digest, "The store is in sync with the source.");
 
   await printSearches(server, tenant, sync_id);
 
-  /** Sends operations in batches, and adds up what became of the records. */
+  /** Sends operations in batches, and adds up the changes. */
   async function sync(timestamp: string, operations: Operation[]): Promise<SyncChanges> {
     const total: Partial<SyncChanges> = {};
     for (const batch of inBatches(operations)) {
@@ -180,7 +180,7 @@ function inBatches(operations: Operation[]): Operation[][] {
   return batches;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are checked where they are used
+// biome-ignore lint/suspicious/noExplicitAny: the callers check the fields that they use
 async function post(endpoint: string, body: object): Promise<any> {
   const { url, apiKey } = server!;
   const response = await fetch(`${url}/v1/pipeline/${endpoint}`, {

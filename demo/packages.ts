@@ -1,14 +1,14 @@
 import { globSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** An installed package that explains itself, as a record. */
+/** An installed package that has a README, as a record. */
 export interface Package {
-  /** Where it lies below node_modules: the package's name, but for nested ones. */
+  /** The path below node_modules. It is the package's name, except for nested packages. */
   id: string;
   data: { name: string; version: string; description: string; text: string };
 }
 
-/** Every README.md below a folder, in a stable order, each with what the package.json above it says. */
+/** Reads every README.md below a folder, in a stable order, each with the package.json of its package. */
 export function readPackages(folder: URL): Package[] {
   return globSync("**/README.md", { cwd: folder })
     .map((path) => path.replaceAll("\\", "/"))
@@ -26,7 +26,7 @@ function readManifest(folder: URL, path: string): Partial<Package["data"]> {
     const manifest = JSON.parse(readFileSync(new URL(`${path}/package.json`, folder), "utf8"));
     if (manifest.name) return manifest;
   } catch {
-    // Not every folder with a README is a package: the one above it may be.
+    // A folder with a README need not be a package; then the folder above it may be one.
   }
   return readManifest(folder, dirname(path));
 }

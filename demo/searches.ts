@@ -5,7 +5,7 @@ import { withoutStopWords } from "../packages/server/src/text/stop-words.ts";
 import { analyzerFor } from "../packages/server/src/text/tokens.ts";
 import type { DemoServer } from "./server.ts";
 
-/** Three searches, as a person would make them, and the package that must be among what each finds. */
+/** Three searches that a person might make, each with a package that must be among its results. */
 const SEARCHES: { request: SearchRequest; finds: string }[] = [
   { request: { query: "read a CSV file as a stream" }, finds: "csv-parse" },
   { request: { query: "X-Forwarded-For" }, finds: "@fastify/forwarded" },
@@ -17,9 +17,9 @@ const SEARCHES: { request: SearchRequest; finds: string }[] = [
 const LIMIT = 3;
 
 /**
- * Searches the READMEs once they are searchable, and prints what was found.
+ * Searches the READMEs as soon as they are searchable, and prints the results.
  * @param syncId the last sync
- * @throws Error if something is not found that must be
+ * @throws Error if a search does not find its package
  */
 export async function printSearches(
   { url, readerKey }: DemoServer,
@@ -49,7 +49,7 @@ export async function printSearches(
       columns,
       mark: (word: string) => styleText("bold", word),
     };
-    // Its last line counts them.
+    // The last row has only the number of results.
     for (const row of describeResults(answer, display).slice(0, -1)) {
       for (const line of row.split("\n")) console.log(`    ${line}`);
     }

@@ -9,18 +9,18 @@ const TIDEMARK = fileURLToPath(new URL("../packages/server/bin/tidemark.js", imp
 
 export interface DemoServer {
   url: string;
-  /** The connector's key, which writes, and a reader's. */
+  /** The connector's key, which writes, and a reader's key. */
   apiKey: string;
   readerKey: string;
-  /** Makes an organization, a store, a connector and a reader's key with the command line, while the server runs. */
+  /** Creates an organization, a store, a connector and a reader's key by command line, while the server runs. */
   setUp(): Promise<{ organization_id: string; vector_store_id: string }>;
-  /** SIGTERM, and waits for the end. @throws if it does not end well */
+  /** Sends SIGTERM and waits for the end. @throws Error if the exit code is not 0 */
   stop(): Promise<void>;
 }
 
-/** Starts the real server as a process of its own, on a free port and an empty database in a folder. */
+/** Starts the real server in its own process, on a free port and an empty database in a folder. */
 export async function startServer(folder: string): Promise<DemoServer> {
-  // The demo's server is as it comes, whatever is set for another one.
+  // The demo's server has the default settings, so it ignores the settings of other servers.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("TIDEMARK_"));
   const env = {
     ...Object.fromEntries(inherited),
@@ -61,7 +61,7 @@ export async function startServer(folder: string): Promise<DemoServer> {
   return server;
 }
 
-/** Waits for the log line that says where it listens. */
+/** Waits for the log line that has the server's address. */
 async function readUrl(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout! });
   try {

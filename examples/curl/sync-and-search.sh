@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Syncs three records, asks which exist, searches, deletes one, and searches again. Prints the server's answers.
-# Needs bash and curl 7.76 or newer. From examples/README.md, with the environment that it sets:
+# Needs bash and curl 7.76 or newer. Set the environment as in examples/README.md, then run:
 #
 #   examples/curl/sync-and-search.sh
 set -euo pipefail
@@ -11,9 +11,9 @@ set -euo pipefail
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 
-# post KEY PATH [HEADER]: sends the JSON of standard input and prints the answer. An error's goes to standard error.
-# curl waits and tries again after 429 and 503, as long as Retry-After says. The key comes from a file, because arguments
-# are seen by everyone on the machine.
+# post KEY PATH [HEADER]: sends the JSON of standard input and prints the answer, or the error on standard error.
+# After 429 and 503, curl waits for Retry-After and tries again. The key comes from a file, because everyone on the
+# machine can see a program's arguments.
 post() {
   curl --silent --show-error --fail-with-body --retry 5 --max-time 120 --output "$answer" \
     --header @<(echo "X-API-Key: $1") --header "Content-Type: application/json" ${3:+--header "$3"} \
@@ -21,8 +21,8 @@ post() {
   cat "$answer"
 }
 
-# sync_records: applies the operations of standard input, all or none. With a key of its own, it is applied once, however often
-# curl has to send it.
+# sync_records: applies the operations of standard input, all or none. The server applies them once, however often curl
+# sends the request, because it has an Idempotency-Key.
 sync_records() {
   post "$TIDEMARK_API_KEY" /v1/pipeline/sync "Idempotency-Key: $(date +%s)-$RANDOM$RANDOM" <<JSON
 {
@@ -35,7 +35,7 @@ sync_records() {
 JSON
 }
 
-# search QUERY SYNC: waits until what that sync did is searchable.
+# search QUERY SYNC: searches as soon as that sync is searchable.
 search() {
   local store=/v1/organizations/$TIDEMARK_ORGANIZATION/vector-stores/$TIDEMARK_STORE
   post "$TIDEMARK_READER_KEY" "$store/search" <<JSON
@@ -43,7 +43,7 @@ search() {
 JSON
 }
 
-# sync_id: the id in a sync's answer. Where there is jq: jq -r .sync_id
+# sync_id: prints the id in a sync's answer. With jq: jq -r .sync_id
 sync_id() { sed -E 's/.*"sync_id":"([^"]*)".*/\1/'; }
 
 echo "== Sync three records"

@@ -1,6 +1,6 @@
 /**
- * A question becomes the prompt that a model answers from the records that were found. From examples/README.md, with the
- * environment that it sets, and after another example has filled the store:
+ * Turns a question into a prompt that tells a model to answer from the records that match it. Set the environment as in
+ * examples/README.md, and run another example first, which fills the store:
  *
  *   node examples/langchain-retriever/chain.ts "Which printer is on fire?"
  */
@@ -28,14 +28,14 @@ const prompt = ChatPromptTemplate.fromMessages([
   ["human", "{question}"],
 ]);
 
-/** The passages, each under where it is from. */
+/** The chunks, each under the namespace and id of its record. */
 const formatted = RunnableLambda.from((documents: DocumentInterface<TidemarkMetadata>[]) =>
   documents
     .map(({ pageContent, metadata }) => `[${metadata.namespace}/${metadata.id}]\n${pageContent}`)
     .join("\n\n"),
 );
 
-// Stands in for a chat model: it answers with what it would be sent. Put yours here, such as `new ChatOpenAI()`.
+// Stands in for a chat model: it returns its prompt. Put your model here, such as `new ChatOpenAI()`.
 const model = RunnableLambda.from((value: Awaited<ReturnType<typeof prompt.invoke>>) => value.toString());
 
 const chain = RunnableSequence.from([

@@ -10,29 +10,29 @@ import {
 } from "@tidemark/client";
 
 export interface TidemarkRetrieverInput extends BaseRetrieverInput {
-  /** How many documents at most, 1 to 100. Default: 4. */
+  /** The maximum number of documents, 1 to 100. Default: 4. */
   k?: number;
-  /** Default: `hybrid` where the store has embeddings, else `lexical`. */
+  /** Default: `hybrid` if the store has embeddings, otherwise `lexical`. */
   mode?: SearchMode;
   /** A condition on the records' data, such as `{ status: "open" }`. */
   filter?: SearchFilter;
-  /** Default: all of the store. */
+  /** The namespaces to search. Default: all of the store. */
   namespaces?: string[];
-  /** A `sync_id`: documents are at least as new as that sync, whose indexing is waited for. */
+  /** A `sync_id`: the retriever waits until that sync is searchable. */
   afterSync?: string;
-  /** How long that is waited for, ms, at most 60,000. Default: 10,000. */
+  /** How long it waits for `afterSync`, in ms, at most 60,000. Default: 10,000. */
   afterSyncTimeoutMs?: number;
 }
 
-/** What a document has beside its text. */
+/** The metadata of a document. */
 export type TidemarkMetadata = Pick<SearchResult, "id" | "namespace" | "score" | "synced_at"> & {
   /** The whole record. */
   data: Record<string, unknown>;
 };
 
 /**
- * Finds the records of a vector store that match a query best: a document for each, best first, whose text is the record's best
- * matching passage.
+ * Finds the records of a vector store that match a query best. It returns one document per record, best first, with the
+ * record's best matching chunk as its text.
  */
 export class TidemarkRetriever extends BaseRetriever<TidemarkMetadata> {
   lc_namespace = ["tidemark", "retrievers"];
@@ -43,19 +43,19 @@ export class TidemarkRetriever extends BaseRetriever<TidemarkMetadata> {
     return "TidemarkRetriever";
   }
 
-  /** @param tidemark a client with a reader's key, or what to make one with; LangChain is not given it, nor its key */
+  /** @param tidemark a client with a reader's key, or options for one. LangChain sees neither client nor key */
   constructor(
     tidemark: Tidemark | TidemarkOptions,
     { k = 4, mode, filter, namespaces, afterSync, afterSyncTimeoutMs, ...base }: TidemarkRetrieverInput = {},
   ) {
     super(base);
     this.#tidemark = tidemark instanceof Tidemark ? tidemark : new Tidemark(tidemark);
-    // What is undefined is not sent.
+    // The client does not send fields that are undefined.
     const given = { mode, filter, namespaces, after_sync: afterSync, timeout_ms: afterSyncTimeoutMs };
     this.#request = { limit: k, include: ["data"], ...(given as Partial<SearchRequest>) };
   }
 
-  /** @throws TidemarkError, such as INDEX_NOT_READY if `afterSync` was waited for too long */
+  /** @throws TidemarkError, such as INDEX_NOT_READY if `afterSync` was not searchable in time */
   override async _getRelevantDocuments(query: string): Promise<Document<TidemarkMetadata>[]> {
     const answer = await this.#tidemark.search({ ...this.#request, query });
     return answer.data.map(({ text, id, namespace, score, synced_at, data = {} }) => {

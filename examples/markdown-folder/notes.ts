@@ -3,13 +3,13 @@ import { join, relative, sep } from "node:path";
 import type { SourceRecord } from "@tidemark/client";
 import { parse } from "yaml";
 
-/** YAML between two lines of dashes at the beginning of a file. */
+/** YAML between two lines of dashes at the start of a file. */
 const FRONT_MATTER = /^---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|$)/s;
 
 /**
- * Every Markdown file of a folder as a record whose id is its path in the folder. Hidden files and folders, and symbolic
- * links, are passed over.
- * @throws Error if a file or folder cannot be read: what was left out would be deleted
+ * Reads every Markdown file of a folder as a record whose id is the path in the folder. It skips hidden files and
+ * folders, and symbolic links.
+ * @throws Error if a file or folder cannot be read, because the sync would delete a note that is left out
  */
 export async function* readNotes(folder: string): AsyncGenerator<SourceRecord> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -20,7 +20,7 @@ export async function* readNotes(folder: string): AsyncGenerator<SourceRecord> {
   for (const path of paths.sort()) {
     const id = path.replaceAll(sep, "/");
     try {
-      // Not the file's times: a checkout or a restored backup changes them, and no note.
+      // The file's times are left out: a checkout or a restored backup changes them, but not the note.
       yield { id, data: readNote(id, await readFile(join(folder, path))), source_system: "markdown" };
     } catch (cause) {
       throw new Error(`${path}: ${(cause as Error).message}`, { cause });
@@ -28,7 +28,7 @@ export async function* readNotes(folder: string): AsyncGenerator<SourceRecord> {
   }
 }
 
-/** A note's front matter, its title (or else its first heading, or its file's name) and its text. */
+/** A note's front matter, title and text. The title defaults to the first heading, and then to the file's name. */
 function readNote(id: string, bytes: Uint8Array): Record<string, unknown> {
   const file = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   const [block, matter] = FRONT_MATTER.exec(file) ?? [];
@@ -36,7 +36,7 @@ function readNote(id: string, bytes: Uint8Array): Record<string, unknown> {
   const text = block ? file.slice(block.length) : file;
   const heading = /^# +(.+?)[ #]*$/m.exec(text)?.[1];
   const title = heading ?? id.split("/").at(-1)!.slice(0, -".md".length);
-  // Between two rules there may be something else than fields: then it is text.
+  // Two horizontal rules may also enclose ordinary text, which is not front matter.
   if (!isObject(fields)) return { title, text: file };
   return { title, ...fields, text };
 }

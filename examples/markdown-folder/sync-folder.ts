@@ -1,6 +1,6 @@
 /**
- * Keeps a namespace level with a folder of Markdown files, and prints what changed; nothing if nothing did. Made for cron: see
- * README.md.
+ * Keeps a namespace in sync with a folder of Markdown files. It prints what changed, and nothing if nothing changed,
+ * which suits cron: see README.md.
  *
  *   node sync-folder.ts FOLDER [--namespace notes] [--removal-limit 50%|20|none]
  */
@@ -42,11 +42,11 @@ async function syncFolder(): Promise<number> {
     mode: "full_refresh",
     namespace: values.namespace,
     removalLimit: readLimit(values["removal-limit"]),
-    // A note that the server refuses is left as it was there, and does not hold up the others.
+    // If the server rejects a note, the note stays as it was, and the others are synced.
     onError: "continue",
   };
 
-  // The plan knows which notes; what is printed of the sync are its own counts.
+  // The plan has the ids of the notes; the sync has the counts.
   const { samples } = await tidemark.plan(readNotes(folder), options);
   const { changes, errors, failed, level } = await tidemark.syncAll(readNotes(folder), options);
   const shown = [

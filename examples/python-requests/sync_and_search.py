@@ -1,6 +1,6 @@
-"""Keeps tickets level with a store: changes with retries, search, a full refresh in parts, and the proof.
+"""Keeps a store in sync with tickets: changes with retries, search, a full refresh in parts, and the proof.
 
-Needs Python 3.8 and `requests`. From examples/README.md, with the environment that it sets:
+Needs Python 3.8 and `requests`. Set the environment as in examples/README.md, then run:
 
     python3 examples/python-requests/sync_and_search.py
 """
@@ -26,13 +26,13 @@ NAMESPACE = "zendesk_tickets"
 
 
 def open_session(api_key):
-    """A session that sends again what may pass: after Retry-After, or else at once, then after 1, 2, 4 … s."""
+    """A session that retries failed requests: after Retry-After, or at once and then after 1, 2, 4 … s."""
     retry = Retry(
         total=8,
         backoff_factor=0.5,
         status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,  # POST too: a read is harmless, and a sync has its Idempotency-Key.
-        raise_on_status=False,  # The last answer says what is wrong.
+        allowed_methods=None,  # POST too: reads are safe to repeat, and syncs have an Idempotency-Key.
+        raise_on_status=False,  # post() reports the last answer.
     )
     session = requests.Session()
     session.headers["X-API-Key"] = api_key
@@ -52,7 +52,7 @@ def post(session, path, body, headers=None):
 
 
 def sync(**fields):
-    # However often the request has to be sent, it is applied once.
+    # The server applies the sync once, however often the session sends it.
     key = {"Idempotency-Key": str(uuid.uuid4())}
     return post(pipeline, "/v1/pipeline/sync", {**STORE, **fields}, key)
 
@@ -62,7 +62,7 @@ def check_exists(ids):
 
 
 def search(query, after_sync):
-    """What is found once that sync is searchable."""
+    """Searches as soon as that sync is searchable."""
     body = {"query": query, "namespaces": [NAMESPACE], "after_sync": after_sync, "timeout_ms": 10_000}
     return post(reader, SEARCH, body)["data"]
 
@@ -76,7 +76,7 @@ def upsert(ticket):
 
 
 def refresh(tickets, part_size=1000):
-    """Replaces the namespace with any number of tickets, in one instant at the end."""
+    """Replaces the namespace by any number of tickets, in one instant at the end."""
     run = {"sync_mode": "full_refresh", "sync_timestamp": now(), "refresh_id": str(uuid.uuid4())}
     operations = map(upsert, tickets)
     sent = 0
@@ -86,9 +86,9 @@ def refresh(tickets, part_size=1000):
     return sync(
         **run,
         operations=[],
-        namespaces=[NAMESPACE],  # Emptied too, if no ticket came.
-        expected_operations=sent,  # A part that was lost is a 409, not a hole.
-        removal_limit="50%",  # So is a source that came back half empty.
+        namespaces=[NAMESPACE],  # Empties the namespace if there are no tickets.
+        expected_operations=sent,  # A lost part is a 409 and loses no records.
+        removal_limit="50%",  # A source that returned only half is a 409.
     )
 
 
@@ -115,7 +115,7 @@ print("deleted:", answer["changes"]["removed"])
 print("search for a printer:")
 show(search("printer", answer["sync_id"]))
 
-# What the source holds now, whole: one ticket is new, and ticket_3 is gone.
+# Now the source has a new ticket, and ticket_3 is gone.
 tickets = [tickets[0], {"id": "ticket_4", "data": {"subject": "Paper jam in the printer", "priority": 2}}]
 answer = refresh(tickets, part_size=1)
 print("refreshed:", {name: count for name, count in answer["changes"].items() if count})

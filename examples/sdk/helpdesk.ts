@@ -1,4 +1,4 @@
-/** A ticket as the helpdesk's API answers it. */
+/** A ticket as the helpdesk's API returns it. */
 export interface Ticket {
   id: number;
   subject: string;
@@ -6,7 +6,7 @@ export interface Ticket {
   updated_at: string;
 }
 
-/** A change as its feed tells it: the ticket as it is now, or that it is gone. */
+/** An entry of the change feed: the ticket as it is now, or the id of a deleted one. */
 export type Change = { ticket: Ticket } | { deleted: number };
 
 const PAGE_SIZE = 100;
@@ -18,7 +18,7 @@ const SUBJECTS = [
   "Screen is upside down",
 ];
 
-/** Stands in for the API of a helpdesk: a list in pages, and a feed of changes. */
+/** Stands in for the API of a helpdesk, with a paged list and a feed of changes. */
 export class Helpdesk {
   #tickets = new Map<number, Ticket>();
   #changes: Change[] = [];
@@ -31,14 +31,14 @@ export class Helpdesk {
     }
   }
 
-  /** A page of all tickets. @param cursor from the page before */
+  /** Returns a page of all tickets. @param cursor the `next` of the page before */
   async listTickets(cursor = 0): Promise<{ tickets: Ticket[]; next?: number }> {
     const end = cursor + PAGE_SIZE;
     const tickets = [...this.#tickets.values()].slice(cursor, end);
     return end < this.#tickets.size ? { tickets, next: end } : { tickets };
   }
 
-  /** What changed since the last time. */
+  /** Returns the changes since the last call. */
   async readChanges(): Promise<Change[]> {
     return this.#changes.splice(0);
   }

@@ -1,6 +1,6 @@
 /**
- * Keeps a namespace level with a helpdesk: everything at first, a look at what a refresh would do, then only what changed, and
- * a search that has it. From examples/README.md, with the environment that it sets:
+ * Keeps a namespace in sync with a helpdesk: it syncs all tickets, plans a second refresh, syncs only the changes, and
+ * searches for them. Set the environment as in examples/README.md, then run:
  *
  *   node examples/sdk/keep-level.ts
  */
@@ -18,7 +18,7 @@ const reader = new Tidemark({ ...store, apiKey: setting("TIDEMARK_READER_KEY") }
 const helpdesk = new Helpdesk(2345);
 const namespace = "helpdesk_tickets";
 
-// 1. Everything: staged in parts, and applied in one instant. Memory holds a batch or two, however many tickets there are.
+// 1. Sync everything. The tickets are staged in parts and applied in one instant; memory holds at most two batches.
 const everything: SyncAllOptions = { mode: "full_refresh", namespace, batchOperations: 1000 };
 const first = await pipeline.syncAll(readTickets(), {
   ...everything,
@@ -26,24 +26,24 @@ const first = await pipeline.syncAll(readTickets(), {
 });
 console.log(`Refreshed: ${describe(first.changes)}. Level: ${first.level}.`);
 
-// The helpdesk goes on: a new ticket, two with another subject, and one that is gone.
+// Meanwhile the helpdesk gets a new ticket, changes two, and deletes one.
 const updated_at = new Date().toISOString();
 helpdesk.save({ id: 2346, subject: "Walrus in the server room", status: "open", updated_at });
 helpdesk.save({ id: 7, subject: "Coffee machine leaks", status: "open", updated_at });
 helpdesk.save({ id: 8, subject: "Coffee machine is cold", status: "solved", updated_at });
 helpdesk.delete(5);
 
-// 2. Look first: what would a refresh do now? Nothing that a reader can see is changed.
+// 2. Plan another refresh. Readers see no change.
 const plan = await pipeline.plan(readTickets(), everything);
 console.log(`Another refresh would say: ${describe(plan.changes)}. Gone: ${plan.samples.cleared?.join()}.`);
 
-// 3. Only what changed, deletions included. The time is from before the changes are read, so that a later run wins.
+// 3. Sync only the changes, including deletions. The time is from before the read, so that a later run wins.
 const sync_timestamp = new Date().toISOString();
 const operations = (await helpdesk.readChanges()).map(toOperation);
 const { sync_id, changes } = await pipeline.sync({ sync_mode: "incremental", sync_timestamp, operations });
 console.log(`Synced changes: ${describe(changes)}.`);
 
-// 4. Search the open ones. `after_sync` waits until that sync is searchable.
+// 4. Search the open tickets. `after_sync` waits until that sync is searchable.
 for (const query of ["walrus", "coffee machine"]) {
   const { data } = await reader.search({
     query,
@@ -57,7 +57,7 @@ for (const query of ["walrus", "coffee machine"]) {
   for (const { id, text } of data) console.log(`  ${id}: ${text.split("\n")[0]}`);
 }
 
-/** Every ticket, page by page: a page is fetched when the records of the one before are sent. */
+/** Reads every ticket, page by page. It fetches a page when the records of the page before are consumed. */
 async function* readTickets(): AsyncGenerator<SourceRecord> {
   let cursor: number | undefined;
   do {
@@ -77,7 +77,7 @@ function toOperation(change: Change): SyncOperation {
     : { action: "upsert", namespace, ...toRecord(change.ticket) };
 }
 
-/** The counts that are not zero. */
+/** Lists the counts that are not zero. */
 function describe(changes: object): string {
   const counts = Object.entries(changes).filter(([, count]) => count > 0);
   return counts.map(([name, count]) => `${count} ${name}`).join(", ");

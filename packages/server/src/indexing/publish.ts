@@ -43,7 +43,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
 
   const names = namesOf(marks);
   const rows = await tx.rowsOf(names);
-  const namespaces = await tx.lockNamespaces(names.map(({ namespace }) => namespace));
+  const namespaces = await tx.readNamespaces(names.map(({ namespace }) => namespace));
   const states = new Map(namespaces.map((state) => [state.namespace, state]));
   const plan = (of: RecordVersion[]) =>
     planPublication(of, rows, (row) => isCurrent(row, states.get(row.namespace)!));

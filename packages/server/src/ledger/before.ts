@@ -24,16 +24,16 @@ export async function readBefore(
   operations: Operation[],
   runId?: string,
 ): Promise<NamespaceBefore[]> {
-  const states = await tx.lockNamespaces(names);
+  const states = await tx.readNamespaces(names);
   const byNamespace = Map.groupBy(operations, ({ namespace }) => namespace);
   const named = [...byNamespace].map(([namespace, mine]) => ({
     namespace,
     ids: [...new Set(mine.map(({ id }) => id))],
   }));
-  const open = await tx.openRuns(names);
+  const open = await tx.runs.openIn(names);
   for (const run of open) {
     if (run.runId !== runId || !run.recount) continue;
-    Object.assign(run.tallies, await tx.recount(run));
+    Object.assign(run.tallies, await tx.runs.recount(run));
     run.recount = false;
   }
   const openRuns = Map.groupBy(open, ({ namespace }) => namespace);

@@ -113,7 +113,7 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   if (!isNew) plan.writes.sweep.push(state.namespace);
   for (const other of before.runs) {
     if (other.runId === run.runId) continue;
-    if (other.timestamp < run.timestamp) plan.writes.closeRuns.push({ runId: other.runId, state: "ended" });
+    if (other.timestamp < run.timestamp) plan.writes.endRuns.push({ runId: other.runId, state: "ended" });
     else plan.writes.runNamespaces.push({ ...other, recount: true });
   }
   return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };

@@ -35,7 +35,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
       runNamespaces: [],
       parts: [],
       runMarks: [],
-      closeRuns: [],
+      endRuns: [],
     },
     revision,
     now,

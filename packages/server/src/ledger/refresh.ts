@@ -3,7 +3,7 @@ import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { SAMPLED } from "@tidemark/protocol/sync";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
-import type { LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
+import type { EndState, LedgerTransaction, RecordRow, RefreshRun, RunNamespace } from "../storage/port.ts";
 import { belongsTo } from "../storage/visibility.ts";
 import { type Answer, answerTo } from "./answer.ts";
 import { type NamespaceBefore, readBefore, splitRows } from "./before.ts";
@@ -12,6 +12,7 @@ import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
+import { RUN_TABLE, type RunRequest } from "./run-states.ts";
 import type { SyncContext } from "./sync.ts";
 
 /** What one namespace of a refresh was before, and what its run holds ready for it. */
@@ -29,14 +30,13 @@ export async function applyRefresh(
   sync: Sync,
   context: SyncContext,
 ): Promise<Answer | { replay: string }> {
-  const found = await tx.findRun(context.connectorId, sync.timestamp, sync.refreshId ?? "");
-  if (found && found.state !== "open") {
-    const replay = answerOfClosedRun(found, sync);
-    if (replay !== null) return { replay };
-  }
+  const found = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
+  const verdict = RUN_TABLE[found?.state ?? "none"][requestOf(sync, found)];
+  if (verdict === "replayed") return { replay: found!.answer! };
+  if (verdict === "STALE_SYNC" || verdict === "INCOMPLETE_REFRESH") throw refusal(verdict, found!);
   const open = found?.state === "open" ? found : undefined;
   const run = open ?? newRun(sync, context, found?.runId);
-  const names = open && sync.lastBatch ? await tx.namesOfRun(open.runId) : [];
+  const names = open && sync.lastBatch ? await tx.runs.namespacesOf(open.runId) : [];
   const affected = [...new Set([...names, ...sync.namespaces])].sort();
   const before = await readBefore(tx, affected, sync.operations, open?.runId);
   refuseStaleRefresh(
@@ -47,7 +47,7 @@ export async function applyRefresh(
   const plan = newPlan(await tx.nextRevision(), context.now, sync.dryRun);
   const isStagedRun = open !== undefined || !sync.lastBatch;
   const part = isStagedRun ? hashOfPart(sync, before) : null;
-  const repeated = open !== undefined && part !== null && (await tx.hasPart(open.runId, part));
+  const repeated = open !== undefined && part !== null && (await tx.runs.hasPart(open.runId, part));
   const staged: Staged[] = [];
   for (const namespace of before) staged.push(await stage(tx, plan, run, namespace, repeated));
   if (!repeated) {
@@ -85,34 +85,30 @@ export async function applyRefresh(
   plan.writes.runMarks = [];
   if (open) {
     plan.writes.runs.push({ ...run, lastPart: lastBatchIdentity(sync, part!), answer: answer.json });
-    plan.writes.closeRuns.push({ runId: run.runId, state: "applied" });
+    plan.writes.endRuns.push({ runId: run.runId, state: "applied" });
   }
   await tx.write(plan.writes, context.now);
   return answer;
 }
 
-/**
- * What a request of a run that is over gets.
- * @returns the answer that its last batch got, for that same last batch; null if the run may begin anew
- * @throws ApiError STALE_SYNC, INCOMPLETE_REFRESH
- */
-function answerOfClosedRun(run: RefreshRun, sync: Sync): string | null {
-  const refuse = (code: "STALE_SYNC" | "INCOMPLETE_REFRESH", reason: string) => {
-    const details = { sync_timestamp: formatDateTime(run.timestamp), refresh_id: run.refreshId || null };
-    return new ApiError(code, details, reason);
+function requestOf(sync: Sync, run: RefreshRun | undefined): RunRequest {
+  if (!sync.lastBatch) return "part";
+  const isApplied =
+    run?.state === "applied" &&
+    !sync.dryRun &&
+    lastBatchIdentity(sync, hashOfPart(sync, [])) === run.lastPart;
+  return isApplied ? "applied_last_batch" : "last_batch";
+}
+
+/** Why a run that is over takes no further request. */
+function refusal(code: "STALE_SYNC" | "INCOMPLETE_REFRESH", run: RefreshRun): ApiError {
+  const reasons: Record<EndState, string> = {
+    applied: "This refresh was already applied.",
+    ended: "A newer full refresh ended this one.",
+    expired: "This refresh expired, and its parts were forgotten.",
   };
-  if (run.state === "expired") {
-    if (!sync.lastBatch) return null;
-    // Its earlier parts were forgotten: applied alone, it would clear what they had.
-    throw refuse("INCOMPLETE_REFRESH", "This refresh expired, and its parts were forgotten.");
-  }
-  if (run.state === "applied") {
-    const isSame =
-      sync.lastBatch && !sync.dryRun && lastBatchIdentity(sync, hashOfPart(sync, [])) === run.lastPart;
-    if (isSame) return run.answer!;
-    throw refuse("STALE_SYNC", "This refresh was already applied.");
-  }
-  throw refuse("STALE_SYNC", "A newer full refresh ended this one.");
+  const details = { sync_timestamp: formatDateTime(run.timestamp), refresh_id: run.refreshId || null };
+  return new ApiError(code, details, reasons[run.state as EndState]);
 }
 
 /** @param earlierRunId of a run of the same identity that expired; its row is used again */
@@ -150,7 +146,7 @@ async function stage(
   if (!repeated) {
     const ids = before.operations.map(({ id }) => id);
     const mayBeStale = run.tallies.stale > 0 && ids.length > 0;
-    const stale = mayBeStale ? await tx.staleIds(runId, state.namespace, ids) : [];
+    const stale = mayBeStale ? await tx.runs.staleIds(runId, state.namespace, ids) : [];
     stageOperations(plan, before, run, new Set(stale));
   }
   return { before, run };
@@ -185,7 +181,7 @@ async function protectedRows(
   staged: Staged[],
   openRunId: string | undefined,
 ): Promise<Map<string, RecordRow[]>> {
-  const failed = [...(openRunId === undefined ? [] : await tx.failedRecords(openRunId)), ...sync.failed];
+  const failed = [...(openRunId === undefined ? [] : await tx.runs.failedRecords(openRunId)), ...sync.failed];
   if (failed.length === 0) return new Map();
   const byNamespace = Map.groupBy(failed, ({ namespace }) => namespace);
   const named = staged.map(({ before: { state, operations } }) => {
@@ -218,7 +214,7 @@ async function sampleRun(
     const ids =
       kind === "cleared"
         ? await tx.clearedSample(before.state, run, named, LIMITS.sampleIds)
-        : await tx.stagedSample(before.state, run, kind, [...inRequest], LIMITS.sampleIds);
+        : await tx.runs.sample(run, kind, [...inRequest], LIMITS.sampleIds);
     for (const id of ids) sample(plan, kind, id);
   }
 }

@@ -108,6 +108,12 @@ export interface Tallies {
   superseded: number;
 }
 
+/** `ended`: by a newer refresh. `expired`: by age, or because someone aborted it. */
+export type RunState = "open" | "applied" | "ended" | "expired";
+
+/** What a run is when it is over. */
+export type EndState = Exclude<RunState, "open">;
+
 /** A staged full refresh. */
 export interface RefreshRun {
   runId: string;
@@ -115,7 +121,7 @@ export interface RefreshRun {
   timestamp: bigint;
   /** '' if the caller gave none. */
   refreshId: string;
-  state: "open" | "applied" | "ended" | "expired";
+  state: RunState;
   /** Operations that arrived, failed ones among them, and parts; a part that came twice counts once. */
   operations: number;
   failed: number;
@@ -187,19 +193,48 @@ export interface LedgerWrites {
   runNamespaces: RunNamespace[];
   parts: { runId: string; part: string }[];
   runMarks: RunMark[];
-  /** Runs that are over: all but the row of the run itself goes, and what they staged is swept. */
-  closeRuns: { runId: string; state: "applied" | "ended" }[];
+  /** Runs that this sync ends, as {@link RefreshRuns.end} does. */
+  endRuns: { runId: string; state: EndState }[];
 }
 
-/** One transaction over one store: a sync's, or one that brings its index level. */
+/** The staged refreshes of one store, within a transaction. */
+export interface RefreshRuns {
+  /** The run of a connector by what its requests have in common. */
+  find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined>;
+  /** The run with an id. */
+  get(runId: string): Promise<RefreshRun | undefined>;
+  /** The namespaces that a run has staged rows in. */
+  namespacesOf(runId: string): Promise<string[]>;
+  /** What every open run has staged in some namespaces. */
+  openIn(namespaces: string[]): Promise<RunNamespace[]>;
+  hasPart(runId: string, part: string): Promise<boolean>;
+  /** The records that a run failed on. */
+  failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]>;
+  /** Which of the ids a run names in vain, because a newer sync decided them. */
+  staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
+  /** Counts again what the rows of a run would do now. It may change rows, so read them afterwards. */
+  recount(run: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">>;
+  /** Some ids, none of those given, that earlier parts of a run name and whose records they would change so. */
+  sample(
+    run: RunNamespace,
+    kind: Exclude<keyof Tallies, "superseded">,
+    ids: string[],
+    limit: number,
+  ): Promise<string[]>;
+  /** Ends runs: maintenance sweeps what they staged, and only the rows that tell their fate stay. */
+  end(runIds: string[], state: EndState): Promise<void>;
+}
+
+/** One transaction over one store, under its lock: a sync's, or one that brings its index up to date. */
 export interface LedgerTransaction {
   readonly index: IndexTransaction;
+  readonly runs: RefreshRuns;
   /** False if the store does not exist or was deleted. */
   storeExists(): Promise<boolean>;
   /** The store's next revision; each committed sync has one, without gaps. */
   nextRevision(): Promise<number>;
-  /** Locks the namespaces against other syncs and reads them; a namespace that is new comes back empty. */
-  lockNamespaces(names: string[]): Promise<NamespaceState[]>;
+  /** Reads where namespaces stand; a new one comes back empty. The store lock keeps other syncs from changing them. */
+  readNamespaces(names: string[]): Promise<NamespaceState[]>;
   /** The rows of the ids that matter: current ones, tombstones included, and those that open runs hold ready. */
   rowsOf(of: NamespaceIds[]): Promise<RecordRow[]>;
   /** The live records of a namespace that were decided after a moment. */
@@ -211,26 +246,6 @@ export interface LedgerTransaction {
     ids: string[],
     limit: number,
   ): Promise<string[]>;
-  /** Some ids, none of those given, that earlier parts of a run name and whose records it would change so. */
-  stagedSample(
-    namespace: NamespaceState,
-    run: RunNamespace,
-    kind: Exclude<keyof Tallies, "superseded">,
-    ids: string[],
-    limit: number,
-  ): Promise<string[]>;
-  /** The run of a connector by what its requests have in common. */
-  findRun(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined>;
-  namesOfRun(runId: string): Promise<string[]>;
-  /** What every open run holds ready for some namespaces. */
-  openRuns(names: string[]): Promise<RunNamespace[]>;
-  hasPart(runId: string, part: string): Promise<boolean>;
-  /** The records that a run failed on. */
-  failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]>;
-  /** Which of the ids a run names in vain, because a newer sync decided them. */
-  staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
-  /** What the rows of a run would do now, counted anew. It may change them, so they are read after that. */
-  recount(run: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">>;
   /** What was answered under an Idempotency-Key since a moment (ms since 1970), and to which body. */
   findAnswer(
     connectorId: string,

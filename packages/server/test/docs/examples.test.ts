@@ -13,7 +13,7 @@ import { whenDone } from "../when-done.ts";
 import { codeBlocks, ROOT } from "./markdown.ts";
 
 /** Documents whose examples talk to a server, and the two things in them that a reader replaces. */
-const DOCUMENTS = ["README.md", "docs/guides/connect-a-pipeline.md"];
+const DOCUMENTS = ["docs/guides/getting-started.md", "docs/guides/connect-a-pipeline.md"];
 const HOST = "http://127.0.0.1:8787";
 const KEY = "YOUR_API_KEY";
 
@@ -74,7 +74,7 @@ async function runExamples(
     }
   }
 
-  // Each language leaves one task of the README and two tickets of the guide.
+  // Each language leaves one task of the first page and two tickets of the second.
   assert.equal(await commands.countRecords(), 3);
   await stop();
   assert.deepEqual(
@@ -119,7 +119,7 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
   const admin = await commands.access("createOwnerKey", { role: "admin", organizationId }, now);
 
   const outputs: string[] = [];
-  for (const path of ["README.md", "docs/guides/search.md"]) {
+  for (const path of ["docs/guides/getting-started.md", "docs/guides/search.md"]) {
     const blocks = codeBlocks(path, "bash").filter((code) => /YOUR_(READER|ADMIN)_KEY/.test(code));
     assert.ok(blocks.length > 0, path);
     for (const code of blocks) {
@@ -149,9 +149,11 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
   );
 });
 
-test("the README's set-up commands make a connector whose connection is valid", async (t) => {
+test("the set-up commands of getting started make a connector whose connection is valid", async (t) => {
   const folder = await temporaryFolder(t);
-  const commands = codeBlocks("README.md", "bash").find((code) => code.includes("tidemark org create"));
+  const commands = codeBlocks("docs/guides/getting-started.md", "bash").find((code) =>
+    code.includes("tidemark org create"),
+  );
   const { stdout } = await run("bash", ["--norc", "-euo", "pipefail", "-c", commands!], {
     cwd: fileURLToPath(ROOT),
     env: {

@@ -170,7 +170,7 @@ function expireRuns(connections: Connections, before: number): Promise<Housekeep
       [before, storeId],
     );
     const ids = runs.map(([runId]) => runId);
-    if (ids.length > 0) await new PostgresRefreshRuns(tx, storeId).close(ids, "expired");
+    if (ids.length > 0) await new PostgresRefreshRuns(tx, storeId).end(ids, "expired");
     return { rows: runs.length, more: runs.length === STEP_ROWS };
   });
 }

@@ -8,7 +8,6 @@ import type {
   RunNamespace,
   Sum,
   SyncRow,
-  Tallies,
 } from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
@@ -48,10 +47,10 @@ export async function takeTurn(tx: Transaction, storeId: string): Promise<number
 /** A sync's transaction on PostgreSQL, in its store's turn. Each method is one statement, whatever its size. */
 export class PostgresLedgerTransaction implements LedgerTransaction {
   readonly index: PostgresIndexTransaction;
+  readonly runs: PostgresRefreshRuns;
   #tx: Transaction;
   #storeId: string;
   #revision: number;
-  #runs: PostgresRefreshRuns;
   /** Where the rows lie that were read, by namespace, id and generation. It holds to the end of the store's turn. */
   #places = new Map<string, string>();
 
@@ -60,7 +59,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     this.#tx = tx;
     this.#storeId = storeId;
     this.#revision = revision;
-    this.#runs = new PostgresRefreshRuns(tx, storeId);
+    this.runs = new PostgresRefreshRuns(tx, storeId);
     this.index = new PostgresIndexTransaction(tx, storeId, (rows) => {
       const places = this.#placesOf(rows);
       for (const row of rows) this.#places.delete(keyOf(row));
@@ -78,7 +77,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return this.#revision;
   }
 
-  async lockNamespaces(names: string[]): Promise<NamespaceState[]> {
+  async readNamespaces(names: string[]): Promise<NamespaceState[]> {
     const rows = await this.#rows<[string, number, number, string, string, string, number, string]>(
       `SELECT namespace, generation, next_generation, refreshed_at::text, newest_at::text, purged_at::text,
          records, digest
@@ -187,44 +186,6 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return rows.map(([id]) => id);
   }
 
-  stagedSample(
-    { namespace }: NamespaceState,
-    run: RunNamespace,
-    kind: Exclude<keyof Tallies, "superseded">,
-    ids: string[],
-    limit: number,
-  ) {
-    return this.#runs.sample(namespace, run, kind, ids, limit);
-  }
-
-  findRun(connectorId: string, timestamp: bigint, refreshId: string) {
-    return this.#runs.find(connectorId, timestamp, refreshId);
-  }
-
-  namesOfRun(runId: string) {
-    return this.#runs.names(runId);
-  }
-
-  openRuns(names: string[]) {
-    return this.#runs.open(names);
-  }
-
-  hasPart(runId: string, part: string) {
-    return this.#runs.hasPart(runId, part);
-  }
-
-  failedRecords(runId: string) {
-    return this.#runs.failedRecords(runId);
-  }
-
-  staleIds(runId: string, namespace: string, ids: string[]) {
-    return this.#runs.staleIds(runId, namespace, ids);
-  }
-
-  recount(run: RunNamespace) {
-    return this.#runs.recount(run);
-  }
-
   async findAnswer(
     connectorId: string,
     key: string,
@@ -275,7 +236,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       ...this.#writeRows(writes),
       ...this.#writeContents(writes, now),
       ...this.#writeNamespaces(writes, now),
-      ...this.#runs.write(writes),
+      ...this.runs.write(writes),
       this.#unless(
         writes.sweep,
         "UPDATE namespaces SET sweep_from = '' WHERE store_id = $1 AND namespace = ANY ($2::text[])",

@@ -1,5 +1,14 @@
 import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
-import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
+import type {
+  EndState,
+  LedgerWrites,
+  RecordRow,
+  RefreshRun,
+  RefreshRuns,
+  RunNamespace,
+  RunState,
+  Tallies,
+} from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
@@ -19,7 +28,7 @@ const STAGED = `
 const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"];
 
 /** The staged refreshes of one store, within a transaction. */
-export class PostgresRefreshRuns {
+export class PostgresRefreshRuns implements RefreshRuns {
   #tx: Transaction;
   #storeId: string;
 
@@ -28,24 +37,36 @@ export class PostgresRefreshRuns {
     this.#storeId = storeId;
   }
 
-  async find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined> {
+  find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined> {
+    const identity = [connectorId, timestamp, refreshId];
+    return this.#run("connector_id = $2 AND sync_timestamp = $3 AND refresh_id = $4", identity);
+  }
+
+  get(runId: string): Promise<RefreshRun | undefined> {
+    return this.#run("run_id = $2", [runId]);
+  }
+
+  async #run(condition: string, values: unknown[]): Promise<RefreshRun | undefined> {
     type Found = [
-      ...[string, RefreshRun["state"], number, number, number],
+      ...[string, string, string, string, RunState, number, number, number],
       ...[number, number, string | null, string | null],
     ];
     const [row] = await this.#rows<Found>(
-      `SELECT run_id, state, operations, failed, batches, started_at, last_part_at, last_part, answer
-       FROM refresh_runs
-       WHERE store_id = $1 AND connector_id = $2 AND sync_timestamp = $3 AND refresh_id = $4`,
-      ...[connectorId, timestamp, refreshId],
+      `SELECT run_id, connector_id, sync_timestamp::text, refresh_id, state, operations, failed, batches,
+         started_at, last_part_at, last_part, answer
+       FROM refresh_runs WHERE store_id = $1 AND ${condition}`,
+      ...values,
     );
     if (!row) return undefined;
-    const [runId, state, operations, failed, batches, startedAt, lastPartAt, lastPart, answer] = row;
-    const identity = { runId, connectorId, timestamp, refreshId };
-    return { ...identity, state, operations, failed, batches, startedAt, lastPartAt, lastPart, answer };
+    const [runId, connectorId, timestamp, refreshId, state, operations, failed, batches, ...rest] = row;
+    const [startedAt, lastPartAt, lastPart, answer] = rest;
+    return {
+      ...{ runId, connectorId, timestamp: BigInt(timestamp), refreshId, state, operations, failed, batches },
+      ...{ startedAt, lastPartAt, lastPart, answer },
+    };
   }
 
-  async names(runId: string): Promise<string[]> {
+  async namespacesOf(runId: string): Promise<string[]> {
     const rows = await this.#rows<[string]>(
       "SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = $2",
       runId,
@@ -53,7 +74,7 @@ export class PostgresRefreshRuns {
     return rows.map(([namespace]) => namespace);
   }
 
-  async open(names: string[]): Promise<RunNamespace[]> {
+  async openIn(namespaces: string[]): Promise<RunNamespace[]> {
     type Found = [
       ...[string, string, string, number, number, string, number, string],
       ...[number, number, number, number, number, number, number, number],
@@ -63,7 +84,7 @@ export class PostgresRefreshRuns {
          created, updated, unchanged, removed, absent, stale, superseded, recount
        FROM refresh_run_namespaces
        WHERE store_id = $1 AND namespace = ANY ($2::text[])`,
-      textArray(names),
+      textArray(namespaces),
     );
     return rows.map(
       ([runId, namespace, timestamp, generation, upserts, digest, newer, newerDigest, ...of]) => {
@@ -120,8 +141,7 @@ export class PostgresRefreshRuns {
 
   /** Some ids whose staged rows, or marks, would change their records so. */
   async sample(
-    namespace: string,
-    { runId, generation }: RunNamespace,
+    { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
     ids: string[],
     limit: number,
@@ -184,7 +204,7 @@ export class PostgresRefreshRuns {
   }
 
   /** The statements of a sync's writes to runs, sent one behind the other. */
-  write({ runs, runNamespaces, parts, runMarks, closeRuns }: LedgerWrites): Promise<unknown>[] {
+  write({ runs, runNamespaces, parts, runMarks, endRuns }: LedgerWrites): Promise<unknown>[] {
     const sent: Promise<unknown>[] = [];
     for (const run of runs) {
       sent.push(
@@ -230,9 +250,8 @@ export class PostgresRefreshRuns {
         ),
       );
     }
-    const closed = Map.groupBy(closeRuns, ({ state }) => state);
-    for (const [state, of] of closed)
-      sent.push(this.close([...new Set(of.map(({ runId }) => runId))], state));
+    for (const [state, runs] of Map.groupBy(endRuns, ({ state }) => state))
+      sent.push(this.end([...new Set(runs.map(({ runId }) => runId))], state));
     return sent;
   }
 
@@ -263,8 +282,7 @@ export class PostgresRefreshRuns {
     );
   }
 
-  /** Ends runs: what they staged is swept, and only the rows that tell their fate stay. */
-  async close(runIds: string[], state: RefreshRun["state"]): Promise<void> {
+  async end(runIds: string[], state: EndState): Promise<void> {
     const ids = textArray(runIds);
     await Promise.all([
       this.#rows(

@@ -140,7 +140,7 @@ function expireRuns(connection: Connection, before: number): HousekeepingStep {
     )
     .all(before) as { store_id: string; run_id: string }[];
   for (const { store_id, run_id } of rows)
-    new SqliteRefreshRuns(connection, store_id).close(run_id, "expired");
+    new SqliteRefreshRuns(connection, store_id).endNow(run_id, "expired");
   return { rows: rows.length, more: rows.length === STEP_ROWS };
 }
 

@@ -8,7 +8,6 @@ import type {
   RunNamespace,
   Sum,
   SyncRow,
-  Tallies,
 } from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
@@ -20,14 +19,14 @@ import { updateRows } from "./update-rows.ts";
 /** A sync's transaction on SQLite. The write lock is taken when it begins, so every read in it is already safe. */
 export class SqliteLedgerTransaction implements LedgerTransaction {
   readonly index: SqliteIndexTransaction;
+  readonly runs: SqliteRefreshRuns;
   #connection: Connection;
   #storeId: string;
-  #runs: SqliteRefreshRuns;
 
   constructor(connection: Connection, storeId: string) {
     this.#connection = connection;
     this.#storeId = storeId;
-    this.#runs = new SqliteRefreshRuns(connection, storeId);
+    this.runs = new SqliteRefreshRuns(connection, storeId);
     this.index = new SqliteIndexTransaction(connection, storeId);
   }
 
@@ -46,7 +45,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return bump.get(this.#storeId)!.revision as number;
   }
 
-  async lockNamespaces(names: string[]): Promise<NamespaceState[]> {
+  async readNamespaces(names: string[]): Promise<NamespaceState[]> {
     const select = this.#connection.statement(
       `SELECT generation, next_generation, CAST(refreshed_at AS TEXT) AS refreshed_at,
          CAST(newest_at AS TEXT) AS newest_at, CAST(purged_at AS TEXT) AS purged_at, records, digest
@@ -151,44 +150,6 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return select
       .all(this.#storeId, namespace, run.timestamp, named, run.generation, limit)
       .map(({ id }) => id as string);
-  }
-
-  stagedSample(
-    { namespace }: NamespaceState,
-    run: RunNamespace,
-    kind: Exclude<keyof Tallies, "superseded">,
-    ids: string[],
-    limit: number,
-  ) {
-    return this.#runs.sample(namespace, run, kind, ids, limit);
-  }
-
-  findRun(connectorId: string, timestamp: bigint, refreshId: string) {
-    return this.#runs.find(connectorId, timestamp, refreshId);
-  }
-
-  namesOfRun(runId: string) {
-    return this.#runs.names(runId);
-  }
-
-  openRuns(names: string[]) {
-    return this.#runs.open(names);
-  }
-
-  hasPart(runId: string, part: string) {
-    return this.#runs.hasPart(runId, part);
-  }
-
-  failedRecords(runId: string) {
-    return this.#runs.failedRecords(runId);
-  }
-
-  staleIds(runId: string, namespace: string, ids: string[]) {
-    return this.#runs.staleIds(runId, namespace, ids);
-  }
-
-  recount(run: RunNamespace) {
-    return this.#runs.recount(run);
   }
 
   async findAnswer(
@@ -307,7 +268,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         now,
       );
     }
-    this.#runs.write(writes);
+    this.runs.write(writes);
     const sweep = sql("UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace = ?2");
     for (const namespace of writes.sweep) sweep.run(store, namespace);
   }

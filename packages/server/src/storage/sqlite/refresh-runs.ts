@@ -1,10 +1,25 @@
 import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
-import type { LedgerWrites, RecordRow, RefreshRun, RunNamespace, Tallies } from "../port.ts";
+import type {
+  EndState,
+  LedgerWrites,
+  RecordRow,
+  RefreshRun,
+  RefreshRuns,
+  RunNamespace,
+  RunState,
+  Tallies,
+} from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { MARK_DIRTY } from "./marks.ts";
 
 type Columns = Record<string, string & number>;
+
+/** The runs of a store. */
+const RUN = `
+  SELECT run_id, connector_id, CAST(sync_timestamp AS TEXT) AS timestamp, refresh_id, state, operations, failed,
+    batches, started_at, last_part_at, last_part, answer
+  FROM refresh_runs WHERE store_id = ?1`;
 
 /** The rows of a generation (?3) in a namespace (?2), each beside the current row of its record. */
 const STAGED = `
@@ -23,7 +38,7 @@ export const DROP_UNUSED = `
     (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`;
 
 /** The staged refreshes of one store, within a transaction. */
-export class SqliteRefreshRuns {
+export class SqliteRefreshRuns implements RefreshRuns {
   #connection: Connection;
   #storeId: string;
 
@@ -33,43 +48,29 @@ export class SqliteRefreshRuns {
   }
 
   async find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined> {
-    const row = this.#sql(
-      `SELECT run_id, state, operations, failed, batches, started_at, last_part_at, last_part, answer
-       FROM refresh_runs
-       WHERE store_id = ?1 AND connector_id = ?2 AND sync_timestamp = ?3 AND refresh_id = ?4`,
-    ).get(this.#storeId, connectorId, timestamp, refreshId) as Columns | undefined;
-    if (!row) return undefined;
-    return {
-      runId: row.run_id!,
-      connectorId,
-      timestamp,
-      refreshId,
-      state: row.state as unknown as RefreshRun["state"],
-      operations: row.operations!,
-      failed: row.failed!,
-      batches: row.batches!,
-      startedAt: row.started_at!,
-      lastPartAt: row.last_part_at!,
-      lastPart: row.last_part ?? null,
-      answer: row.answer ?? null,
-    };
+    const select = this.#sql(`${RUN} AND connector_id = ?2 AND sync_timestamp = ?3 AND refresh_id = ?4`);
+    return toRun(select.get(this.#storeId, connectorId, timestamp, refreshId));
   }
 
-  async names(runId: string): Promise<string[]> {
+  async get(runId: string): Promise<RefreshRun | undefined> {
+    return toRun(this.#sql(`${RUN} AND run_id = ?2`).get(this.#storeId, runId));
+  }
+
+  async namespacesOf(runId: string): Promise<string[]> {
     const rows = this.#sql(
       "SELECT namespace FROM refresh_run_namespaces WHERE store_id = ?1 AND run_id = ?2",
     );
     return rows.all(this.#storeId, runId).map(({ namespace }) => namespace as string);
   }
 
-  async open(names: string[]): Promise<RunNamespace[]> {
+  async openIn(namespaces: string[]): Promise<RunNamespace[]> {
     const select = this.#sql(
       `SELECT run_id, namespace, CAST(sync_timestamp AS TEXT) AS timestamp, generation, upserts, digest,
          newer_records, newer_digest, created, updated, unchanged, removed, absent, stale, superseded, recount
        FROM refresh_run_namespaces
        WHERE store_id = ?1 AND namespace = ?2`,
     );
-    return names.flatMap((name) => (select.all(this.#storeId, name) as Columns[]).map(toRunNamespace));
+    return namespaces.flatMap((name) => (select.all(this.#storeId, name) as Columns[]).map(toRunNamespace));
   }
 
   async hasPart(runId: string, part: string): Promise<boolean> {
@@ -105,8 +106,7 @@ export class SqliteRefreshRuns {
 
   /** Some ids whose staged rows, or marks, would change their records so. */
   async sample(
-    namespace: string,
-    { runId, generation }: RunNamespace,
+    { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
     ids: string[],
     limit: number,
@@ -163,7 +163,7 @@ export class SqliteRefreshRuns {
     }
   }
 
-  write({ runs, runNamespaces, parts, runMarks, closeRuns }: LedgerWrites): void {
+  write({ runs, runNamespaces, parts, runMarks, endRuns }: LedgerWrites): void {
     const store = this.#storeId;
     const putRun = this.#sql(
       "INSERT OR REPLACE INTO refresh_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -199,20 +199,20 @@ export class SqliteRefreshRuns {
     for (const { runId, part } of parts) addPart.run(store, runId, part);
     const mark = this.#sql("INSERT OR IGNORE INTO refresh_run_marks VALUES (?1, ?2, ?3, ?4, ?5)");
     for (const { runId, namespace, id, kind } of runMarks) mark.run(store, runId, namespace, id, kind);
-    for (const { runId, state } of closeRuns) this.close(runId, state);
+    for (const { runId, state } of endRuns) this.endNow(runId, state);
   }
 
-  /** Ends a run: what it staged is swept, and only the row that tells its fate stays. */
-  close(runId: string, state: RefreshRun["state"]): void {
+  async end(runIds: string[], state: EndState): Promise<void> {
+    for (const runId of runIds) this.endNow(runId, state);
+  }
+
+  /** The same for one run, at once, as everything on SQLite is. */
+  endNow(runId: string, state: EndState): void {
     this.#sql("UPDATE refresh_runs SET state = ?3 WHERE store_id = ?1 AND run_id = ?2").run(
       this.#storeId,
       runId,
       state,
     );
-    this.#removeParts(runId);
-  }
-
-  #removeParts(runId: string): void {
     this.#sql(
       `UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace IN
          (SELECT namespace FROM refresh_run_namespaces WHERE store_id = ?1 AND run_id = ?2)`,
@@ -225,6 +225,25 @@ export class SqliteRefreshRuns {
   #sql(text: string) {
     return this.#connection.statement(text);
   }
+}
+
+function toRun(found: unknown): RefreshRun | undefined {
+  if (!found) return undefined;
+  const row = found as Columns;
+  return {
+    runId: row.run_id!,
+    connectorId: row.connector_id!,
+    timestamp: BigInt(row.timestamp!),
+    refreshId: row.refresh_id!,
+    state: row.state as unknown as RunState,
+    operations: row.operations!,
+    failed: row.failed!,
+    batches: row.batches!,
+    startedAt: row.started_at!,
+    lastPartAt: row.last_part_at!,
+    lastPart: row.last_part ?? null,
+    answer: row.answer ?? null,
+  };
 }
 
 function toRunNamespace(row: Columns): RunNamespace {
