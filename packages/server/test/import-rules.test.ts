@@ -139,7 +139,7 @@ const MAY_IMPORT: Record<string, string[]> = {
  * The command line lays its options over the environment, and client-settings.ts has those of clients; every setting of the
  * server is read in config.ts.
  */
-const READ_ENVIRONMENT = ["config.ts", "cli/serve.ts", "cli/client-settings.ts"];
+const READ_ENVIRONMENT = ["config.ts", "cli/commands/serve.ts", "cli/client-settings.ts"];
 
 interface Source {
   /** Below `src/`, or `protocol/…`. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Tidemark, type TidemarkOptions, type Wait } from "@tidemark/client";
-import { DEFAULT_URL, type ServerOptions } from "./server-options.ts";
+import { DEFAULT_URL, type ServerOptions } from "./options.ts";
 
 /** The members of a profile, in a JSON file of profiles by name, and the variables that go before them. */
 const VARIABLES = {
