@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
 
+  objects: ["protocol", "type storage/port.ts", "ulid"],
   wire: ["protocol", "typebox", "node:buffer", "node:zlib"],
   storage: [
     "protocol",
@@ -30,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     "text/settings.ts",
     "type storage/port.ts",
     "storage/served-stores.ts",
-    "ulid",
+    "objects",
     "node:crypto",
     "node:zlib",
   ],
@@ -39,7 +40,14 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["typebox", "node:crypto"],
   ],
   browse: [
-    ...["protocol", "access", "indexing/build-settings.ts", "type storage/port.ts", "storage/visibility.ts"],
+    ...[
+      "protocol",
+      "objects",
+      "access",
+      "indexing/build-settings.ts",
+      "type storage/port.ts",
+      "storage/visibility.ts",
+    ],
     ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
   ],
   text: ["protocol", "@orama/stemmers"],
@@ -85,6 +93,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...[
       "protocol",
       "wire",
+      "objects",
       "access",
       "type commands.ts",
       "type storage/port.ts",
@@ -97,6 +106,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   cli: [
     ...[
       "protocol",
+      "type objects",
       "type access",
       "type browse",
       "commands.ts",

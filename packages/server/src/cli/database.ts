@@ -1,7 +1,7 @@
 import type { List, Organization, VectorStore } from "@tidemark/protocol/management";
-import type { PageRequest } from "../access/pages.ts";
 import type { Commands } from "../commands.ts";
 import { type Config, readConfig } from "../config.ts";
+import type { PageRequest } from "../objects/pages.ts";
 import type { Storage } from "../storage/port.ts";
 import { fail } from "./output.ts";
 

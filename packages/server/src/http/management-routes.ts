@@ -17,7 +17,7 @@ import {
 } from "@tidemark/protocol/management";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
-import type { PageRequest } from "../access/pages.ts";
+import type { PageRequest } from "../objects/pages.ts";
 import type { HttpContext } from "./context.ts";
 import { describeRoute } from "./openapi.ts";
 import { permit } from "./permissions.ts";
