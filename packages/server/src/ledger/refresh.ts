@@ -12,7 +12,7 @@ import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
-import type { SyncContext } from "./sync.ts";
+import type { SyncContext } from "./sync-context.ts";
 
 /** What one namespace of a refresh was before, and what its run holds ready for it. */
 interface Staged {

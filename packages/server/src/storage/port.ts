@@ -3,6 +3,7 @@
  * `test/conformance/`; nothing outside `storage/` knows which engine runs.
  */
 
+import type { HousekeepingStep } from "./background-step.ts";
 import type { IndexStorage, IndexTransaction } from "./index-port.ts";
 import type { StoreTable } from "./store-tables.ts";
 
@@ -240,12 +241,6 @@ export interface LedgerTransaction {
   keepAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
   keepSync(sync: SyncRow): Promise<void>;
   write(writes: LedgerWrites, now: number): Promise<void>;
-}
-
-/** How much a step of background work did: `more` says that another one is worthwhile at once. */
-export interface HousekeepingStep {
-  rows: number;
-  more: boolean;
 }
 
 /** Up to when things are forgotten, ms since 1970. */

@@ -1,5 +1,6 @@
+import type { HousekeepingStep } from "../background-step.ts";
 import { IS_OVERTAKEN } from "../forgettable.ts";
-import type { Forgetting, HousekeepingStep } from "../port.ts";
+import type { Forgetting } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
