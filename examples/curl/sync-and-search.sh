@@ -12,8 +12,8 @@ answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 
 # post KEY PATH [HEADER]: sends the JSON of standard input and prints the answer. An error's goes to standard error.
-# curl waits and tries again after 429 and 503, as long as Retry-After says. The key comes from a file, because arguments
-# are seen by everyone on the machine.
+# curl waits and tries again after 429 and 503, as long as Retry-After says. The key comes from a file, because
+# arguments are seen by everyone on the machine.
 post() {
   curl --silent --show-error --fail-with-body --retry 5 --max-time 120 --output "$answer" \
     --header @<(echo "X-API-Key: $1") --header "Content-Type: application/json" ${3:+--header "$3"} \
@@ -21,8 +21,8 @@ post() {
   cat "$answer"
 }
 
-# sync_records: applies the operations of standard input, all or none. With a key of its own, it is applied once, however often
-# curl has to send it.
+# sync_records: applies the operations of standard input, all or none. With a key of its own, it is applied once,
+# however often curl has to send it.
 sync_records() {
   post "$TIDEMARK_API_KEY" /v1/pipeline/sync "Idempotency-Key: $(date +%s)-$RANDOM$RANDOM" <<JSON
 {

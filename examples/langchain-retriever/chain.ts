@@ -1,6 +1,6 @@
 /**
- * A question becomes the prompt that a model answers from the records that were found. From examples/README.md, with the
- * environment that it sets, and after another example has filled the store:
+ * A question becomes the prompt that a model answers from the records that were found. From examples/README.md, with
+ * the environment that it sets, and after another example has filled the store:
  *
  *   node examples/langchain-retriever/chain.ts "Which printer is on fire?"
  */

@@ -31,8 +31,8 @@ export type TidemarkMetadata = Pick<SearchResult, "id" | "namespace" | "score" |
 };
 
 /**
- * Finds the records of a vector store that match a query best: a document for each, best first, whose text is the record's best
- * matching passage.
+ * Finds the records of a vector store that match a query best: a document for each, best first, whose text is the
+ * record's best matching passage.
  */
 export class TidemarkRetriever extends BaseRetriever<TidemarkMetadata> {
   lc_namespace = ["tidemark", "retrievers"];

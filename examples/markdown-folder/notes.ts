@@ -7,8 +7,8 @@ import { parse } from "yaml";
 const FRONT_MATTER = /^---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|$)/s;
 
 /**
- * Every Markdown file of a folder as a record whose id is its path in the folder. Hidden files and folders, and symbolic
- * links, are passed over.
+ * Every Markdown file of a folder as a record whose id is its path in the folder. Hidden files and folders, and
+ * symbolic links, are passed over.
  * @throws Error if a file or folder cannot be read: what was left out would be deleted
  */
 export async function* readNotes(folder: string): AsyncGenerator<SourceRecord> {

@@ -1,6 +1,6 @@
 /**
- * Keeps a namespace level with a folder of Markdown files, and prints what changed; nothing if nothing did. Made for cron: see
- * README.md.
+ * Keeps a namespace level with a folder of Markdown files, and prints what changed; nothing if nothing did. Made for
+ * cron: see README.md.
  *
  *   node sync-folder.ts FOLDER [--namespace notes] [--removal-limit 50%|20|none]
  */

@@ -1,6 +1,6 @@
 /**
- * Keeps a namespace level with a helpdesk: everything at first, a look at what a refresh would do, then only what changed, and
- * a search that has it. From examples/README.md, with the environment that it sets:
+ * Keeps a namespace level with a helpdesk: everything at first, a look at what a refresh would do, then only what
+ * changed, and a search that has it. From examples/README.md, with the environment that it sets:
  *
  *   node examples/sdk/keep-level.ts
  */
@@ -18,7 +18,8 @@ const reader = new Tidemark({ ...store, apiKey: setting("TIDEMARK_READER_KEY") }
 const helpdesk = new Helpdesk(2345);
 const namespace = "helpdesk_tickets";
 
-// 1. Everything: staged in parts, and applied in one instant. Memory holds a batch or two, however many tickets there are.
+// 1. Everything: staged in parts, and applied in one instant. Memory holds a batch or two, however many tickets there
+//    are.
 const everything: SyncAllOptions = { mode: "full_refresh", namespace, batchOperations: 1000 };
 const first = await pipeline.syncAll(readTickets(), {
   ...everything,

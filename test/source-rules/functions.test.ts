@@ -13,15 +13,17 @@ interface FunctionSpan {
   lines: number;
 }
 
-/** How a function may begin: a declaration, an arrow, a method (calls of several lines look alike, and are counted too). */
+/**
+ * How a function may begin: a declaration, an arrow, a method (calls of several lines look alike, and are counted too).
+ */
 const DECLARATION = /^(?:export )?(?:default )?(?:async )?function\b/;
 const ARROW = /=>(?:$|.*[{([`]$)/;
 const METHOD =
   /^(?!(?:if|for|while|switch|catch|return|await|throw)\b)(?:\w+ )*[*#]?\w+(?:<.*>)?\((?:$|.*[({[]$)/;
 
 /**
- * The functions in a formatted text that take more than one line. A function ends where its indentation is closed, which the
- * formatter makes certain; of two that begin in one line only the outer one is told.
+ * The functions in a formatted text that take more than one line. A function ends where its indentation is closed,
+ * which the formatter makes certain; of two that begin in one line only the outer one is told.
  */
 function functionsOf(text: string): FunctionSpan[] {
   const lines = text.split("\n");

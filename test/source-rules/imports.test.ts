@@ -5,12 +5,12 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 /**
- * What each part may import, beside what lies in its own folder. `type` before a name: its types only. A part is a package,
- * or a folder or file of the server.
+ * What each part may import, beside what lies in its own folder. `type` before a name: its types only. A part is a
+ * package, or a folder or file of the server.
  *
- * The picture behind it: protocol is below everything; the client runs in browsers too, and the connectors stand on it; in
- * the server wire, storage, access and ledger know no HTTP and no threads; browse reads what they keep; commands.ts joins
- * them; http, threads and cli know only commands; service.ts puts all of it together.
+ * The picture behind it: protocol is below everything; the client runs in browsers too, and the connectors stand on it;
+ * in the server wire, storage, access and ledger know no HTTP and no threads; browse reads what they keep; commands.ts
+ * joins them; http, threads and cli know only commands; service.ts puts all of it together.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
@@ -153,8 +153,8 @@ const MAY_IMPORT: Record<string, string[]> = {
 };
 
 /**
- * The command line lays its options over the environment, and client-settings.ts has those of clients; every setting of the
- * server is read in config.ts.
+ * The command line lays its options over the environment, and client-settings.ts has those of clients; every setting of
+ * the server is read in config.ts.
  */
 const READ_ENVIRONMENT = ["config.ts", "cli/commands/serve.ts", "cli/client-settings.ts"];
 

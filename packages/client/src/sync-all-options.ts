@@ -18,8 +18,9 @@ export const newRun = (): Run => ({
 
 export interface SyncAllOptions extends CallOptions, BatchSize {
   /**
-   * `incremental`: the records are what changed, and those with `action: "delete"` are deleted; each batch is applied when
-   * it arrives. `full_refresh`: the records are all that there is; they replace their namespaces in one instant at the end.
+   * `incremental`: the records are what changed, and those with `action: "delete"` are deleted; each batch is applied
+   * when it arrives. `full_refresh`: the records are all that there is; they replace their namespaces in one instant at
+   * the end.
    */
   mode: SyncMode;
   /** Of the records that name none. A full refresh empties it if no record comes. */
@@ -27,20 +28,20 @@ export interface SyncAllOptions extends CallOptions, BatchSize {
   /** For a full refresh of several: those that are refreshed, and so emptied, even if no record names them. */
   namespaces?: readonly string[] | undefined;
   /**
-   * Incremental: the records are all that there is, so whatever else the namespaces hold is deleted at the end. Needs the
-   * ids of all records in memory and, unless the digests say that nothing is left over, reads the namespaces, 100 records a
-   * request: a full refresh, which does so anyway, costs less, and is one instant.
+   * Incremental: the records are all that there is, so whatever else the namespaces hold is deleted at the end. Needs
+   * the ids of all records in memory and, unless the digests say that nothing is left over, reads the namespaces, 100
+   * records a request: a full refresh, which does so anyway, costs less, and is one instant.
    */
   deleteMissing?: boolean | undefined;
   /**
-   * How many records a namespace may lose: a number, a percentage such as `"20%"`, or false for any. More is refused with
-   * REMOVAL_LIMIT_EXCEEDED, and nothing is removed. Default, for a full refresh and for `deleteMissing`: 50 % of a
+   * How many records a namespace may lose: a number, a percentage such as `"20%"`, or false for any. More is refused
+   * with REMOVAL_LIMIT_EXCEEDED, and nothing is removed. Default, for a full refresh and for `deleteMissing`: 50 % of a
    * namespace that has more than 100 records. Of an incremental sync's own deletes, a limit holds for each batch.
    */
   removalLimit?: RemovalLimit | undefined;
   /**
-   * What the run is known by; default: a new one. To go on after a crash, give the same run, the same records in the same
-   * order and the same batch sizes: what had arrived counts once, and what was answered is answered again.
+   * What the run is known by; default: a new one. To go on after a crash, give the same run, the same records in the
+   * same order and the same batch sizes: what had arrived counts once, and what was answered is answered again.
    */
   run?: Run | undefined;
   /** `continue`: records that are invalid by themselves are left out and reported in `errors`. Default: `abort`. */
@@ -68,8 +69,8 @@ export interface DigestPair {
 export interface SyncAllResult {
   run: Run;
   /**
-   * The last sync of the run: searches whose `after_sync` it is find all of the run. null if no request was sent, and of a
-   * plan.
+   * The last sync of the run: searches whose `after_sync` it is find all of the run. null if no request was sent, and
+   * of a plan.
    */
   sync_id: string | null;
   /** Records that were sent, deletions included. */
@@ -85,8 +86,9 @@ export interface SyncAllResult {
   digests: Record<string, DigestPair>;
   /**
    * true: every namespace holds exactly the records that were given. false: one does not, so something else wrote it
-   * meanwhile. undefined: it cannot be told, because the digests differ and the sync explains it: an incremental one without
-   * `deleteMissing` may hold more; records that came twice, failed, or were decided by a newer sync differ as they should.
+   * meanwhile. undefined: it cannot be told, because the digests differ and the sync explains it: an incremental one
+   * without `deleteMissing` may hold more; records that came twice, failed, or were decided by a newer sync differ as
+   * they should.
    */
   level: boolean | undefined;
 }

@@ -25,8 +25,8 @@ const READS_AND_SYNCS = ["GET", "POST"];
 /**
  * One vector store: what a pipeline writes, and what the store holds.
  *
- * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are sent
- * again after a failure that may pass.
+ * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are
+ * sent again after a failure that may pass.
  */
 export class Tidemark implements StoreCalls {
   #names: Store;
@@ -54,12 +54,12 @@ export class Tidemark implements StoreCalls {
    * What `syncAll` would do now with the same records and options. Nothing that a reader can see is changed.
    *
    * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and without a trace.
-   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned over
-   *   all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
+   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned
+   *   over all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
    *   the history of syncs.
-   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store holds
-   *   now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing` the
-   *   namespace is listed too.
+   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store
+   *   holds now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing`
+   *   the namespace is listed too.
    *
    * In every case it is what would happen now; what others sync before the real run is not in it.
    */

@@ -14,7 +14,10 @@ const VARIABLES = {
 
 type Profile = { [Member in keyof typeof VARIABLES]?: string };
 
-/** A client for the server and the store that options, environment and profile name. @throws as {@link clientOptions} */
+/**
+ * A client for the server and the store that options, environment and profile name.
+ * @throws as {@link clientOptions}
+ */
 export const openClient = (options: ServerOptions, onWait: (wait: Wait) => void): Tidemark =>
   new Tidemark({ ...clientOptions(options), onWait });
 

@@ -20,7 +20,9 @@ export interface Embedder {
   embed(texts: string[], options: { purpose: Purpose; signal?: AbortSignal }): Promise<Float32Array[]>;
 }
 
-/** The vectors that there are nevertheless, at the places of their texts: no one has to ask, and pay, for them again. */
+/**
+ * The vectors that there are nevertheless, at the places of their texts: no one has to ask, and pay, for them again.
+ */
 type Embedded = readonly (Float32Array | null)[];
 
 /** The embedder does not answer, or not as it should: no text is to blame, and later may be better. */

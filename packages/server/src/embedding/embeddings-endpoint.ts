@@ -23,7 +23,9 @@ const SENT_HEADERS = ["accept", "api-key", "authorization", "content-type"];
  */
 const ABOUT_TEXTS = new Set([400, 403, 413, 422, 500]);
 
-/** What servers say of a text, or a request, that is too long for the model; Go's "context deadline" is no such thing. */
+/**
+ * What servers say of a text, or a request, that is too long for the model; Go's "context deadline" is no such thing.
+ */
 const TOO_LONG = /\btokens\b|\bcontext (?:length|size|window)\b|\btoo (?:long|large|big)\b|\blength\b/i;
 
 /** The endpoint answered that it does not take these texts, or failed over them. */

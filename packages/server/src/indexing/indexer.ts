@@ -87,8 +87,8 @@ function endpointLog(log: Logger): (news: EndpointNews) => void {
 }
 
 /**
- * Maintains the vectors of each store now and then, and logs what is new of them. A store with a backlog waits, unless its
- * backlog never ends: an index takes a single vector much longer than its share of building the index of all.
+ * Maintains the vectors of each store now and then, and logs what is new of them. A store with a backlog waits, unless
+ * its backlog never ends: an index takes a single vector much longer than its share of building the index of all.
  */
 async function maintainVectors(
   run: RunStep,

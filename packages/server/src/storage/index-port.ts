@@ -160,7 +160,9 @@ export interface IndexStorage {
    * @returns what an operator should know of it, in one line; null: nothing
    */
   tendVectors(storeId: string): Promise<string | null>;
-  /** Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up. */
+  /**
+   * Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up.
+   */
   sweep(now: number): Promise<HousekeepingStep>;
   /** Reads a store's index from one committed snapshot. */
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T>;

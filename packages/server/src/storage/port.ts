@@ -45,7 +45,9 @@ export interface RecordRow {
   id: string;
   /** The one that it was written for. */
   generation: number;
-  /** Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing. */
+  /**
+   * Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing.
+   */
   keptBy: number | null;
   alsoKeptBy: number | null;
   /** The sync that decided the record, where no later refresh did; null: the full refresh of its generation. */

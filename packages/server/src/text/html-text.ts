@@ -17,8 +17,8 @@ const HEADING = /^h[1-6]$/;
 const LINE = /^(?:br|tr|dt|dd|option)$/;
 
 /**
- * The text of HTML, for search and not for display: no tags, comments, scripts or styles; blocks, lines, headings and list
- * items as Markdown has them. One pass, whatever the tags are like.
+ * The text of HTML, for search and not for display: no tags, comments, scripts or styles; blocks, lines, headings and
+ * list items as Markdown has them. One pass, whatever the tags are like.
  */
 export function htmlText(html: string): string {
   let text = "";

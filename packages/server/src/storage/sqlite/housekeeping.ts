@@ -101,8 +101,9 @@ export function forget(connection: Connection, before: Forgetting): Housekeeping
 }
 
 /**
- * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
- * the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still come.
+ * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over:
+ * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
+ * come.
  */
 function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);
