@@ -1,6 +1,6 @@
 /**
- * How many of the ten nearest vectors PostgreSQL's search finds, and how long it takes: 100,000 vectors of 384 dimensions
- * (see made-vectors.ts), in namespaces that are drawn at random. What is exact is worked out here.
+ * How many of the ten nearest vectors PostgreSQL's search finds, and how long it takes: 100,000 vectors of 384
+ * dimensions (see made-vectors.ts), in namespaces that are drawn at random. What is exact is worked out here.
  *
  *   node benchmarks/recall.ts POSTGRES_URL [--vectors=N] [--dimensions=N] [--queries=N] [--kinds=clustered,independent]
  *     [--keep]

@@ -1,8 +1,8 @@
 import type { BenchmarkRecord } from "./records.ts";
 
 /**
- * Records whose words are as unevenly frequent as those of a language (Zipf's law), of a fixed seed: what an index is made of
- * depends on that.
+ * Records whose words are as unevenly frequent as those of a language (Zipf's law), of a fixed seed: what an index is
+ * made of depends on that.
  */
 
 const VOCABULARY = 50_000;

@@ -7,9 +7,9 @@ const RESERVED = /[%/~\0]|\p{Surrogate}/gu;
 const HASH_CHARACTERS = 64;
 
 /**
- * The namespace that a stream is kept in: `users`, or `public/users` for a stream in a namespace. No two streams have the
- * same: `%`, `/` and `~` in names are written as `%25`, `%2F` and `%7E`, and a name of more than 255 characters is cut
- * and ends in `~` and the SHA-256 of the whole.
+ * The namespace that a stream is kept in: `users`, or `public/users` for a stream in a namespace. No two streams have
+ * the same: `%`, `/` and `~` in names are written as `%25`, `%2F` and `%7E`, and a name of more than 255 characters is
+ * cut and ends in `~` and the SHA-256 of the whole.
  */
 export function namespaceOf({ name, namespace }: StreamDescriptor): string {
   const whole = namespace === undefined ? escapeName(name) : `${escapeName(namespace)}/${escapeName(name)}`;

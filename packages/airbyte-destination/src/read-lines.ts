@@ -1,6 +1,6 @@
 /**
- * The lines of a stream of bytes, as many at a time as came together. Only a line feed ends one: JSON texts may hold the other
- * characters that end lines elsewhere.
+ * The lines of a stream of bytes, as many at a time as came together. Only a line feed ends one: JSON texts may hold
+ * the other characters that end lines elsewhere.
  */
 export async function* readLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string[], void> {
   const decoder = new TextDecoder();

@@ -13,13 +13,13 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
  * The id that a primary key's values make. No two keys make the same:
  *
  * - a single text or number is itself: `user_1`, `42`;
- * - everything else is a JSON array of the values: `["eu",42]`. So is a text that could be mistaken for another key's id:
- *   an empty one, one that begins with `[` or `sha256:`, one with NUL or half of a surrogate pair;
+ * - everything else is a JSON array of the values: `["eu",42]`. So is a text that could be mistaken for another key's
+ *   id: an empty one, one that begins with `[` or `sha256:`, one with NUL or half of a surrogate pair;
  * - what is longer than 255 characters is `sha256:` and the hash of that array.
  *
  * @param values as `readExactly` read them
- * @param texts whether the field is declared to be a text. Then texts of digits are themselves and a number is an array;
- *   otherwise the other way round, so that `42` and `"42"` are two records
+ * @param texts whether the field is declared to be a text. Then texts of digits are themselves and a number is an
+ *   array; otherwise the other way round, so that `42` and `"42"` are two records
  * @returns undefined if every value is missing or null: there is no key
  */
 export function idOfKey(values: readonly unknown[], texts: boolean): string | undefined {

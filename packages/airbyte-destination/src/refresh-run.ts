@@ -18,8 +18,8 @@ const HISTORY_REQUESTS_MAX = 5000;
 /**
  * Finds out which streams are to be replaced, and in which run.
  *
- * A run's `refresh_id` says of which stream and generation it is, so the attempts of one generation, in one process or in
- * several, find each other on the server:
+ * A run's `refresh_id` says of which stream and generation it is, so the attempts of one generation, in one process or
+ * in several, find each other on the server:
  *
  * | the server has of the generation | the stream is |
  * | --- | --- |

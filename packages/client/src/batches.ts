@@ -12,8 +12,8 @@ export interface BatchSize {
 export type Batch = string[];
 
 /**
- * Cuts records into batches by count and by bytes, and by nothing else: the same records give the same batches, which is
- * what makes sending them again harmless. A record that is larger than a batch is a batch of its own.
+ * Cuts records into batches by count and by bytes, and by nothing else: the same records give the same batches, which
+ * is what makes sending them again harmless. A record that is larger than a batch is a batch of its own.
  *
  * @param fallback the namespace of records that name none
  * @param note told of each record; what it returns is awaited before the record's batch is handed on

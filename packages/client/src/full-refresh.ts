@@ -11,8 +11,8 @@ import {
 import { batchesOf, type SyncRun, sendBatch } from "./run.ts";
 
 /**
- * Replaces namespaces: one request if the records fit, else every batch as a part and then an empty last batch, which is
- * cheap to repeat when it is refused.
+ * Replaces namespaces: one request if the records fit, else every batch as a part and then an empty last batch, which
+ * is cheap to repeat when it is refused.
  */
 export async function refreshNamespaces(run: SyncRun, records: SourceRecords): Promise<void> {
   const { removalLimit } = run.options;
@@ -35,8 +35,9 @@ export async function refreshNamespaces(run: SyncRun, records: SourceRecords): P
   } catch (error) {
     if (!(error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED"))) throw error;
     if (removalLimit === undefined && error.details.namespaces.every(isSmall)) {
-      // The limit is one for all namespaces. For a single one that is small, as many records as it may have at most, should it
-      // have grown; among several that would be too strict for a large one, which was within its half a moment ago.
+      // The limit is one for all namespaces. For a single one that is small, as many records as it may have at most,
+      // should it have grown; among several that would be too strict for a large one, which was within its half a
+      // moment ago.
       await apply(run.namespaces.size === 1 && UNLIMITED_RECORDS);
     } else if (run.dry) {
       // A plan says both: that it would be refused, and what it would do otherwise.

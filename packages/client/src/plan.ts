@@ -3,8 +3,9 @@ import type { TidemarkError } from "./errors.ts";
 import { everyItem } from "./lists.ts";
 import type { SourceRecords } from "./record.ts";
 import { startRun } from "./run.ts";
-import { carryOut, newRun, type SyncAllOptions, type SyncAllResult } from "./sync-all.ts";
-import type { Tidemark } from "./tidemark.ts";
+import type { StoreCalls } from "./store-calls.ts";
+import { carryOut } from "./sync-all.ts";
+import { newRun, type SyncAllOptions, type SyncAllResult } from "./sync-all-options.ts";
 
 /** What a sync would do: what it would answer, and … */
 export interface Plan extends SyncAllResult {
@@ -16,7 +17,7 @@ export interface Plan extends SyncAllResult {
 
 /** See `Tidemark.plan`. */
 export async function planSync(
-  tidemark: Tidemark,
+  tidemark: StoreCalls,
   records: SourceRecords,
   options: SyncAllOptions,
 ): Promise<Plan> {
@@ -32,7 +33,7 @@ export async function planSync(
 }
 
 /** Not with the caller's signal, which may be what ended the run. If it fails, the server forgets the run by itself. */
-async function giveUp(tidemark: Tidemark, refreshId: string): Promise<void> {
+async function giveUp(tidemark: StoreCalls, refreshId: string): Promise<void> {
   try {
     for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {
       if (refresh_id === refreshId) await tidemark.giveUpRefresh(id);

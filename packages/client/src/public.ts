@@ -16,6 +16,7 @@ export type { Plan } from "./plan.ts";
 export type { SourceRecord } from "./record.ts";
 export type { RemovalLimit } from "./removal-limit.ts";
 export type { RetryPolicy } from "./retry.ts";
+export type { SyncFields, SyncOptions } from "./store-calls.ts";
 export {
   type DigestPair,
   newRun,
@@ -23,5 +24,5 @@ export {
   type Run,
   type SyncAllOptions,
   type SyncAllResult,
-} from "./sync-all.ts";
-export { type SyncFields, type SyncOptions, Tidemark, type TidemarkOptions } from "./tidemark.ts";
+} from "./sync-all-options.ts";
+export { Tidemark, type TidemarkOptions } from "./tidemark.ts";

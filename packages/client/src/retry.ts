@@ -25,8 +25,8 @@ export const isLimited = ({ status }: TidemarkError) => status === 429;
 /**
  * How long to wait before a failed request is sent again.
  *
- * @param repeatable whether applying the request twice is the same as once. Others are repeated only where the server says
- *   that it did nothing
+ * @param repeatable whether applying the request twice is the same as once. Others are repeated only where the server
+ *   says that it did nothing
  * @param attempt of this request, from 1 on
  * @param random from 0 to 1: spreads callers that failed at the same moment
  * @returns ms, or undefined if it should not be sent again

@@ -4,8 +4,8 @@ import { type Batch, cutBatches, oneAhead } from "./batches.ts";
 import { hashOf, hashOfRecord } from "./digest.ts";
 import type { TidemarkError } from "./errors.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
-import type { Progress, Run, SyncAllOptions, SyncAllResult } from "./sync-all.ts";
-import type { SyncHead, Tidemark } from "./tidemark.ts";
+import type { StoreCalls, SyncHead } from "./store-calls.ts";
+import type { Progress, Run, SyncAllOptions, SyncAllResult } from "./sync-all-options.ts";
 
 /** Failed operations that are kept, and ids of each kind of change: as many as an answer of the server has. */
 const KEPT_ERRORS = 100;
@@ -26,7 +26,7 @@ export interface NamespaceState {
 
 /** What the requests of one run have in common, and what they were answered. */
 export interface SyncRun {
-  readonly tidemark: Tidemark;
+  readonly tidemark: StoreCalls;
   readonly options: SyncAllOptions;
   /** Whether it only plans. */
   readonly dry: boolean;
@@ -45,7 +45,12 @@ export interface SyncRun {
 }
 
 /** A run of which nothing was sent. */
-export function startRun(tidemark: Tidemark, options: SyncAllOptions, identity: Run, dry: boolean): SyncRun {
+export function startRun(
+  tidemark: StoreCalls,
+  options: SyncAllOptions,
+  identity: Run,
+  dry: boolean,
+): SyncRun {
   const { namespace, namespaces = [] } = options;
   const run: SyncRun = {
     tidemark,

@@ -3,12 +3,14 @@ import type { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol
 import type { HealthResponse, ValidateResponse } from "@tidemark/protocol/health";
 import type { Deleted, List } from "@tidemark/protocol/management";
 import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
-import type { SyncMode, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
+import type { SyncMode, SyncResponse } from "@tidemark/protocol/sync";
 import { type CallOptions, type ConnectionOptions, connect, type Send } from "./connection.ts";
 import type { Page } from "./lists.ts";
 import { type Plan, planSync } from "./plan.ts";
 import type { SourceRecords } from "./record.ts";
-import { type SyncAllOptions, type SyncAllResult, syncAll } from "./sync-all.ts";
+import type { Store, StoreCalls, SyncFields, SyncHead, SyncOptions } from "./store-calls.ts";
+import { syncAll } from "./sync-all.ts";
+import type { SyncAllOptions, SyncAllResult } from "./sync-all-options.ts";
 
 export interface TidemarkOptions extends ConnectionOptions {
   /** `org_…` */
@@ -17,31 +19,16 @@ export interface TidemarkOptions extends ConnectionOptions {
   vectorStoreId: string;
 }
 
-type Store = Pick<SyncRequest, "organization_id" | "vector_store_id">;
-
-/** A sync's fields but for the store, which the client knows. */
-export type SyncFields = Omit<SyncRequest, keyof Store>;
-
-/** The same, where the operations are given apart, as {@link SyncOptions.written}. */
-export type SyncHead = Omit<SyncFields, "operations">;
-
-export interface SyncOptions extends CallOptions {
-  /** The same for the same request: it is then applied once, however often it is sent. Default: a new one. */
-  idempotencyKey?: string;
-  /** Operations that are JSON already, in place of the fields'. */
-  written?: string[];
-}
-
 /** What a store's endpoints read or sync: the methods that may be applied twice. */
 const READS_AND_SYNCS = ["GET", "POST"];
 
 /**
  * One vector store: what a pipeline writes, and what the store holds.
  *
- * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are sent
- * again after a failure that may pass.
+ * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are
+ * sent again after a failure that may pass.
  */
-export class Tidemark {
+export class Tidemark implements StoreCalls {
   #names: Store;
   #pipeline: Send;
   #store: Send;
@@ -67,12 +54,12 @@ export class Tidemark {
    * What `syncAll` would do now with the same records and options. Nothing that a reader can see is changed.
    *
    * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and without a trace.
-   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned over
-   *   all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
+   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned
+   *   over all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
    *   the history of syncs.
-   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store holds
-   *   now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing` the
-   *   namespace is listed too.
+   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store
+   *   holds now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing`
+   *   the namespace is listed too.
    *
    * In every case it is what would happen now; what others sync before the real run is not in it.
    */

@@ -152,21 +152,29 @@ export function openCommands(storage: Storage, config: Config, now: () => number
 
     countRecords: () => storage.countRecords(),
 
-    async keepHouse(forgets = true) {
-      const swept = await storage.sweep(now());
-      const tidied = await storage.index.sweep(now());
-      const more = swept.more || tidied.more;
-      if (more || !forgets) return more;
-      const hourMs = 3_600_000;
-      const forgotten = await storage.forget({
-        tombstones: now() - config.tombstoneDays * 24 * hourMs,
-        openRuns: now() - config.refreshRunHours * hourMs,
-        answers: now() - LIMITS.answerKeptMs,
-        history: now() - config.historyDays * 24 * hourMs,
-      });
-      return forgotten.rows > 0;
-    },
+    keepHouse: (forgets = true) => keepHouse(storage, config, now, forgets),
   };
+}
+
+/** Does one step of what is most pressing: sweeping, then, if `forgets`, removing what has grown old. */
+async function keepHouse(
+  storage: Storage,
+  config: Config,
+  now: () => number,
+  forgets: boolean,
+): Promise<boolean> {
+  const swept = await storage.sweep(now());
+  const tidied = await storage.index.sweep(now());
+  const more = swept.more || tidied.more;
+  if (more || !forgets) return more;
+  const hourMs = 3_600_000;
+  const forgotten = await storage.forget({
+    tombstones: now() - config.tombstoneDays * 24 * hourMs,
+    openRuns: now() - config.refreshRunHours * hourMs,
+    answers: now() - LIMITS.answerKeptMs,
+    history: now() - config.historyDays * 24 * hourMs,
+  });
+  return forgotten.rows > 0;
 }
 
 /** A connector writes to its own store, and to nothing else. */

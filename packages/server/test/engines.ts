@@ -14,7 +14,9 @@ import { whenDone } from "./when-done.ts";
 /** A database engine as the tests need it. */
 export interface TestEngine {
   name: string;
-  /** The part of a random test's rounds that is worth its time here: a commit takes longer on one engine than another. */
+  /**
+   * The part of a random test's rounds that is worth its time here: a commit takes longer on one engine than another.
+   */
   share: number;
   /** Server processes that share a database under load: SQLite lets processes wait for each other, but not in turn. */
   servers: number;

@@ -37,8 +37,9 @@ export async function releaseMarks(storage: Storage, storeId: string): Promise<v
 }
 
 /**
- * Checks a store whose index is said to be level, whose records each have a `word` of their own: after what is superfluous
- * is swept, its rows are those that its records ask for, no more and no less, and search finds each record by its word.
+ * Checks a store whose index is said to be level, whose records each have a `word` of their own: after what is
+ * superfluous is swept, its rows are those that its records ask for, no more and no less, and search finds each record
+ * by its word.
  * @param endpoint whose vectors the passages must have
  * @param gone words that no record has any more
  * @returns how many records and passages there are

@@ -10,8 +10,8 @@ const run = promisify(execFile);
 const MODULES = fileURLToPath(new URL("node_modules/", ROOT));
 
 /**
- * Packs packages of this repository and installs them outside of it, as npm would but for the network: the libraries that
- * they need are those of the checkout.
+ * Packs packages of this repository and installs them outside of it, as npm would but for the network: the libraries
+ * that they need are those of the checkout.
  * @param folder an empty folder for all of it
  * @param names of folders below packages/
  * @param libraries the packages that they need; without it all that the checkout has

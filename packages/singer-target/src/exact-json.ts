@@ -15,7 +15,10 @@ export interface ParsedLine {
   inexact: boolean;
 }
 
-/** May have a number of 16 digits or an exponent: fewer digits are exact. Also true of some texts, which costs time only. */
+/**
+ * May have a number of 16 digits or an exponent: fewer digits are exact. Also true of some texts, which costs time
+ * only.
+ */
 const SUSPICIOUS = /\d[eE][+-]?\d|[\d.]{16}/;
 
 /**

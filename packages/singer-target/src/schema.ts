@@ -93,7 +93,9 @@ const SCHEMAS = new Set([
   ...["anyOf", "allOf", "oneOf", "if", "then", "else"],
 ]);
 
-/** What drafts 4 and 7 write differently, as draft 7 has it, and without what names a schema: each is one of its own. */
+/**
+ * What drafts 4 and 7 write differently, as draft 7 has it, and without what names a schema: each is one of its own.
+ */
 function inDraft7(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(inDraft7);
   if (typeof schema !== "object" || schema === null) return schema;

@@ -38,8 +38,8 @@ const PREFIX = "singer-";
 /**
  * What the store remembers of table versions between runs.
  *
- * The version of a table, and the moment when it began, are a full refresh of its namespace with no operations: staged when
- * a run first has to rely on it (the **mark**), applied by ACTIVATE_VERSION. Records are written by incremental
+ * The version of a table, and the moment when it began, are a full refresh of its namespace with no operations: staged
+ * when a run first has to rely on it (the **mark**), applied by ACTIVATE_VERSION. Records are written by incremental
  * syncs that are newer than the refresh, which therefore leaves them alone and clears the rest.
  */
 export class Versions {

@@ -2,9 +2,10 @@ import { timingSafeEqual } from "node:crypto";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { ApiKey, ConnectorKey, List, Role } from "@tidemark/protocol/management";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime, isoTimeOrNull } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { hashKey, keyPrefix, makeKey, readKey } from "./key-format.ts";
-import { isoTime, isoTimeOrNull, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
 /** Who a request comes from: what its key stands for. */
 export interface Identity {

@@ -8,10 +8,11 @@ import type {
   NewConnectorKey,
   UpdateConnector,
 } from "@tidemark/protocol/management";
+import { newId } from "../objects/ids.ts";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { createKey, getConnectorKey, keysOfConnectors, revokeKeys } from "./api-keys.ts";
-import { newId } from "./ids.ts";
-import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 import { getVectorStore } from "./vector-stores.ts";
 
 /**

@@ -1,9 +1,10 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import type { List, Organization } from "@tidemark/protocol/management";
+import { newId } from "../objects/ids.ts";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { isNoImport } from "../storage/served-stores.ts";
-import { newId } from "./ids.ts";
-import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
 /** @throws ApiError ALREADY_EXISTS if an id was asked for that is taken */
 export async function createOrganization(

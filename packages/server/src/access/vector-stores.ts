@@ -6,11 +6,12 @@ import type {
   UpdateVectorStore,
   VectorStore,
 } from "@tidemark/protocol/management";
+import { newId } from "../objects/ids.ts";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { checkTextSettings } from "../text/settings.ts";
 import { revokeKeys } from "./api-keys.ts";
-import { newId } from "./ids.ts";
-import { isoTime, type PageRequest, page, pageSize, pageStart } from "./pages.ts";
 
 const COLUMNS = "id, organization_id, name, description, settings, created_at, updated_at";
 

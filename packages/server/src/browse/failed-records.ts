@@ -1,6 +1,7 @@
 import type { List } from "@tidemark/protocol/management";
-import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
 

@@ -1,7 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
-import { isoTime } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { settingsOf } from "../indexing/build-settings.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 import { indexingOf } from "./indexing.ts";

@@ -1,5 +1,5 @@
 import type { Indexing } from "@tidemark/protocol/browse";
-import { isoTimeOrNull } from "../access/pages.ts";
+import { isoTimeOrNull } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_SERVED } from "../storage/served-stores.ts";
 import { VERSIONS_PER_REVISION, versionsEnd } from "../storage/versions.ts";

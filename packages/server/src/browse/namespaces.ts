@@ -2,8 +2,9 @@ import type { NamespaceObject } from "@tidemark/protocol/browse";
 import { formatDigest } from "@tidemark/protocol/digest";
 import type { List } from "@tidemark/protocol/management";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
-import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
+import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql } from "../storage/port.ts";
 import { indexingByNamespace } from "./indexing.ts";
 

@@ -2,8 +2,9 @@ import type { RecordObject } from "@tidemark/protocol/browse";
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import { parseJson } from "@tidemark/protocol/parse-json";
-import { isoTime, pageSize } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
+import { pageSize } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 

@@ -3,8 +3,9 @@ import { ApiError, validationError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
-import { isoTime, page, pageSize } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
+import { page, pageSize } from "../objects/pages.ts";
+import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { indexingUpTo } from "./indexing.ts";
 

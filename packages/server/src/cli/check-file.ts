@@ -1,10 +1,9 @@
 import { digestOf, everyItem } from "@tidemark/client";
 import { openClient } from "./client-settings.ts";
-import { fail } from "./failure.ts";
-import type { FileOptions } from "./file-options.ts";
+import type { FileOptions } from "./options.ts";
+import { fail, NOT_IN_SYNC } from "./output.ts";
 import { showProgress } from "./progress.ts";
 import { readRecords } from "./read-records.ts";
-import { NOT_LEVEL } from "./server-options.ts";
 
 /** Compares a namespace with a file. What differs is printed, and said by the exit code. */
 export async function checkFile(path: string, options: FileOptions): Promise<void> {
@@ -19,7 +18,7 @@ export async function checkFile(path: string, options: FileOptions): Promise<voi
     }
     const level = source === found.digest;
     const difference = level ? null : await countDifference();
-    if (!level) process.exitCode = NOT_LEVEL;
+    if (!level) process.exitCode = NOT_IN_SYNC;
     if (json) {
       const digests = { source, server: found.digest };
       console.log(JSON.stringify({ namespace, level, records: found.records, digests, difference }, null, 2));

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Tidemark, type TidemarkOptions, type Wait } from "@tidemark/client";
-import { DEFAULT_URL, type ServerOptions } from "./server-options.ts";
+import { DEFAULT_URL, type ServerOptions } from "./options.ts";
 
 /** The members of a profile, in a JSON file of profiles by name, and the variables that go before them. */
 const VARIABLES = {
@@ -14,7 +14,10 @@ const VARIABLES = {
 
 type Profile = { [Member in keyof typeof VARIABLES]?: string };
 
-/** A client for the server and the store that options, environment and profile name. @throws as {@link clientOptions} */
+/**
+ * A client for the server and the store that options, environment and profile name.
+ * @throws as {@link clientOptions}
+ */
 export const openClient = (options: ServerOptions, onWait: (wait: Wait) => void): Tidemark =>
   new Tidemark({ ...clientOptions(options), onWait });
 

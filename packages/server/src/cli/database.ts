@@ -1,18 +1,38 @@
-import { ApiError } from "@tidemark/protocol/errors";
-import type { List } from "@tidemark/protocol/management";
-import type { PageRequest } from "../access/pages.ts";
+import type { List, Organization, VectorStore } from "@tidemark/protocol/management";
 import type { Commands } from "../commands.ts";
-import { withStorage } from "./storage.ts";
+import { type Config, readConfig } from "../config.ts";
+import type { PageRequest } from "../objects/pages.ts";
+import type { Storage } from "../storage/port.ts";
+import { fail } from "./output.ts";
+
+/**
+ * Runs work of the machine's owner on the open database itself, beside a server or without one. An error is one line on
+ * standard error and exit code 1.
+ */
+export async function withStorage(work: (storage: Storage, config: Config) => Promise<void>): Promise<void> {
+  try {
+    const config = readConfig();
+    const { openStorage } = await import("../storage/open.ts");
+    const storage = await openStorage(config.databaseUrl, { timeoutMs: config.databaseTimeoutMs });
+    try {
+      await work(storage, config);
+    } finally {
+      await storage.close();
+    }
+  } catch (error) {
+    fail(error);
+  }
+}
 
 /**
  * Runs a command of the machine's owner straight on the database, beside a server or without one. An error is one
  * line on standard error and exit code 1.
  */
-export function withDatabase(work: (commands: Commands) => Promise<void>): Promise<void> {
+export function withDatabase(work: (commands: Commands, config: Config) => Promise<void>): Promise<void> {
   return withStorage(async (storage, config) => {
     // Loaded only now: a server that starts loads them in its threads.
     const { openCommands } = await import("../commands.ts");
-    await work(openCommands(storage, config));
+    await work(openCommands(storage, config), config);
   });
 }
 
@@ -28,14 +48,19 @@ export async function wholeList<T>(readPage: (request: PageRequest) => Promise<L
   return { object: "list", data, has_more: false, next_cursor: null };
 }
 
-/** Reads a whole list of an organization. @throws ApiError RESOURCE_NOT_FOUND: a mistyped id must not look empty */
-export async function wholeListOf<T>(
+/** Every store of every organization, or the one that is asked for. */
+export async function everyStore(
   commands: Commands,
-  organization: string,
-  readPage: (request: PageRequest) => Promise<List<T>>,
-): Promise<List<T>> {
-  if (!(await commands.access("findOrganization", organization))) {
-    throw new ApiError("RESOURCE_NOT_FOUND", { id: organization });
+  storeId: string | undefined,
+): Promise<{ organization: Organization; store: VectorStore }[]> {
+  const found: { organization: Organization; store: VectorStore }[] = [];
+  const organizations = await wholeList((page) => commands.access("listOrganizations", page));
+  for (const organization of organizations.data) {
+    const stores = await wholeList((page) => commands.access("listVectorStores", organization.id, page));
+    for (const store of stores.data) {
+      if (storeId === undefined || store.id === storeId) found.push({ organization, store });
+    }
   }
-  return wholeList(readPage);
+  if (storeId !== undefined && found.length === 0) throw new Error(`There is no vector store ${storeId}.`);
+  return found;
 }

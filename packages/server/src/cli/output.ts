@@ -1,3 +1,4 @@
+import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 
 /** Prints an object: as JSON for scripts, or its members, one a line, for a person. */
@@ -37,4 +38,18 @@ export function printList<T extends object>(
         .trimEnd(),
     );
   }
+}
+
+/** Exit codes of commands that talk to a server, beside 0 (done) and 1 (an error). */
+export const REFUSED = 2;
+export const NOT_IN_SYNC = 3;
+
+/** Reports an error to the person at the terminal, and makes the process end with 1. */
+export function fail(error: unknown): void {
+  const { message } = error as Error;
+  const id = error instanceof ApiError ? error.details.id : undefined;
+  console.error(`tidemark: ${message}${id === undefined ? "" : ` (${id})`}`);
+  const errors = error instanceof ApiError ? (error.details.errors as FieldError[] | undefined) : undefined;
+  for (const { field, message } of errors?.slice(1) ?? []) console.error(`tidemark: ${field}: ${message}`);
+  process.exitCode = 1;
 }

@@ -3,8 +3,8 @@ import { extname } from "node:path";
 import { pipeline, type Readable } from "node:stream";
 import type { SourceRecord } from "@tidemark/client";
 import { parse } from "csv-parse";
-import type { Format } from "./file-options.ts";
 import { readArrayItems, readJsonValue, readLines } from "./json-rows.ts";
+import type { Format } from "./options.ts";
 
 /** The records of a file, and how far it was read. */
 export interface RecordFile {

@@ -1,14 +1,24 @@
 import { styleText } from "node:util";
 import { Management, Tidemark, TidemarkError } from "@tidemark/client";
-import type { SearchRequest } from "@tidemark/protocol/search";
+import type { SearchFilter, SearchMode, SearchRequest } from "@tidemark/protocol/search";
 import { readTextSettings } from "../text/settings.ts";
 import { withoutStopWords } from "../text/stop-words.ts";
 import { analyzerFor } from "../text/tokens.ts";
 import { clientOptions } from "./client-settings.ts";
-import { fail } from "./failure.ts";
-import type { SearchOptions } from "./search.ts";
-import { NOT_LEVEL } from "./server-options.ts";
+import type { ServerOptions } from "./options.ts";
+import { fail, NOT_IN_SYNC } from "./output.ts";
 import { describeResults } from "./show-results.ts";
+
+export interface SearchOptions extends ServerOptions {
+  limit?: number;
+  namespace?: string[];
+  filter?: SearchFilter;
+  mode?: SearchMode;
+  afterSync?: string;
+  /** Seconds. */
+  timeout?: number;
+  json: boolean;
+}
 
 /** How wide a row is where there is no terminal. */
 const PIPE_COLUMNS = 160;
@@ -43,6 +53,6 @@ export async function searchStore(query: string, options: SearchOptions): Promis
     for (const warning of answer.warnings ?? []) console.error(`tidemark: ${warning}`);
   } catch (error) {
     fail(error);
-    if (error instanceof TidemarkError && error.is("INDEX_NOT_READY")) process.exitCode = NOT_LEVEL;
+    if (error instanceof TidemarkError && error.is("INDEX_NOT_READY")) process.exitCode = NOT_IN_SYNC;
   }
 }

@@ -1,11 +1,16 @@
-import { type SyncAllOptions, type SyncAllResult, TidemarkError } from "@tidemark/client";
+import { type RemovalLimit, type SyncAllOptions, type SyncAllResult, TidemarkError } from "@tidemark/client";
 import { openClient } from "./client-settings.ts";
-import { fail } from "./failure.ts";
-import { REFUSED } from "./file-options.ts";
+import type { FileOptions } from "./options.ts";
+import { fail, NOT_IN_SYNC, REFUSED } from "./output.ts";
 import { type ProgressDisplay, showProgress } from "./progress.ts";
 import { readRecords } from "./read-records.ts";
-import { NOT_LEVEL } from "./server-options.ts";
-import type { SyncOptions } from "./sync.ts";
+
+export interface SyncOptions extends FileOptions {
+  fullRefresh: boolean;
+  deleteMissing: boolean;
+  removalLimit?: RemovalLimit;
+  dryRun: boolean;
+}
 
 /** Sends a file's records. What happened is printed, and said by the exit code. */
 export async function syncFile(path: string, options: SyncOptions): Promise<void> {
@@ -32,7 +37,7 @@ export async function syncFile(path: string, options: SyncOptions): Promise<void
       const result = await tidemark.syncAll(file.records, syncOptions);
       progress.end();
       report(result, options);
-      if (result.level === false) process.exitCode = NOT_LEVEL;
+      if (result.level === false) process.exitCode = NOT_IN_SYNC;
     }
   } catch (error) {
     progress?.end();

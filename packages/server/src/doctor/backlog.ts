@@ -7,7 +7,11 @@ const LATE_MS = 3_600_000;
 /** Namespaces that wait to be swept, from which on it is worth a word. */
 const SWEEPS_MAX = 1000;
 
-/** Looks for work that was begun and not finished. @param now ms since 1970 @param refreshRunMs how long an open refresh may pause */
+/**
+ * Looks for work that was begun and not finished.
+ * @param now ms since 1970
+ * @param refreshRunMs how long an open refresh may pause
+ */
 export async function examineBacklog(sql: Sql, now: number, refreshRunMs: number): Promise<Finding[]> {
   return [
     await examineTimes(sql, now),

@@ -72,6 +72,31 @@ export async function buildApp(
     if (draining) reply.header("connection", "close");
   });
 
+  const ownMetricsPort = config.metricsPort !== 0;
+  await addRoutes(server, context, { metrics: !ownMetricsPort });
+  const metricsServer = ownMetricsPort ? createServer(config, log) : undefined;
+  await metricsServer?.register(metricsRoute(context));
+
+  return {
+    server,
+    metricsServer,
+    drain() {
+      draining = true;
+    },
+    async close() {
+      await server.close();
+      await metricsServer?.close();
+      await context.authentication.close();
+    },
+  };
+}
+
+/** Adds every route, and the page that describes them. */
+async function addRoutes(
+  server: FastifyInstance,
+  context: HttpContext,
+  options: { metrics: boolean },
+): Promise<void> {
   await server.register(swagger, {
     openapi: OPENAPI_HEAD as never,
     transformObject: (document) =>
@@ -94,25 +119,8 @@ export async function buildApp(
     await api.register(searchRoutes(context), ofStore);
   });
   await server.register(probeRoutes(context));
-  const ownMetricsPort = config.metricsPort !== 0;
-  if (!ownMetricsPort) await server.register(metricsRoute(context));
+  if (options.metrics) await server.register(metricsRoute(context));
   finishMethods();
-
-  const metricsServer = ownMetricsPort ? createServer(config, log) : undefined;
-  await metricsServer?.register(metricsRoute(context));
-
-  return {
-    server,
-    metricsServer,
-    drain() {
-      draining = true;
-    },
-    async close() {
-      await server.close();
-      await metricsServer?.close();
-      await context.authentication.close();
-    },
-  };
 }
 
 /** Whether an `Accept` header (RFC 9110) admits application/json; a missing one does. */

@@ -1,22 +1,13 @@
 import { NamespaceObject, RecordObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
-import {
-  ConnectorId,
-  Namespace,
-  OrganizationId,
-  RecordId,
-  VectorStoreId,
-} from "@tidemark/protocol/identifiers";
-import { Deleted, ListOf, PageQuery } from "@tidemark/protocol/management";
+import { ConnectorId, Namespace, RecordId } from "@tidemark/protocol/identifiers";
+import { Deleted, ListOf, PageQuery, type Role } from "@tidemark/protocol/management";
 import { SyncMode } from "@tidemark/protocol/sync";
 import type { FastifyInstance } from "fastify";
-import { type Static, Type } from "typebox";
+import { Type } from "typebox";
 import type { HttpContext } from "./context.ts";
-import { describeRoute } from "./openapi.ts";
-import { permit } from "./permissions.ts";
+import { keyedRoutes, StoreParams } from "./keyed-routes.ts";
 import { strictValidator } from "./strict-validator.ts";
 
-const StoreParams = Type.Object({ organization_id: OrganizationId, vector_store_id: VectorStoreId });
-type StoreParams = Static<typeof StoreParams>;
 const RefreshParams = Type.Object({ ...StoreParams.properties, run_id: Type.String() });
 const SyncParams = Type.Object({ ...StoreParams.properties, sync_id: Type.String() });
 
@@ -32,149 +23,86 @@ const SyncsQuery = Type.Object(
   strict,
 );
 
-const ERRORS = [401, 403, 404, 422, 503];
+const ANY_ROLE: Role[] = ["admin", "reader", "connector"];
 
 /** What a store holds: namespaces, records, unfinished refreshes, the history of syncs. */
-export function browseRoutes({ commands, authentication }: HttpContext) {
+export function browseRoutes(context: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
-    app.addHook("onRequest", authentication.authenticate);
-    const preHandler = permit("admin", "reader", "connector");
-
-    app.route<{ Params: StoreParams; Querystring: Static<typeof PageQuery> }>({
-      method: "GET",
-      url: "/namespaces",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "List the namespaces, with their counts and digests",
-        params: StoreParams,
-        querystring: PageQuery,
-        response: ListOf(NamespaceObject),
-        errors: ERRORS,
-      }),
-      preHandler,
-      handler: ({ params, query }) =>
-        commands.browse("listNamespaces", params.organization_id, params.vector_store_id, query),
-    });
-
-    app.route<{ Params: StoreParams; Querystring: Static<typeof RecordsQuery> }>({
-      method: "GET",
-      url: "/records",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "List the records of a namespace",
-        params: StoreParams,
-        querystring: RecordsQuery,
-        response: ListOf(RecordObject),
-        errors: [...ERRORS, 409],
-      }),
-      preHandler,
-      handler: ({ params, query }) =>
-        commands.browse("listRecords", params.organization_id, params.vector_store_id, query),
-    });
-
-    app.route<{ Params: StoreParams; Querystring: Static<typeof RecordQuery> }>({
-      method: "GET",
-      url: "/record",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "Get one record",
-        params: StoreParams,
-        querystring: RecordQuery,
-        response: RecordObject,
-        errors: ERRORS,
-      }),
-      preHandler,
-      handler: ({ params, query }) =>
-        commands.browse("getRecord", params.organization_id, params.vector_store_id, query),
-    });
-
-    app.route<{ Params: StoreParams; Querystring: Static<typeof PageQuery> }>({
-      method: "GET",
-      url: "/refreshes",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "List the unfinished staged refreshes; a connector sees its own",
-        params: StoreParams,
-        querystring: PageQuery,
-        response: ListOf(RefreshObject),
-        errors: ERRORS,
-      }),
-      preHandler,
-      handler: ({ params, query, identity }) => {
-        const { organization_id, vector_store_id } = params;
-        return commands.browse(
-          "listRefreshes",
-          organization_id,
-          vector_store_id,
-          query,
-          identity.connectorId,
-        );
-      },
-    });
-
-    app.route<{ Params: Static<typeof RefreshParams> }>({
-      method: "DELETE",
-      url: "/refreshes/:run_id",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "Give an unfinished refresh up",
-        params: RefreshParams,
-        response: Deleted,
-        errors: ERRORS,
-      }),
-      preHandler: permit("admin", "connector"),
-      handler: async (request) => {
-        const { organization_id, vector_store_id, run_id } = request.params;
-        const { keyId, connectorId } = request.identity;
-        const deleted = await commands.browse(
-          "giveUpRefresh",
-          organization_id,
-          vector_store_id,
-          run_id,
-          connectorId,
-        );
-        request.log.info(
-          { audit: "refresh.give_up", target: run_id, key_id: keyId, organization_id },
-          "audit",
-        );
-        return deleted;
-      },
-    });
-
-    app.route<{ Params: StoreParams; Querystring: Static<typeof SyncsQuery> }>({
-      method: "GET",
-      url: "/syncs",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "List the acknowledged syncs, newest first; a connector sees its own",
-        params: StoreParams,
-        querystring: SyncsQuery,
-        response: ListOf(SyncObject),
-        errors: ERRORS,
-      }),
-      preHandler,
-      handler: ({ params, query, identity }) => {
-        const { organization_id, vector_store_id } = params;
-        return commands.browse("listSyncs", organization_id, vector_store_id, query, identity.connectorId);
-      },
-    });
-
-    app.route<{ Params: Static<typeof SyncParams> }>({
-      method: "GET",
-      url: "/syncs/:sync_id",
-      schema: describeRoute({
-        tag: "Contents",
-        summary: "Get one sync",
-        params: SyncParams,
-        response: SyncObject,
-        errors: ERRORS,
-      }),
-      preHandler,
-      handler: ({ params, identity }) => {
-        const { organization_id, vector_store_id, sync_id } = params;
-        return commands.browse("getSync", organization_id, vector_store_id, sync_id, identity.connectorId);
-      },
-    });
+    app.addHook("onRequest", context.authentication.authenticate);
+    addRecordRoutes(app, context);
+    addSyncRoutes(app, context);
   };
+}
+
+function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void {
+  const route = keyedRoutes(app, "Contents");
+  route("GET", "/namespaces", {
+    summary: "List the namespaces, with their counts and digests",
+    params: StoreParams,
+    querystring: PageQuery,
+    response: ListOf(NamespaceObject),
+    roles: ANY_ROLE,
+    handler: ({ params, query }) =>
+      commands.browse("listNamespaces", params.organization_id, params.vector_store_id, query),
+  });
+  route("GET", "/records", {
+    summary: "List the records of a namespace",
+    params: StoreParams,
+    querystring: RecordsQuery,
+    response: ListOf(RecordObject),
+    errors: [409],
+    roles: ANY_ROLE,
+    handler: ({ params, query }) =>
+      commands.browse("listRecords", params.organization_id, params.vector_store_id, query),
+  });
+  route("GET", "/record", {
+    summary: "Get one record",
+    params: StoreParams,
+    querystring: RecordQuery,
+    response: RecordObject,
+    roles: ANY_ROLE,
+    handler: ({ params, query }) =>
+      commands.browse("getRecord", params.organization_id, params.vector_store_id, query),
+  });
+}
+
+/** Refreshes and syncs, of which a connector sees its own. */
+function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
+  const route = keyedRoutes(app, "Contents");
+  route("GET", "/refreshes", {
+    summary: "List the unfinished staged refreshes; a connector sees its own",
+    params: StoreParams,
+    querystring: PageQuery,
+    response: ListOf(RefreshObject),
+    roles: ANY_ROLE,
+    handler: ({ params: { organization_id, vector_store_id }, query, identity }) =>
+      commands.browse("listRefreshes", organization_id, vector_store_id, query, identity.connectorId),
+  });
+  route("DELETE", "/refreshes/:run_id", {
+    summary: "Give an unfinished refresh up",
+    params: RefreshParams,
+    response: Deleted,
+    roles: ["admin", "connector"],
+    audit: "refresh.give_up",
+    handler: ({ params: { organization_id, vector_store_id, run_id }, identity }) =>
+      commands.browse("giveUpRefresh", organization_id, vector_store_id, run_id, identity.connectorId),
+  });
+  route("GET", "/syncs", {
+    summary: "List the acknowledged syncs, newest first; a connector sees its own",
+    params: StoreParams,
+    querystring: SyncsQuery,
+    response: ListOf(SyncObject),
+    roles: ANY_ROLE,
+    handler: ({ params: { organization_id, vector_store_id }, query, identity }) =>
+      commands.browse("listSyncs", organization_id, vector_store_id, query, identity.connectorId),
+  });
+  route("GET", "/syncs/:sync_id", {
+    summary: "Get one sync",
+    params: SyncParams,
+    response: SyncObject,
+    roles: ANY_ROLE,
+    handler: ({ params: { organization_id, vector_store_id, sync_id }, identity }) =>
+      commands.browse("getSync", organization_id, vector_store_id, sync_id, identity.connectorId),
+  });
 }

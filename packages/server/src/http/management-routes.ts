@@ -1,4 +1,4 @@
-import { ApiKeyId, ConnectorId, OrganizationId, VectorStoreId } from "@tidemark/protocol/identifiers";
+import { ApiKeyId, ConnectorId } from "@tidemark/protocol/identifiers";
 import { LIMITS } from "@tidemark/protocol/limits";
 import {
   Connector,
@@ -15,284 +15,157 @@ import {
   UpdateVectorStore,
   VectorStore,
 } from "@tidemark/protocol/management";
-import type { FastifyInstance, FastifyRequest } from "fastify";
-import { type Static, Type } from "typebox";
-import type { PageRequest } from "../access/pages.ts";
+import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
 import type { HttpContext } from "./context.ts";
-import { describeRoute } from "./openapi.ts";
-import { permit } from "./permissions.ts";
+import { keyedRoutes, OrganizationParams, StoreParams } from "./keyed-routes.ts";
 import { receiveJsonBodies } from "./request-body.ts";
 import { strictValidator } from "./strict-validator.ts";
 
-const OrganizationParams = Type.Object({ organization_id: OrganizationId });
-const StoreParams = Type.Object({ organization_id: OrganizationId, vector_store_id: VectorStoreId });
-const ConnectorParams = Type.Object({ organization_id: OrganizationId, connector_id: ConnectorId });
+const ConnectorParams = Type.Object({ ...OrganizationParams.properties, connector_id: ConnectorId });
 const KeyParams = Type.Object({ ...ConnectorParams.properties, key_id: ApiKeyId });
 
-const ERRORS_OF_READS = [401, 403, 404, 422, 503];
-const ERRORS_OF_WRITES = [400, ...ERRORS_OF_READS, 413, 415];
-
 /** Stores, connectors and their keys, below `/v1/organizations`. */
-export function managementRoutes({ commands, authentication, inFlight, now }: HttpContext) {
-  /** An audit line: who did what to what. */
-  const audit = (request: FastifyRequest, action: string, target: string) => {
-    const { keyId, organizationId } = request.identity;
-    request.log.info({ audit: action, target, key_id: keyId, organization_id: organizationId }, "audit");
-  };
-
+export function managementRoutes(context: HttpContext) {
   return async (app: FastifyInstance) => {
-    receiveJsonBodies(app, LIMITS.managementBodyBytes, inFlight);
+    receiveJsonBodies(app, LIMITS.managementBodyBytes, context.inFlight);
     app.setValidatorCompiler(strictValidator);
-    app.addHook("onRequest", authentication.authenticate);
-
-    app.route<{ Params: Static<typeof OrganizationParams>; Body: CreateVectorStore }>({
-      method: "POST",
-      url: "/:organization_id/vector-stores",
-      schema: describeRoute({
-        tag: "Vector stores",
-        summary: "Create a vector store",
-        params: OrganizationParams,
-        body: CreateVectorStore,
-        response: VectorStore,
-        status: 201,
-        errors: ERRORS_OF_WRITES,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request, reply) => {
-        const store = await commands.access(
-          "createVectorStore",
-          request.params.organization_id,
-          request.body,
-          now(),
-        );
-        audit(request, "vector_store.create", store.id);
-        return reply.code(201).send(store);
-      },
-    });
-
-    app.route<{ Params: Static<typeof OrganizationParams>; Querystring: PageRequest }>({
-      method: "GET",
-      url: "/:organization_id/vector-stores",
-      schema: describeRoute({
-        tag: "Vector stores",
-        summary: "List the vector stores that the key opens",
-        params: OrganizationParams,
-        querystring: PageQuery,
-        response: ListOf(VectorStore),
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin", "reader"),
-      handler: (request) =>
-        commands.access(
-          "listVectorStores",
-          request.params.organization_id,
-          request.query,
-          request.identity.storeId,
-        ),
-    });
-
-    app.route<{ Params: Static<typeof StoreParams> }>({
-      method: "GET",
-      url: "/:organization_id/vector-stores/:vector_store_id",
-      schema: describeRoute({
-        tag: "Vector stores",
-        summary: "Get a vector store",
-        params: StoreParams,
-        response: VectorStore,
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin", "reader"),
-      handler: ({ params }) =>
-        commands.access("getVectorStore", params.organization_id, params.vector_store_id),
-    });
-
-    app.route<{ Params: Static<typeof StoreParams>; Body: UpdateVectorStore }>({
-      method: "PATCH",
-      url: "/:organization_id/vector-stores/:vector_store_id",
-      schema: describeRoute({
-        tag: "Vector stores",
-        summary: "Rename or describe a vector store, or change its settings",
-        params: StoreParams,
-        body: UpdateVectorStore,
-        response: VectorStore,
-        errors: ERRORS_OF_WRITES,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request) => {
-        const { organization_id, vector_store_id } = request.params;
-        const store = await commands.access(
-          "updateVectorStore",
-          organization_id,
-          vector_store_id,
-          request.body,
-          now(),
-        );
-        audit(request, "vector_store.update", store.id);
-        return store;
-      },
-    });
-
-    app.route<{ Params: Static<typeof StoreParams> }>({
-      method: "DELETE",
-      url: "/:organization_id/vector-stores/:vector_store_id",
-      schema: describeRoute({
-        tag: "Vector stores",
-        summary: "Delete a vector store with its records, its connectors and their keys",
-        params: StoreParams,
-        response: Deleted,
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request) => {
-        const { organization_id, vector_store_id } = request.params;
-        const deleted = await commands.access("deleteVectorStore", organization_id, vector_store_id, now());
-        authentication.forget();
-        audit(request, "vector_store.delete", vector_store_id);
-        return deleted;
-      },
-    });
-
-    app.route<{ Params: Static<typeof OrganizationParams>; Body: CreateConnector }>({
-      method: "POST",
-      url: "/:organization_id/connectors",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Create a connector and its first key",
-        params: OrganizationParams,
-        body: CreateConnector,
-        response: NewConnector,
-        status: 201,
-        errors: ERRORS_OF_WRITES,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request, reply) => {
-        const { name, vector_store_id: storeId } = request.body;
-        const organizationId = request.params.organization_id;
-        const connector = await commands.access("createConnector", organizationId, { name, storeId }, now());
-        audit(request, "connector.create", connector.id);
-        return reply.code(201).send(connector);
-      },
-    });
-
-    app.route<{ Params: Static<typeof OrganizationParams>; Querystring: PageRequest }>({
-      method: "GET",
-      url: "/:organization_id/connectors",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "List the connectors",
-        params: OrganizationParams,
-        querystring: PageQuery,
-        response: ListOf(Connector),
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin"),
-      handler: ({ params, query }) => commands.access("listConnectors", params.organization_id, query),
-    });
-
-    app.route<{ Params: Static<typeof ConnectorParams> }>({
-      method: "GET",
-      url: "/:organization_id/connectors/:connector_id",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Get a connector",
-        params: ConnectorParams,
-        response: Connector,
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin"),
-      handler: ({ params }) => commands.access("getConnector", params.organization_id, params.connector_id),
-    });
-
-    app.route<{ Params: Static<typeof ConnectorParams>; Body: UpdateConnector }>({
-      method: "PATCH",
-      url: "/:organization_id/connectors/:connector_id",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Rename a connector",
-        params: ConnectorParams,
-        body: UpdateConnector,
-        response: Connector,
-        errors: ERRORS_OF_WRITES,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request) => {
-        const { organization_id, connector_id } = request.params;
-        const connector = await commands.access(
-          "updateConnector",
-          organization_id,
-          connector_id,
-          request.body,
-        );
-        audit(request, "connector.update", connector_id);
-        return connector;
-      },
-    });
-
-    app.route<{ Params: Static<typeof ConnectorParams> }>({
-      method: "DELETE",
-      url: "/:organization_id/connectors/:connector_id",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Delete a connector and revoke its keys; its records stay",
-        params: ConnectorParams,
-        response: Deleted,
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request) => {
-        const { organization_id, connector_id } = request.params;
-        const deleted = await commands.access("deleteConnector", organization_id, connector_id, now());
-        authentication.forget();
-        audit(request, "connector.delete", connector_id);
-        return deleted;
-      },
-    });
-
-    app.route<{ Params: Static<typeof ConnectorParams>; Body: CreateKey | undefined }>({
-      method: "POST",
-      url: "/:organization_id/connectors/:connector_id/keys",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Add a key to a connector",
-        params: ConnectorParams,
-        body: CreateKey,
-        response: NewConnectorKey,
-        status: 201,
-        errors: ERRORS_OF_WRITES,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request, reply) => {
-        const { organization_id, connector_id } = request.params;
-        const key = await commands.access(
-          "createConnectorKey",
-          organization_id,
-          connector_id,
-          request.body ?? {},
-          now(),
-        );
-        audit(request, "key.create", key.id);
-        return reply.code(201).send(key);
-      },
-    });
-
-    app.route<{ Params: Static<typeof KeyParams> }>({
-      method: "DELETE",
-      url: "/:organization_id/connectors/:connector_id/keys/:key_id",
-      schema: describeRoute({
-        tag: "Connectors",
-        summary: "Revoke a key of a connector",
-        params: KeyParams,
-        response: ConnectorKey,
-        errors: ERRORS_OF_READS,
-      }),
-      preHandler: permit("admin"),
-      handler: async (request) => {
-        const { organization_id, connector_id, key_id } = request.params;
-        const key = await commands.access("revokeConnectorKey", organization_id, connector_id, key_id, now());
-        authentication.forget();
-        audit(request, "key.revoke", key_id);
-        return key;
-      },
-    });
+    app.addHook("onRequest", context.authentication.authenticate);
+    addStoreRoutes(app, context);
+    addConnectorRoutes(app, context);
+    addConnectorKeyRoutes(app, context);
   };
+}
+
+function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }: HttpContext): void {
+  const route = keyedRoutes(app, "Vector stores");
+  route("POST", "/:organization_id/vector-stores", {
+    summary: "Create a vector store",
+    params: OrganizationParams,
+    body: CreateVectorStore,
+    response: VectorStore,
+    status: 201,
+    roles: ["admin"],
+    audit: "vector_store.create",
+    handler: ({ params, body }) => commands.access("createVectorStore", params.organization_id, body, now()),
+  });
+  route("GET", "/:organization_id/vector-stores", {
+    summary: "List the vector stores that the key opens",
+    params: OrganizationParams,
+    querystring: PageQuery,
+    response: ListOf(VectorStore),
+    roles: ["admin", "reader"],
+    handler: ({ params, query, identity }) =>
+      commands.access("listVectorStores", params.organization_id, query, identity.storeId),
+  });
+  route("GET", "/:organization_id/vector-stores/:vector_store_id", {
+    summary: "Get a vector store",
+    params: StoreParams,
+    response: VectorStore,
+    roles: ["admin", "reader"],
+    handler: ({ params }) =>
+      commands.access("getVectorStore", params.organization_id, params.vector_store_id),
+  });
+  route("PATCH", "/:organization_id/vector-stores/:vector_store_id", {
+    summary: "Rename or describe a vector store, or change its settings",
+    params: StoreParams,
+    body: UpdateVectorStore,
+    response: VectorStore,
+    roles: ["admin"],
+    audit: "vector_store.update",
+    handler: ({ params, body }) =>
+      commands.access("updateVectorStore", params.organization_id, params.vector_store_id, body, now()),
+  });
+  route("DELETE", "/:organization_id/vector-stores/:vector_store_id", {
+    summary: "Delete a vector store with its records, its connectors and their keys",
+    params: StoreParams,
+    response: Deleted,
+    roles: ["admin"],
+    audit: "vector_store.delete",
+    handler: async ({ params: { organization_id, vector_store_id } }) => {
+      const deleted = await commands.access("deleteVectorStore", organization_id, vector_store_id, now());
+      authentication.forget();
+      return deleted;
+    },
+  });
+}
+
+function addConnectorRoutes(app: FastifyInstance, { commands, authentication, now }: HttpContext): void {
+  const route = keyedRoutes(app, "Connectors");
+  route("POST", "/:organization_id/connectors", {
+    summary: "Create a connector and its first key",
+    params: OrganizationParams,
+    body: CreateConnector,
+    response: NewConnector,
+    status: 201,
+    roles: ["admin"],
+    audit: "connector.create",
+    handler: ({ params, body: { name, vector_store_id: storeId } }) =>
+      commands.access("createConnector", params.organization_id, { name, storeId }, now()),
+  });
+  route("GET", "/:organization_id/connectors", {
+    summary: "List the connectors",
+    params: OrganizationParams,
+    querystring: PageQuery,
+    response: ListOf(Connector),
+    roles: ["admin"],
+    handler: ({ params, query }) => commands.access("listConnectors", params.organization_id, query),
+  });
+  route("GET", "/:organization_id/connectors/:connector_id", {
+    summary: "Get a connector",
+    params: ConnectorParams,
+    response: Connector,
+    roles: ["admin"],
+    handler: ({ params }) => commands.access("getConnector", params.organization_id, params.connector_id),
+  });
+  route("PATCH", "/:organization_id/connectors/:connector_id", {
+    summary: "Rename a connector",
+    params: ConnectorParams,
+    body: UpdateConnector,
+    response: Connector,
+    roles: ["admin"],
+    audit: "connector.update",
+    handler: ({ params, body }) =>
+      commands.access("updateConnector", params.organization_id, params.connector_id, body),
+  });
+  route("DELETE", "/:organization_id/connectors/:connector_id", {
+    summary: "Delete a connector and revoke its keys; its records stay",
+    params: ConnectorParams,
+    response: Deleted,
+    roles: ["admin"],
+    audit: "connector.delete",
+    handler: async ({ params: { organization_id, connector_id } }) => {
+      const deleted = await commands.access("deleteConnector", organization_id, connector_id, now());
+      authentication.forget();
+      return deleted;
+    },
+  });
+}
+
+function addConnectorKeyRoutes(app: FastifyInstance, { commands, authentication, now }: HttpContext): void {
+  const route = keyedRoutes(app, "Connectors");
+  route("POST", "/:organization_id/connectors/:connector_id/keys", {
+    summary: "Add a key to a connector",
+    params: ConnectorParams,
+    body: CreateKey,
+    response: NewConnectorKey,
+    status: 201,
+    roles: ["admin"],
+    audit: "key.create",
+    // The body may be left out.
+    handler: ({ params: { organization_id, connector_id }, body }) =>
+      commands.access("createConnectorKey", organization_id, connector_id, body ?? {}, now()),
+  });
+  route("DELETE", "/:organization_id/connectors/:connector_id/keys/:key_id", {
+    summary: "Revoke a key of a connector",
+    params: KeyParams,
+    response: ConnectorKey,
+    roles: ["admin"],
+    audit: "key.revoke",
+    handler: async ({ params: { organization_id, connector_id, key_id } }) => {
+      const key = await commands.access("revokeConnectorKey", organization_id, connector_id, key_id, now());
+      authentication.forget();
+      return key;
+    },
+  });
 }

@@ -76,7 +76,7 @@ function markComponents<T>(schema: T): T {
   return name ? { ...members, [COMPONENT]: name } : members;
 }
 
-interface RouteDescription {
+export interface RouteDescription {
   tag: "Pipeline" | "Health" | "Vector stores" | "Connectors" | "Contents" | "Search" | "Operations";
   summary: string;
   body?: TSchema;

@@ -2,7 +2,7 @@ import { CheckExistsRequest, CheckExistsResponse } from "@tidemark/protocol/chec
 import { ApiError, validationError } from "@tidemark/protocol/errors";
 import { SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { newId } from "../access/ids.ts";
+import { newId } from "../objects/ids.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import type { HttpContext } from "./context.ts";
 import { describeRoute } from "./openapi.ts";

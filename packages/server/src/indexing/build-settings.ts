@@ -2,8 +2,9 @@ import type { Build } from "../storage/index-port.ts";
 import { readTextSettings, type TextSettings } from "../text/settings.ts";
 
 /**
- * The number of the rules by which text is cut into passages and terms, and of the format of segments. Raise it with every
- * change that an index made before it does not have: each store's index is then built anew while the old one serves.
+ * The number of the rules by which text is cut into passages and terms, and of the format of segments. Raise it with
+ * every change that an index made before it does not have: each store's index is then built anew while the old one
+ * serves.
  */
 const RULES = 2;
 

@@ -31,7 +31,9 @@ export async function findMerge(
   return null;
 }
 
-/** Looks at what is live of each segment only where so much is dead that one of them must be worth a merge by itself. */
+/**
+ * Looks at what is live of each segment only where so much is dead that one of them must be worth a merge by itself.
+ */
 async function countLive(storage: Storage, storeId: string, build: Build, segments: Segment[]) {
   const numbered = segments.reduce((sum, { chunks }) => sum + chunks, 0);
   if (build.chunks > numbered / 2) return segments;

@@ -41,8 +41,9 @@ export type PreparedChunk = Omit<Draft, "terms"> & { terms: number };
 /**
  * Reads what marked contents say, cuts it into passages, and has those embedded that never were. Changes nothing, so it
  * may take as long as it takes: {@link publish} looks again.
- * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds. So a
- *   passage that the embedder refuses has no vector, instead of failing its record, and a text that is gone is what `old` has of it
+ * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds.
+ *   So a passage that the embedder refuses has no vector, instead of failing its record, and a text that is gone is
+ *   what `old` has of it
  */
 export async function prepare(
   context: PrepareContext,
@@ -146,7 +147,9 @@ async function cutRecords(
 export const isSameRecord = (one?: RecordKey | null, other?: RecordKey | null): boolean =>
   one?.id === other?.id && one?.namespace === other?.namespace;
 
-/** A build that one of the configured model is about to replace: it gets no more vectors, so that it can go on serving. */
+/**
+ * A build that one of the configured model is about to replace: it gets no more vectors, so that it can go on serving.
+ */
 function isOutgoing(build: Build, builds: Build[], embedder: Embedder | null): boolean {
   const modelOf = (of: Build) => settingsOf(of).embeddings?.model;
   return (

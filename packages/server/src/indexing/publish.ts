@@ -9,9 +9,9 @@ import type { Prepared, PreparedBuild } from "./prepare.ts";
 const CHANGED_PAUSE_MS = 100;
 
 /**
- * Makes prepared records found, in one short transaction in the store's turn, as far as they are still what was read:
- * a slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two processes, it
- * does the same as once.
+ * Makes prepared records found, in one short transaction in the store's turn, as far as they are still what was read: a
+ * slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two processes,
+ * it does the same as once.
  */
 export async function publish(
   storage: Storage,
@@ -119,8 +119,8 @@ export async function addToBuild(
 }
 
 /**
- * Keeps new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows how
- * long a space's vectors are, it is the turn that decides.
+ * Keeps new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows
+ * how long a space's vectors are, it is the turn that decides.
  */
 export async function keepAhead(storage: Storage, storeId: string, prepared: Prepared): Promise<void> {
   if (prepared.builds.every(({ vectors }) => vectors.length === 0)) return;

@@ -26,8 +26,8 @@ export interface PreparedStep {
 }
 
 /**
- * Prepares the next step of the build that a store is being made: what records are found by, be it an older text than they
- * have, as no new index may lose what the old one finds. Changes nothing.
+ * Prepares the next step of the build that a store is being made: what records are found by, be it an older text than
+ * they have, as no new index may lose what the old one finds. Changes nothing.
  */
 export async function prepareStep(context: PrepareContext, storeId: string): Promise<PreparedStep> {
   const { index } = context.storage;
@@ -38,7 +38,8 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
   const marks = records.map((record) => ({ ...record, attempts: 0 }));
   const old = builds.find(({ state }) => state === "active")!;
   const prepared = await prepare(context, storeId, marks, [build], old);
-  // From the first record on of which a version has to wait, all are looked at again: what the build has by then is left out.
+  // From the first record on of which a version has to wait, all are looked at again: what the build has by then is
+  // left out.
   const ready = new Set(prepared.marks.map(({ version }) => version));
   const waiting = records.find(({ version }) => !ready.has(version));
   const last = waiting ? records[records.findIndex((one) => isSameRecord(one, waiting)) - 1] : records.at(-1);

@@ -4,7 +4,7 @@ import type { RefreshProgress, SyncResponse, SyncResults } from "@tidemark/proto
 import type { SyncRow } from "../storage/port.ts";
 import { noChanges, type Plan } from "./plan.ts";
 import type { Sync } from "./read-sync-request.ts";
-import type { SyncContext } from "./sync.ts";
+import type { SyncContext } from "./sync-context.ts";
 
 /** The answer to a sync, and its JSON text as it is sent, and kept for a replay. */
 export interface Answer {

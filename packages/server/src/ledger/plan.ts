@@ -86,7 +86,10 @@ export function dropUnused(
   }
 }
 
-/** The row of a record that a sync writes. @param before the record's current row: search finds the record by its text */
+/**
+ * The row of a record that a sync writes.
+ * @param before the record's current row: search finds the record by its text
+ */
 export function recordRow(
   plan: Plan,
   { namespace, id, fingerprint }: Pick<RecordRow, "namespace" | "id" | "fingerprint">,

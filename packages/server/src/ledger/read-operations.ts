@@ -1,14 +1,21 @@
 import type { FieldError } from "@tidemark/protocol/errors";
 import { Namespace, RecordId } from "@tidemark/protocol/identifiers";
-import { SyncOperation } from "@tidemark/protocol/sync";
+import { type OperationError, SyncOperation } from "@tidemark/protocol/sync";
 import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
 import { fieldPath } from "../wire/field-path.ts";
 import type { ParsedJson } from "../wire/read-json.ts";
 import { type Operation, toOperation } from "./operation.ts";
-import type { FailedOperation } from "./read-sync-request.ts";
 
 const operationCheck = shapeCheck(SyncOperation);
 const keyChecks = { id: shapeCheck(RecordId), namespace: shapeCheck(Namespace) };
+
+/** An operation that is invalid by itself. */
+export interface FailedOperation {
+  error: OperationError;
+  /** What it would have been counted as does not matter; its namespace does, if it can be read. */
+  namespace: string | null;
+  id: string | null;
+}
 
 export interface ReadOperations {
   /** The valid ones, in order. */

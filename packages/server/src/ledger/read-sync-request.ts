@@ -1,12 +1,12 @@
 import { ApiError, type FieldError, validationError } from "@tidemark/protocol/errors";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { type OperationError, SyncRequest } from "@tidemark/protocol/sync";
+import { SyncRequest } from "@tidemark/protocol/sync";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Type } from "typebox";
 import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
 import type { ParsedJson } from "../wire/read-json.ts";
 import type { Operation } from "./operation.ts";
-import { readOperations } from "./read-operations.ts";
+import { type FailedOperation, readOperations } from "./read-operations.ts";
 
 /** A sync request that is well-formed. */
 export interface Sync {
@@ -26,14 +26,6 @@ export interface Sync {
   expectedOperations: number | null;
   removalLimit: RemovalLimit | null;
   dryRun: boolean;
-}
-
-/** An operation that is invalid by itself. */
-export interface FailedOperation {
-  error: OperationError;
-  /** What it would have been counted as does not matter; its namespace does, if it can be read. */
-  namespace: string | null;
-  id: string | null;
 }
 
 /** How much of a namespace a sync may remove: so many records, or such a share of them, in whole numbers. */

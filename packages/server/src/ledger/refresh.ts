@@ -13,7 +13,7 @@ import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
 import { RUN_TABLE, type RunRequest } from "./run-states.ts";
-import type { SyncContext } from "./sync.ts";
+import type { SyncContext } from "./sync-context.ts";
 
 /** What one namespace of a refresh was before, and what its run holds ready for it. */
 interface Staged {

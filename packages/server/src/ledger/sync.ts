@@ -9,21 +9,7 @@ import { planIncremental } from "./plan-incremental.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { applyRefresh } from "./refresh.ts";
 import { refuseRemovals } from "./removal-limit.ts";
-
-/** What a sync is applied with, besides what it says. */
-export interface SyncContext {
-  syncId: string;
-  /** The id that a staged run gets, if this request begins one. */
-  runId: string;
-  connectorId: string;
-  traceId: string;
-  /** The server's clock, ms since 1970. */
-  now: number;
-  /** When work on the request began, by `performance.now()`. */
-  started: number;
-  /** The caller's Idempotency-Key, and the SHA-256 of the request's body. */
-  idempotency: { key: string; body: string } | null;
-}
+import type { SyncContext } from "./sync-context.ts";
 
 export interface AppliedSync {
   json: string;

@@ -22,14 +22,16 @@ export interface QueryTerm {
 }
 
 /**
- * Ranks chunks by BM25: the sum over the query's terms of `weight * idf * f / (f + k1 * (1 - b + b * length / averageLength))`, where
- * `idf = ln(1 + (N - n + 0.5) / (n + 0.5))` for a term in n of N chunks. As in Lucene, idf is never negative, and the factor
- * `k1 + 1`, which is the same for all, is left out.
+ * Ranks chunks by BM25: the sum over the query's terms of
+ * `weight * idf * f / (f + k1 * (1 - b + b * length / averageLength))`, where `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`
+ * for a term in n of N chunks. As in Lucene, idf is never negative, and the factor `k1 + 1`, which is the same for all,
+ * is left out.
  *
- * Postings of dead chunks are scored too, and counted in n until they are merged away: the caller leaves out what is not live.
- * How chunks are spread over segments makes no difference to their scores, not in the last bit.
+ * Postings of dead chunks are scored too, and counted in n until they are merged away: the caller leaves out what is
+ * not live. How chunks are spread over segments makes no difference to their scores, not in the last bit.
  *
- * Source: Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3 (2009).
+ * Source: Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
+ * Information Retrieval 3 (2009).
  *
  * @param terms distinct; in an order that depends on the query alone, because sums of doubles depend on it
  * @param allowed where given, no other chunks: their numbers, or a byte for each number that is not zero
@@ -79,8 +81,8 @@ export class Ranking {
   }
 
   /**
-   * The next chunks; fewer than asked for where there are no more. Each call goes through all scores, which is quicker than
-   * to sort them for a caller who mostly wants few: to ask for more and more each time keeps such calls few.
+   * The next chunks; fewer than asked for where there are no more. Each call goes through all scores, which is quicker
+   * than to sort them for a caller who mostly wants few: to ask for more and more each time keeps such calls few.
    */
   take(count: number): { chunk: number; score: number }[] {
     const chunks = this.#chunks;
@@ -163,8 +165,8 @@ interface Window {
 }
 
 /**
- * Adds up a segment's scores, window by window; windows without a posting are passed over. So it is quick where chunks are
- * close together, and also where few are left of many.
+ * Adds up a segment's scores, window by window; windows without a posting are passed over. So it is quick where chunks
+ * are close together, and also where few are left of many.
  */
 function addScores(scorers: Scorer[], firstChunk: number, ranking: Ranking): void {
   const window: Window = {

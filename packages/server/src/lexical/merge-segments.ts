@@ -13,8 +13,8 @@ export interface MergeInput {
 }
 
 /**
- * Merges segments into one, whose first chunk is the smallest of the `firstChunk`s. The ranges of their chunks may interleave, but no chunk
- * is in two of them. Postings of dead chunks are left out, and terms that have no others.
+ * Merges segments into one, whose first chunk is the smallest of the `firstChunk`s. The ranges of their chunks may
+ * interleave, but no chunk is in two of them. Postings of dead chunks are left out, and terms that have no others.
  *
  * It holds one block an input, the block being written and one entry, and does nothing while no block is asked for.
  *

@@ -17,15 +17,16 @@ export interface SegmentSize {
 }
 
 /**
- * Which segments to merge next; null if it is well as it is. As soon as eight segments are of one tier (those of 1 to 7 live chunks, of 8 to 63, of
- * 64 to 511 …) they become one of a higher tier. So there are at most `7 * (log8(chunks) + 1)` segments of up to an eighth of the
- * largest size, and a chunk is written at most `log8(chunks) + 1` times.
+ * Which segments to merge next; null if it is well as it is. As soon as eight segments are of one tier (those of 1 to 7
+ * live chunks, of 8 to 63, of 64 to 511 …) they become one of a higher tier. So there are at most
+ * `7 * (log8(chunks) + 1)` segments of up to an eighth of the largest size, and a chunk is written at most
+ * `log8(chunks) + 1` times.
  *
- * A segment of which less than half is live is written anew without the dead, also one that is too large to be merged with others: what that costs
- * is less than what was once spent on the dead.
+ * A segment of which less than half is live is written anew without the dead, also one that is too large to be merged
+ * with others: what that costs is less than what was once spent on the dead.
  *
- * Source of the tiers: O'Neil, Cheng, Gawlick, O'Neil, "The Log-Structured Merge-Tree", Acta Informatica 33 (1996); as in
- * Lucene's LogMergePolicy.
+ * Source of the tiers: O'Neil, Cheng, Gawlick, O'Neil, "The Log-Structured Merge-Tree", Acta Informatica 33 (1996); as
+ * in Lucene's LogMergePolicy.
  */
 export function planMerge(segments: SegmentSize[]): number[] | null {
   const tiers = new Map<number, SegmentSize[]>();

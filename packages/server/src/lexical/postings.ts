@@ -51,7 +51,8 @@ export class PostingsCursor {
     const bytes = this.#bytes;
     let at = this.#at;
     if (at >= this.#end) return false;
-    // The same loop three times, not a function: it would have to return the new offset too, and this is the hottest code.
+    // The same loop three times, not a function: it would have to return the new offset too, and this is the hottest
+    // code.
     let byte = bytes[at++]!;
     let step = byte & 127;
     for (let shift = 7; byte >= 128; shift += 7) {

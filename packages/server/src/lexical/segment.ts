@@ -4,8 +4,8 @@ import { encodeTerms, sortedOrder } from "./sort-terms.ts";
 
 /**
  * A part of a segment, kept as a row of the database. A segment is an immutable list of terms and their postings for a
- * batch of chunks, sorted by the terms' UTF-8 bytes: the order in which the databases compare `firstTerm`. A block is entries, one
- * after another:
+ * batch of chunks, sorted by the terms' UTF-8 bytes: the order in which the databases compare `firstTerm`. A block is
+ * entries, one after another:
  *
  *     how many bytes the term shares with the term before it in the block   varint
  *     how many bytes follow                                                 varint

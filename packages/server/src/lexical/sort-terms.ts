@@ -38,8 +38,9 @@ export function encodeTerms(terms: string[]): EncodedTerms {
 /**
  * The numbers of the terms, in the order of their bytes.
  *
- * A double holds the first four bytes of a term and its number, so that the runtime can sort them as numbers: several times quicker than
- * comparing strings, whose characters lie all over memory. Terms that begin with the same bytes are sorted afterwards.
+ * A double holds the first four bytes of a term and its number, so that the runtime can sort them as numbers: several
+ * times quicker than comparing strings, whose characters lie all over memory. Terms that begin with the same bytes are
+ * sorted afterwards.
  *
  * @throws RangeError if there are more than TERMS_MAX
  */

@@ -27,8 +27,8 @@ const FIRST_PAGE = 100;
 const PAGE_MAX = 4000;
 
 /**
- * The records of the best candidates: those that the ledger shows and the filter keeps. So a filter that keeps little costs
- * more looks, and no answers.
+ * The records of the best candidates: those that the ledger shows and the filter keeps. So a filter that keeps little
+ * costs more looks, and no answers.
  */
 export async function collectRecords(
   index: IndexSnapshot,

@@ -13,7 +13,8 @@ export type Filter = (data: Json) => boolean;
 type Test = (value: unknown) => boolean;
 
 /**
- * Reads a search's `filter` once, so that it can be asked of many records. docs/guides/search-filters.md is what it means.
+ * Reads a search's `filter` once, so that it can be asked of many records. docs/guides/search-filters.md is what it
+ * means.
  *
  * @param filter parsed JSON
  * @throws ApiError VALIDATION_ERROR with the path of each field that is wrong, such as `filter.$and[2].status.$gt`

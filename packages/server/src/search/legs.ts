@@ -13,7 +13,10 @@ export interface Candidate {
 /** The next best candidates; none if there are no more. */
 export type Candidates = (count: number) => Candidate[] | Promise<Candidate[]>;
 
-/** Up to so many chunks of the namespaces that are asked for are ranked alone; where there are more, others are left out later. */
+/**
+ * Up to so many chunks of the namespaces that are asked for are ranked alone; where there are more, others are left out
+ * later.
+ */
 const SCOPE_CHUNKS = 20_000;
 /** Distinct terms of a query that count. */
 const QUERY_TERMS_MAX = 200;

@@ -154,7 +154,9 @@ function bestWindow(matches: Match[], characters: number): Span {
   return best;
 }
 
-/** Widens a window to so many characters, about as many before as after it, and to whole words where there are spaces. */
+/**
+ * Widens a window to so many characters, about as many before as after it, and to whole words where there are spaces.
+ */
 function stretchAround(text: string, window: Span, characters: number): Span {
   const spare = characters - (window.end - window.start);
   let start = Math.max(0, Math.min(window.start - Math.floor(spare / 2), text.length - characters));

@@ -5,7 +5,7 @@
  */
 
 import type { SegmentBlock } from "../lexical/segment.ts";
-import type { HousekeepingStep, RecordRow } from "./port.ts";
+import type { HousekeepingStep } from "./background-step.ts";
 
 /** A whole index of a store, made with one set of settings. */
 export interface Build {
@@ -88,6 +88,13 @@ export interface NewVector {
   embedding: Float32Array;
 }
 
+/** What a row of the ledger says about the index. */
+export interface IndexedRow extends RecordKey {
+  generation: number;
+  /** The version whose text search finds the record by; null: none yet. */
+  indexed: number | null;
+}
+
 /** Changes a store's index, within a transaction in the store's turn. */
 export interface IndexTransaction {
   /** All of them, retired ones too. */
@@ -98,7 +105,7 @@ export interface IndexTransaction {
   marked(versions: number[]): Promise<Set<number>>;
   unmark(versions: number[]): Promise<void>;
   /** Notes that search finds records by what these rows, read in this transaction, say. */
-  setIndexed(rows: RecordRow[]): Promise<void>;
+  setIndexed(rows: IndexedRow[]): Promise<void>;
   addChunks(build: number, chunks: ChunkRow[]): Promise<void>;
   /** Which of the versions have chunks in a build. */
   versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>>;
@@ -153,7 +160,9 @@ export interface IndexStorage {
    * @returns what an operator should know of it, in one line; null: nothing
    */
   tendVectors(storeId: string): Promise<string | null>;
-  /** Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up. */
+  /**
+   * Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up.
+   */
   sweep(now: number): Promise<HousekeepingStep>;
   /** Reads a store's index from one committed snapshot. */
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T>;

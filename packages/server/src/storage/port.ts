@@ -3,6 +3,7 @@
  * `test/conformance/`; nothing outside `storage/` knows which engine runs.
  */
 
+import type { HousekeepingStep } from "./background-step.ts";
 import type { IndexStorage, IndexTransaction } from "./index-port.ts";
 import type { StoreTable } from "./store-tables.ts";
 
@@ -44,7 +45,9 @@ export interface RecordRow {
   id: string;
   /** The one that it was written for. */
   generation: number;
-  /** Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing. */
+  /**
+   * Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing.
+   */
   keptBy: number | null;
   alsoKeptBy: number | null;
   /** The sync that decided the record, where no later refresh did; null: the full refresh of its generation. */
@@ -255,12 +258,6 @@ export interface LedgerTransaction {
   keepAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
   keepSync(sync: SyncRow): Promise<void>;
   write(writes: LedgerWrites, now: number): Promise<void>;
-}
-
-/** How much a step of background work did: `more` says that another one is worthwhile at once. */
-export interface HousekeepingStep {
-  rows: number;
-  more: boolean;
 }
 
 /** Up to when things are forgotten, ms since 1970. */

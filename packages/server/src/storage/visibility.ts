@@ -6,7 +6,10 @@ import type { NamespaceState, RecordRow } from "./port.ts";
  * sees it before the flip; a row that is current and kept by such a run is two at once, until then.
  */
 
-/** The part of a `WHERE` that keeps the rows of a generation. @param row the name that `records` has in the statement */
+/**
+ * The part of a `WHERE` that keeps the rows of a generation.
+ * @param row the name that `records` has in the statement
+ */
 export const isOf = (generation: string, row = "r"): string =>
   `${generation} IN (${row}.generation, ${row}.kept_by, ${row}.also_kept_by)`;
 

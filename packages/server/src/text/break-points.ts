@@ -273,8 +273,8 @@ function nextSentence(text: string, from: number, end: number): number {
 const JOINS_BACKWARDS = /\p{M}|\u200d/u;
 
 /**
- * Where the word at `from` and the space behind it end. A character of a script without spaces is a word, and so is each
- * character of a word that goes on beyond {@link RUN_CHARACTERS}.
+ * Where the word at `from` and the space behind it end. A character of a script without spaces is a word, and so is
+ * each character of a word that goes on beyond {@link RUN_CHARACTERS}.
  * @param run characters of the word that are before `from`
  */
 function nextWord(text: string, from: number, end: number, run: number): number {

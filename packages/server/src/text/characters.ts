@@ -47,7 +47,10 @@ function kindOf(unit: number): number {
   return /\p{Lu}/u.test(character) ? UPPER : LOWER;
 }
 
-/** By the first half alone: planes 2 and 3 are Han; plane 1 begins with letters, and from U+1EC00 on has signs and emoji. */
+/**
+ * By the first half alone: planes 2 and 3 are Han; plane 1 begins with letters, and from U+1EC00 on has signs and
+ * emoji.
+ */
 function kindOfPair(high: number): number {
   if (high >= 0xd840 && high <= 0xd8bf) return UNSPACED;
   return high < 0xd83b ? LOWER : OTHER;

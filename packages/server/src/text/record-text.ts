@@ -7,7 +7,9 @@ import { findTitle, titleLine } from "./title.ts";
 export interface Passage {
   /** The record's title, which `text` begins with; "" for none. */
   title: string;
-  /** What is shown and embedded: the title, the headings it stands under, the text. "" if the record has only `words`. */
+  /**
+   * What is shown and embedded: the title, the headings it stands under, the text. "" if the record has only `words`.
+   */
   text: string;
   /** What lexical search finds besides: numbers, dates, URLs. Not embedded, so that a changed number costs nothing. */
   words: string;
@@ -17,8 +19,8 @@ export interface Passage {
 const PASSAGES_PER_RECORD = 2000;
 
 /**
- * The text of a record in passages, each with the record's title: first its fields in a line each, names before others, then
- * its long texts. Strings stand under their paths; a lone `body`, `description` or the like needs none.
+ * The text of a record in passages, each with the record's title: first its fields in a line each, names before others,
+ * then its long texts. Strings stand under their paths; a lone `body`, `description` or the like needs none.
  * @returns none if nothing of the record can be searched
  */
 export function passagesOf(data: Record<string, unknown>, settings: TextSettings): Passage[] {

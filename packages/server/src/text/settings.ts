@@ -19,8 +19,8 @@ export interface TextSettings {
 }
 
 /**
- * No overlap by default: passages end where paragraphs and sentences do and carry their title and headings, and an overlap
- * embeds and stores text twice, and once more for each passage beside an edited one.
+ * No overlap by default: passages end where paragraphs and sentences do and carry their title and headings, and an
+ * overlap embeds and stores text twice, and once more for each passage beside an edited one.
  */
 const DEFAULTS: TextSettings = {
   text_fields: null,
@@ -32,8 +32,8 @@ const DEFAULTS: TextSettings = {
 };
 
 /**
- * The settings of a store as they are in force. What is absent, or not a value that could have been set, is the default:
- * a store must be searchable whatever wrote its row.
+ * The settings of a store as they are in force. What is absent, or not a value that could have been set, is the
+ * default: a store must be searchable whatever wrote its row.
  * @param settings as kept with the store: only what was set
  */
 export function readTextSettings(settings: Record<string, unknown>): TextSettings {

@@ -34,12 +34,14 @@ const CONTEXT_SHARE = 1 / 8;
 const SEPARATOR = "\n\n";
 
 /**
- * Splits texts into parts of about the same size, at headings, paragraphs, sentences or words, in that order of preference.
+ * Splits texts into parts of about the same size, at headings, paragraphs, sentences or words, in that order of
+ * preference.
  *
- * Where a part begins is decided by the text near that place alone: it is the best of all breaks less than 0.4 sizes away, to
- * either side, by what begins there and then by its hash. So an edit moves no boundary further away than that, however much
- * text follows. (Local maximum chunking; Bjørner, Blass, Gurevich, "Content-Dependent Chunking for Differential Compression,
- * the Local Maximum Approach", 2010.) Where that leaves more than 1.6 sizes in one part, it is divided within itself.
+ * Where a part begins is decided by the text near that place alone: it is the best of all breaks less than 0.4 sizes
+ * away, to either side, by what begins there and then by its hash. So an edit moves no boundary further away than that,
+ * however much text follows. (Local maximum chunking; Bjørner, Blass, Gurevich, "Content-Dependent Chunking for
+ * Differential Compression, the Local Maximum Approach", 2010.) Where that leaves more than 1.6 sizes in one part, it
+ * is divided within itself.
  */
 export function splitText(sections: Section[], options: SplitOptions): Part[] {
   const { starts, text } = joinSections(sections);
@@ -102,7 +104,9 @@ function chooseCuts({ offsets, tokensBefore, ranks, tokens }: BreakPoints, size:
   return cuts;
 }
 
-/** The first of equals is the best. Nearly always decided within a few steps: a better one is found, or the reach ends. */
+/**
+ * The first of equals is the best. Nearly always decided within a few steps: a better one is found, or the reach ends.
+ */
 function isBestAround(
   ranks: number[],
   tokensBefore: number[],

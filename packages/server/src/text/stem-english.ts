@@ -76,7 +76,9 @@ const REPLACED_3: Record<string, string> = {
 const ENDINGS_2 = byLastLetter([...Object.keys(REPLACED_2), "ogi", "li"]);
 const ENDINGS_3 = byLastLetter([...Object.keys(REPLACED_3), "ative"]);
 
-/** Endings by their last letter, the longest first: most words have none, and need no more than a look at that letter. */
+/**
+ * Endings by their last letter, the longest first: most words have none, and need no more than a look at that letter.
+ */
 function byLastLetter(endings: string[]): Map<number, string[]> {
   const longestFirst = endings.toSorted((one, other) => other.length - one.length);
   return Map.groupBy(longestFirst, (ending) => ending.charCodeAt(ending.length - 1));
@@ -86,7 +88,10 @@ function endingOf(word: string, endings: Map<number, string[]>): string | undefi
   return endings.get(word.charCodeAt(word.length - 1))?.find((ending) => word.endsWith(ending));
 }
 
-/** The stem of an English word in lower case, without apostrophes. A word with other letters than a to z is its own stem. */
+/**
+ * The stem of an English word in lower case, without apostrophes. A word with other letters than a to z is its own
+ * stem.
+ */
 export function stemEnglish(word: string): string {
   if (word.length < 3 || !/^[a-z]+$/.test(word)) return word;
   const exception = EXCEPTIONS.get(word);

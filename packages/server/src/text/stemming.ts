@@ -32,7 +32,10 @@ export async function loadStemmer(language: Language): Promise<Stemmer> {
 
 const UMLAUTS: Record<string, string> = { ae: "ä", oe: "ö", ue: "ü" };
 
-/** Those who have no umlauts on their keyboard write ae for ä. As in Snowball, the u of "neue" and "Quelle" is no umlaut. */
+/**
+ * Those who have no umlauts on their keyboard write ae for ä. As in Snowball, the u of "neue" and "Quelle" is no
+ * umlaut.
+ */
 function withUmlauts(word: string): string {
   return word.replace(/ae|oe|(?<![aeiouyäöüq])ue/g, (pair) => UMLAUTS[pair]!);
 }

@@ -13,9 +13,9 @@ const LETTER = /\p{L}/u;
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 
 /**
- * What a string of a record is to a person who searches: `text`, which is shown and embedded; `words`, which are found only as
- * they are written: dates, numbers, URLs, UUIDs, hashes; or `none`: what nobody types, such as a file in base64.
- * Identifiers such as `CVE-2025-0282` or `task_123` are text.
+ * What a string of a record is to a person who searches: `text`, which is shown and embedded; `words`, which are found
+ * only as they are written: dates, numbers, URLs, UUIDs, hashes; or `none`: what nobody types, such as a file in
+ * base64. Identifiers such as `CVE-2025-0282` or `task_123` are text.
  * @param value without white space around
  */
 export function kindOf(value: string): "text" | "words" | "none" {

@@ -21,8 +21,8 @@ const endsLikeTitle = (name: string) => TITLE_ENDING.test(name.slice(-20));
 export const isTitleName = (name: string): boolean => titleRank(name) !== -1 || endsLikeTitle(name);
 
 /**
- * The member of a record that is its title: one that is called so, else the one whose name ends so, as `productName` and
- * `ticket_title` do. Of several of these none is taken: which would it be of `first_name` and `last_name`?
+ * The member of a record that is its title: one that is called so, else the one whose name ends so, as `productName`
+ * and `ticket_title` do. Of several of these none is taken: which would it be of `first_name` and `last_name`?
  * @param leftOut members that are not searched
  */
 export function findTitle(data: Record<string, unknown>, leftOut: string[]): string | null {

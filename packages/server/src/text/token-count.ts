@@ -2,8 +2,8 @@
  * Tokens are counted in tenths: whole numbers, so that sums do not depend on where in a text they begin.
  *
  * An estimate, since each model splits text its own way: 1.3 tokens a word, and for a word of more than 12 characters
- * another 0.3 for each character more; half a token for each sign of punctuation, which is what code and tables are made of;
- * 1 token for a Chinese, Japanese or Korean character, or another one outside the basic plane.
+ * another 0.3 for each character more; half a token for each sign of punctuation, which is what code and tables are
+ * made of; 1 token for a Chinese, Japanese or Korean character, or another one outside the basic plane.
  */
 export const TENTHS = 10;
 const WORD = 13;

@@ -21,9 +21,9 @@ import { EMPTY_HASH, hashUnit, WordMemory } from "./word-memory.ts";
  *
  * A word is its stem, in lower case and without accents. An identifier of several parts is its parts as words, and the
  * whole as one term more: `task_123`, `task-123` and `task123` have the term task123 in common, `userId` and `user_id`
- * userid, `node.js` and `10.0.0.1` are kept as they are written. The whole counts like any other term in a text's length: it is
- * rare, and to count it apart would cost every caller a second number.
- * Chinese, Japanese, Korean and Thai are pairs of neighbouring characters, and each Chinese character by itself.
+ * userid, `node.js` and `10.0.0.1` are kept as they are written. The whole counts like any other term in a text's
+ * length: it is rare, and to count it apart would cost every caller a second number. Chinese, Japanese, Korean and Thai
+ * are pairs of neighbouring characters, and each Chinese character by itself.
  */
 export type Analyzer = (text: string) => string[];
 
@@ -49,7 +49,9 @@ export function analyzerFor(language: Language): Promise<Analyzer> {
   return analyzer;
 }
 
-/** The analyzer of queries: that of texts, without the words that say nothing of what is sought, if there are others. */
+/**
+ * The analyzer of queries: that of texts, without the words that say nothing of what is sought, if there are others.
+ */
 export async function queryAnalyzerFor(language: Language): Promise<Analyzer> {
   const analyze = await analyzerFor(language);
   return (query) => {
@@ -72,7 +74,10 @@ const APOSTROPHES = /['’‘ʼʻ]/;
 const ELIDED =
   /^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|quest|(?:a|da|de|ne|su|co)(?:ll|gl))'(?=..)/;
 
-/** "avion" of "l'avion", "john" of "John's", "dont" of "don't": in whatever language, as texts of a store are in several. */
+/**
+ * "avion" of "l'avion", "john" of "John's", "dont" of "don't": in whatever language, as texts of a store are in
+ * several.
+ */
 function withoutApostrophes(word: string, language: Language): string {
   if (!APOSTROPHES.test(word)) return word;
   const plain = word.replace(/['’‘ʼʻ]/g, "'");

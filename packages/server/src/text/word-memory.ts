@@ -12,9 +12,10 @@ export function hashUnit(hash: number, unit: number): number {
 }
 
 /**
- * What a function says of words, remembered for those that came last. It is asked for words where they stand in a text, with
- * the hash that the reader made in passing: to cut a word out of its text and look it up in a `Map` takes longer than all
- * the rest of reading it. A word's hash gives it two places; a new word takes the first, and what was there the second.
+ * What a function says of words, remembered for those that came last. It is asked for words where they stand in a text,
+ * with the hash that the reader made in passing: to cut a word out of its text and look it up in a `Map` takes longer
+ * than all the rest of reading it. A word's hash gives it two places; a new word takes the first, and what was there
+ * the second.
  */
 export class WordMemory {
   readonly #answer: (word: string) => string;

@@ -23,8 +23,8 @@ export interface Exported {
 }
 
 /**
- * Writes stores with everything that belongs to them: a copy of their rows, the keys of their organizations as hashes. Each
- * store is read from one snapshot.
+ * Writes stores with everything that belongs to them: a copy of their rows, the keys of their organizations as hashes.
+ * Each store is read from one snapshot.
  * @throws Error if there is no such store
  */
 export async function exportStores(

@@ -4,9 +4,9 @@ import type { Row } from "./pages.ts";
 import { ACCESS_TABLES, type Kind, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
 
 /**
- * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and a
- * line that ends it; the section of what belongs to all stores; the last line. A page is a line with its table, number of
- * rows and SHA-256, then each row as an array. docs/guides/moving.md describes it for people.
+ * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and
+ * a line that ends it; the section of what belongs to all stores; the last line. A page is a line with its table,
+ * number of rows and SHA-256, then each row as an array. docs/guides/moving.md describes it for people.
  */
 export const FORMAT = 1;
 

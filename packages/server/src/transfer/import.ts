@@ -39,8 +39,9 @@ const MARKS: Table = {
 const REVISIONS = tableOf(LEDGER_TABLES, "store_revisions");
 
 /**
- * Imports an export. Pages are written as they come, each in a transaction; the stores can be used from the last transaction
- * on, which is made when the whole file was read and is right. The same again after an interruption goes on.
+ * Imports an export. Pages are written as they come, each in a transaction; the stores can be used from the last
+ * transaction on, which is made when the whole file was read and is right. The same again after an interruption goes
+ * on.
  * @param source the bytes of the export
  * @param onProgress called after each page with the rows so far
  * @throws Error if something of it exists already, or that names the line that is wrong

@@ -4,7 +4,8 @@ import { type ExportOptions, makeHeader, readRevision } from "./export.ts";
 import { type ExportHeader, readExport } from "./format.ts";
 
 /**
- * Finds what of an interrupted export can stay: its first stores, as far as they are whole and no sync has changed them since.
+ * Finds what of an interrupted export can stay: its first stores, as far as they are whole and no sync has changed them
+ * since.
  * @param source the bytes that were written
  * @returns undefined to begin anew, as when a store has come or gone since
  */

@@ -142,8 +142,8 @@ function table(name: string, key: string[]): Table {
 }
 
 /**
- * The tables of one store's ledger (the index is made anew of it), in the order in which their rows are written and read. Namespaces come first: a
- * tombstone that is purged while the rest arrives is remembered there.
+ * The tables of one store's ledger (the index is made anew of it), in the order in which their rows are written and
+ * read. Namespaces come first: a tombstone that is purged while the rest arrives is remembered there.
  */
 export const LEDGER_TABLES: Table[] = [
   ...LEDGER.map(([name, key]) => table(name, key.split(", "))).sort(

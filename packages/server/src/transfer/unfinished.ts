@@ -54,7 +54,9 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
   return begun;
 }
 
-/** @throws Error if an organization's id means another organization here: their keys must not open each other's stores */
+/**
+ * @throws Error if an organization's id means another organization here: their keys must not open each other's stores
+ */
 export function mustBeSame(id: string, here: number, there: number): void {
   if (here === there) return;
   throw new Error(

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { ApiError, type ErrorCode } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 import fc from "fast-check";
-import type { PageRequest } from "../../src/access/pages.ts";
+import type { PageRequest } from "../../src/objects/pages.ts";
 import { engines } from "../engines.ts";
 import { openTestLedger, type TestLedger, type TestStore } from "../test-ledger.ts";
 

@@ -47,7 +47,10 @@ const CALLED = [
   "POST /v1/pipeline/sync",
 ];
 
-/** Runs every example of a language, in order and as written but for host and key. @param called beside {@link CALLED} */
+/**
+ * Runs every example of a language, in order and as written but for host and key.
+ * @param called beside {@link CALLED}
+ */
 async function runExamples(
   t: TestContext,
   language: string,

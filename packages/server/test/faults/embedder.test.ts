@@ -78,7 +78,9 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
       const { body } = await server.request("GET", path, { headers: { "x-api-key": searching.reader } });
       return body.data[0].indexing;
     },
-    /** How a search is answered when the endpoint is well: lexically, with a warning, where vectors cannot be compared. */
+    /**
+     * How a search is answered when the endpoint is well: lexically, with a warning, where vectors cannot be compared.
+     */
     async wellMode(): Promise<[mode: string, warnings: number]> {
       const problem = await server.storage.index.search(tenant.storeId, (index) => index.vectorProblem());
       return problem === null ? ["hybrid", 0] : ["lexical", 1];

@@ -16,7 +16,9 @@ import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 const KILLS = LONG ? 100 : 4;
-/** Requests with texts that a server makes before it is killed: each server one more than the one before, up to these. */
+/**
+ * Requests with texts that a server makes before it is killed: each server one more than the one before, up to these.
+ */
 const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);
 const NAMESPACES = ["tasks", "notes"];

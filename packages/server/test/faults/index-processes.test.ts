@@ -11,7 +11,9 @@ const RECORDS = 1500;
 /** Marks that one process takes: two batches. */
 const TAKEN = 1000;
 
-/** A store with a backlog that no server has looked at, and a way to start servers, each with an endpoint of its own. */
+/**
+ * A store with a backlog that no server has looked at, and a way to start servers, each with an endpoint of its own.
+ */
 async function openBacklog(t: TestContext, engine: TestEngine) {
   const { databaseUrl, storage, createStore } = await openTestLedger(t, engine);
   const store = await createStore();

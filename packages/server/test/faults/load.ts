@@ -97,7 +97,9 @@ export class Pusher {
     }
   }
 
-  /** Compares what is stored with what must be: every acknowledged batch whole, the unanswered one wholly or not at all. */
+  /**
+   * Compares what is stored with what must be: every acknowledged batch whole, the unanswered one wholly or not at all.
+   */
   async check(stored: Records, url: string): Promise<void> {
     const own = new Map([...stored].filter(([key]) => this.#namespaces.includes(key.split(" ")[0]!)));
     const asked = new Set([...this.#records.keys(), ...(this.#unsure?.keys() ?? [])]);

@@ -170,7 +170,9 @@ export async function readColumns({ engine, storage }: Pick<Target, "engine" | "
   return tables;
 }
 
-/** Tables of the index, and the column that says what the index has of a record: it is made anew where a store arrives. */
+/**
+ * Tables of the index, and the column that says what the index has of a record: it is made anew where a store arrives.
+ */
 export const NOT_LEDGER = [...INDEX_TABLES.map(([name]) => name), "vector_codes"];
 export const isOfIndex = (table: string, column: string): boolean =>
   table === "records" && column === "indexed";

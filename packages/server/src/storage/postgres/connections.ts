@@ -3,8 +3,8 @@ import { Client, Pool, type PoolClient, types } from "pg";
 import { isRepeatable, isTimeout, orUnavailable } from "./failures.ts";
 
 /**
- * How a transaction begins: `write` sees what was committed when each statement begins, `read` is one snapshot, and so is
- * `slowRead`, which may be idle for as long as it wants.
+ * How a transaction begins: `write` sees what was committed when each statement begins, `read` is one snapshot, and so
+ * is `slowRead`, which may be idle for as long as it wants.
  */
 const BEGIN = {
   write: "BEGIN ISOLATION LEVEL READ COMMITTED",

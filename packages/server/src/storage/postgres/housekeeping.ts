@@ -1,5 +1,6 @@
+import type { HousekeepingStep } from "../background-step.ts";
 import { IS_OVERTAKEN } from "../forgettable.ts";
-import type { Forgetting, HousekeepingStep } from "../port.ts";
+import type { Forgetting } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
@@ -133,8 +134,9 @@ export async function forget(connections: Connections, before: Forgetting): Prom
 }
 
 /**
- * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
- * the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still come.
+ * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over:
+ * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
+ * come.
  */
 function purgeTombstones(connections: Connections, before: number): Promise<HousekeepingStep> {
   const old = (store: string) => `r.version IS NULL AND r.written_at < $1 AND r.decided_at IS NOT NULL

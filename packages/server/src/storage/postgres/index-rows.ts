@@ -52,7 +52,9 @@ export async function findVectors(
   return new Map(rows.map(([number, vector]) => [hashes[number - 1]!, vector]));
 }
 
-/** Numbers of vectors fit a double, and begin anywhere: so processes that add some at once need not wait for each other. */
+/**
+ * Numbers of vectors fit a double, and begin anywhere: so processes that add some at once need not wait for each other.
+ */
 const NUMBERS = 2 ** 52;
 
 /** Keeps vectors; one whose text has one already stays away. If numbers were taken, some are missing afterwards. */

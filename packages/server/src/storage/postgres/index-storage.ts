@@ -1,4 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
+import type { HousekeepingStep } from "../background-step.ts";
 import type {
   Build,
   IndexSnapshot,
@@ -12,7 +13,6 @@ import type {
   StoredPassage,
   StoreToIndex,
 } from "../index-port.ts";
-import type { HousekeepingStep } from "../port.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";

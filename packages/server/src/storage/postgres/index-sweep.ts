@@ -1,5 +1,5 @@
+import type { HousekeepingStep } from "../background-step.ts";
 import { IS_GIVEN_UP } from "../given-up.ts";
-import type { HousekeepingStep } from "../port.ts";
 import type { Connections } from "./connections.ts";
 import { stepOn } from "./housekeeping.ts";
 import { takeTurn } from "./ledger.ts";

@@ -1,12 +1,5 @@
-import type {
-  Forgetting,
-  HousekeepingStep,
-  LedgerTransaction,
-  RateWindow,
-  Sql,
-  SqlRow,
-  Storage,
-} from "../port.ts";
+import type { HousekeepingStep } from "../background-step.ts";
+import type { Forgetting, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { textArray } from "./arrays.ts";

@@ -181,7 +181,10 @@ export class PostgresRefreshRuns implements RefreshRuns {
     });
   }
 
-  /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
+  /**
+   * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
+   * else.
+   */
   async #levelIndexed(namespace: string, generation: number): Promise<void> {
     const astray = await this.#rows<[string, number, number | null, number | null]>(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s

@@ -7,10 +7,15 @@ import type { Sql, SqlRow } from "../port.ts";
 import { sqlitePath } from "./path.ts";
 
 const MIB = 1024 * 1024;
-/** Under this much free space a large sync can fail; twice the database is what a backup or a refresh of all may need. */
+/**
+ * Under this much free space a large sync can fail; twice the database is what a backup or a refresh of all may need.
+ */
 const FREE_BYTES_MIN = 256 * MIB;
 const LOG_BYTES_MAX = 512 * MIB;
-/** https://man7.org/linux/man-pages/man2/statfs.2.html: NFS, SMB, CIFS, SMB2, FUSE's sshfs among others is not told apart. */
+/**
+ * https://man7.org/linux/man-pages/man2/statfs.2.html: NFS, SMB, CIFS, SMB2, FUSE's sshfs among others is not told
+ * apart.
+ */
 const NETWORK_FILE_SYSTEMS = [0x6969, 0x517b, 0xff534d42, 0xfe534d42];
 
 const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;

@@ -1,5 +1,6 @@
+import type { HousekeepingStep } from "../background-step.ts";
 import { IS_OVERTAKEN } from "../forgettable.ts";
-import type { Forgetting, HousekeepingStep } from "../port.ts";
+import type { Forgetting } from "../port.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
@@ -100,8 +101,9 @@ export function forget(connection: Connection, before: Forgetting): Housekeeping
 }
 
 /**
- * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over: what
- * the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still come.
+ * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over:
+ * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
+ * come.
  */
 function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
   const sql = (text: string) => connection.statement(text);

@@ -1,4 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
+import type { HousekeepingStep } from "../background-step.ts";
 import type {
   Build,
   Found,
@@ -15,7 +16,6 @@ import type {
   StoreToIndex,
   TermBlock,
 } from "../index-port.ts";
-import type { HousekeepingStep } from "../port.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";

@@ -1,5 +1,5 @@
+import type { HousekeepingStep } from "../background-step.ts";
 import { IS_GIVEN_UP } from "../given-up.ts";
-import type { HousekeepingStep } from "../port.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
 

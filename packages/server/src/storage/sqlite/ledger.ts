@@ -203,6 +203,13 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
   }
 
   async write(writes: LedgerWrites, now: number): Promise<void> {
+    this.#writeRows(writes);
+    this.#writeContents(writes, now);
+    this.#writeNamespaces(writes, now);
+    this.runs.write(writes);
+  }
+
+  #writeRows(writes: LedgerWrites): void {
     const store = this.#storeId;
     const sql = (text: string) => this.#connection.statement(text);
 
@@ -245,6 +252,11 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     for (const { decidedAt, ...rows } of writes.touch) {
       updateRows(this.#connection, store, "decided_at = ?6", rows, decidedAt);
     }
+  }
+
+  #writeContents(writes: LedgerWrites, now: number): void {
+    const store = this.#storeId;
+    const sql = (text: string) => this.#connection.statement(text);
 
     const dropContent = sql("DELETE FROM contents WHERE store_id = ?1 AND version = ?2");
     for (const version of writes.dropContents) dropContent.run(store, version);
@@ -254,6 +266,11 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
 
     const markDirty = sql(MARK_DIRTY);
     for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
+  }
+
+  #writeNamespaces(writes: LedgerWrites, now: number): void {
+    const store = this.#storeId;
+    const sql = (text: string) => this.#connection.statement(text);
 
     const putNamespace = sql(
       `INSERT INTO namespaces
@@ -279,7 +296,6 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         now,
       );
     }
-    this.runs.write(writes);
     const sweep = sql("UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace = ?2");
     for (const namespace of writes.sweep) sweep.run(store, namespace);
   }

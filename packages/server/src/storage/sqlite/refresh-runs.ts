@@ -146,7 +146,10 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
   }
 
-  /** A staged row whose own content the index does not have is found by what its record is found by, and by nothing else. */
+  /**
+   * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
+   * else.
+   */
   #levelIndexed(of: readonly [string, string, number]): void {
     const astray = this.#sql(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})

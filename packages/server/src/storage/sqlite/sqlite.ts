@@ -1,13 +1,6 @@
 import { ApiError } from "@tidemark/protocol/errors";
-import type {
-  Forgetting,
-  HousekeepingStep,
-  LedgerTransaction,
-  RateWindow,
-  Sql,
-  SqlRow,
-  Storage,
-} from "../port.ts";
+import type { HousekeepingStep } from "../background-step.ts";
+import type { Forgetting, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { restartLongLog } from "./checkpoints.ts";

@@ -1,16 +1,22 @@
 /**
- * A quick look at all vectors, to find those worth exact scoring. Of each component two bits are read: its sign, and whether
- * it is large; the query stays as it is.
+ * A quick look at all vectors, to find those worth exact scoring. Of each component two bits are read: its sign, and
+ * whether it is large; the query stays as it is.
  *
- * Sources: Max, "Quantizing for Minimum Distortion", IRE Transactions on Information Theory 6 (1960), for the levels; Jégou,
- * Douze, Schmid, "Product Quantization for Nearest Neighbor Search", IEEE TPAMI 33 (2011), for the tables of an asymmetric
- * distance: here a byte is a code of 4 components; Gao, Long, "RaBitQ", SIGMOD 2024, for dividing by the product of a vector
- * with its own code, which makes the estimate right in the mean. Vectors are not rotated first, as they do.
+ * Sources: Max, "Quantizing for Minimum Distortion", IRE Transactions on Information Theory 6 (1960), for the levels;
+ * Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", IEEE TPAMI 33 (2011), for the tables of an
+ * asymmetric distance: here a byte is a code of 4 components; Gao, Long, "RaBitQ", SIGMOD 2024, for dividing by the
+ * product of a vector with its own code, which makes the estimate right in the mean. Vectors are not rotated first, as
+ * they do.
  */
 
-/** Where a component of a normal distribution of variance 1 counts as large, and what small and large ones stand for. */
+/**
+ * Where a component of a normal distribution of variance 1 counts as large, and what small and large ones stand for.
+ */
 const [LIMIT, SMALL, LARGE] = [0.9816, 0.4528, 1.51];
-/** What the two bits of a component stand for: the higher one says that it is above zero, the lower one that it is large. */
+/**
+ * What the two bits of a component stand for: the higher one says that it is above zero, the lower one that it is
+ * large.
+ */
 const LEVELS = [-SMALL, -LARGE, SMALL, LARGE];
 const COMPONENTS_PER_BYTE = 4;
 
@@ -18,8 +24,8 @@ const COMPONENTS_PER_BYTE = 4;
 export const bytesOfCode = (dimensions: number): number => Math.ceil(dimensions / COMPONENTS_PER_BYTE);
 
 /**
- * The code of a vector of length 1, component i in the bits from `2 * (i % 4)` on of byte `i / 4`, and the scale by which
- * products with it are multiplied.
+ * The code of a vector of length 1, component i in the bits from `2 * (i % 4)` on of byte `i / 4`, and the scale by
+ * which products with it are multiplied.
  */
 export function encode(vector: Float32Array): { code: Uint8Array; scale: number } {
   const code = new Uint8Array(bytesOfCode(vector.length));
@@ -88,8 +94,8 @@ export class CodeScan {
 }
 
 /**
- * The places of the best k scores, in ascending order, as they are best fetched; of equal scores the lower places. A score of
- * minus infinity is never among them: it stands for what must not be found.
+ * The places of the best k scores, in ascending order, as they are best fetched; of equal scores the lower places. A
+ * score of minus infinity is never among them: it stands for what must not be found.
  */
 export function topOf(scores: Float32Array, k: number): number[] {
   const count = Math.min(k, scores.length);

@@ -3,8 +3,8 @@ import type { Connection } from "./connection.ts";
 import { CodeScan, encode, topOf } from "./vector-scan.ts";
 
 /**
- * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits a component, and the best of them
- * again by what they really are. docs/decisions/0012-vectors.md has the figures.
+ * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits a component, and the best
+ * of them again by what they really are. docs/decisions/0012-vectors.md has the figures.
  */
 
 /** Vectors whose codes lie in one row. */
@@ -158,8 +158,9 @@ function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
 }
 
 /**
- * The vectors that look nearest by their codes, in the order of what they really are. Some stand for no chunk of the build: they
- * are left out, and where they are many of the best, others take their places. So there are `limit`, or all.
+ * The vectors that look nearest by their codes, in the order of what they really are. Some stand for no chunk of the
+ * build: they are left out, and where they are many of the best, others take their places. So there are `limit`, or
+ * all.
  */
 function bestByCodes(connection: Connection, of: NearestQuery, allowed: Set<number> | null): Near[] {
   const { vectors, scores } = scoreCodes(connection, of, allowed);

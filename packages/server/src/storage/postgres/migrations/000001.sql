@@ -243,8 +243,8 @@ CREATE TABLE chunks (
   vector bigint,                              -- NULL: the build has no vectors
   PRIMARY KEY (store_id, build, chunk)
 );
--- Of the primary key they share the first column only: to a planner that has no figures yet, more of it would look as good
--- as all that they have.
+-- Of the primary key they share the first column only: to a planner that has no figures yet, more of it would look as
+-- good as all that they have.
 CREATE INDEX chunks_by_record ON chunks (store_id, namespace, id, version, build, chunk, vector);
 CREATE INDEX chunks_by_vector ON chunks (store_id, vector, build, namespace, chunk) WHERE vector IS NOT NULL;
 

@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { Command } from "commander";
-import { readConfig } from "../config.ts";
-import { fail } from "./failure.ts";
-import { mustBeNew, partialOf, settle } from "./new-file.ts";
+import { readConfig } from "../../config.ts";
+import { mustBeNew, partialOf, settle } from "../new-file.ts";
+import { fail } from "../output.ts";
 
 /** `tidemark backup` */
 export function backupCommand(): Command {
@@ -16,10 +16,10 @@ The copy is consistent, checked, and on disk when the command ends. PostgreSQL i
     .action(async (path: string) => {
       try {
         const { databaseUrl } = readConfig();
-        const { isSqlite } = await import("../storage/open.ts");
+        const { isSqlite } = await import("../../storage/open.ts");
         if (!isSqlite(databaseUrl)) throw new Error(await describePostgresBackup(databaseUrl, path));
         mustBeNew(path);
-        const { backUpSqlite } = await import("../storage/sqlite/backup.ts");
+        const { backUpSqlite } = await import("../../storage/sqlite/backup.ts");
         backUpSqlite(databaseUrl, partialOf(path));
         await settle(path);
         console.log(`Backed up to ${path} (${Math.ceil(statSync(path).size / 1024)} KiB).`);
@@ -30,7 +30,7 @@ The copy is consistent, checked, and on disk when the command ends. PostgreSQL i
 }
 
 async function describePostgresBackup(databaseUrl: string, path: string): Promise<string> {
-  const { readPostgresUrl } = await import("../storage/postgres/url.ts");
+  const { readPostgresUrl } = await import("../../storage/postgres/url.ts");
   const { connectionString, schema } = readPostgresUrl(databaseUrl);
   const url = new URL(connectionString);
   url.password = "";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type FileOptions, withFileOptions } from "./file-options.ts";
+import { type FileOptions, withFileOptions } from "../options.ts";
 
 /** `tidemark check` */
 export function checkCommand(): Command {
@@ -13,7 +13,7 @@ Exit codes: 0 level; 1 an error; 3 not level.`,
     )
     .argument("<file>", "the file: NDJSON, a JSON array or CSV");
   return withFileOptions(command).action(async (path: string, options: FileOptions) => {
-    const { checkFile } = await import("./check-file.ts");
+    const { checkFile } = await import("../check-file.ts");
     await checkFile(path, options);
   });
 }

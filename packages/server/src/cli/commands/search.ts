@@ -1,19 +1,8 @@
 import { LIMITS } from "@tidemark/protocol/limits";
-import type { SearchFilter, SearchMode } from "@tidemark/protocol/search";
+import type { SearchFilter } from "@tidemark/protocol/search";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { jsonOption } from "./options.ts";
-import { type ServerOptions, withServerOptions } from "./server-options.ts";
-
-export interface SearchOptions extends ServerOptions {
-  limit?: number;
-  namespace?: string[];
-  filter?: SearchFilter;
-  mode?: SearchMode;
-  afterSync?: string;
-  /** Seconds. */
-  timeout?: number;
-  json: boolean;
-}
+import { jsonOption, withServerOptions } from "../options.ts";
+import type { SearchOptions } from "../search-store.ts";
 
 /** `tidemark search` */
 export function searchCommand(): Command {
@@ -42,7 +31,7 @@ Exit codes: 0 answered; 1 an error; 3 what --after-sync names is not searchable 
     .addOption(jsonOption())
     .action(async (words: string[], options: SearchOptions) => {
       // Loaded only now: a server that starts has no use for it.
-      const { searchStore } = await import("./search-store.ts");
+      const { searchStore } = await import("../search-store.ts");
       await searchStore(words.join(" "), options);
     });
 }

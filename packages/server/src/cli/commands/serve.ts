@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { Command } from "commander";
-import { type Config, readConfig } from "../config.ts";
-import { openLog } from "../log.ts";
-import { startService } from "../service.ts";
-import { bootstrap } from "./bootstrap.ts";
-import { fail } from "./failure.ts";
+import { type Config, readConfig } from "../../config.ts";
+import { openLog } from "../../log.ts";
+import { startService } from "../../service.ts";
+import { bootstrap } from "../bootstrap.ts";
+import { fail } from "../output.ts";
 
 interface ServeOptions {
   host?: string;

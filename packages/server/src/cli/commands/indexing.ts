@@ -1,10 +1,9 @@
 import { Command } from "commander";
-import { wholeList, withDatabase } from "./database.ts";
-import { describeIndex } from "./describe-index.ts";
-import { everyStore } from "./every-store.ts";
-import { jsonOption } from "./options.ts";
-import { printList } from "./output.ts";
-import { rebuildCommand } from "./rebuild.ts";
+import { everyStore, wholeList, withDatabase } from "../database.ts";
+import { describeIndex } from "../describe-index.ts";
+import { jsonOption } from "../options.ts";
+import { printList } from "../output.ts";
+import type { RebuildOptions } from "../rebuild-index.ts";
 
 /** `tidemark index …` */
 export function indexCommand(): Command {
@@ -100,4 +99,29 @@ function retryCommand(): Command {
           console.log(`${retried} are due now. tidemark serve tries them; tidemark index status shows it.`);
       }),
     );
+}
+
+function rebuildCommand(): Command {
+  return new Command("rebuild")
+    .summary("begin a new index of a store, or of all")
+    .description(
+      `begin a new index of a store, with its settings and the embeddings that the environment names
+
+A running tidemark serve makes it in the background while the old one serves; at its end it takes the old one's place at once. Texts that have a vector of the same model are not embedded again.
+
+Run it with the server's TIDEMARK_EMBEDDINGS_* settings: they decide the model.`,
+    )
+    .option("--store <id>", "of this vector store (vs_…)")
+    .option("--all", "of every vector store", false)
+    .option("--lexical", "without embeddings, where a store had them and the server has them no more", false)
+    .option("--wait", "wait until the new index serves", false)
+    .addOption(jsonOption())
+    .action(async (options: RebuildOptions, command: Command) => {
+      if ((options.store === undefined) !== options.all) command.error("error: give --store, or --all");
+      await withDatabase(async (commands, config) => {
+        // Loaded only now: a server that starts has no use for it.
+        const { rebuildIndexes } = await import("../rebuild-index.ts");
+        await rebuildIndexes(commands, config, options);
+      });
+    });
 }

@@ -1,13 +1,7 @@
 import type { RemovalLimit } from "@tidemark/client";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type FileOptions, withFileOptions } from "./file-options.ts";
-
-export interface SyncOptions extends FileOptions {
-  fullRefresh: boolean;
-  deleteMissing: boolean;
-  removalLimit?: RemovalLimit;
-  dryRun: boolean;
-}
+import { withFileOptions } from "../options.ts";
+import type { SyncOptions } from "../sync-file.ts";
 
 /** `tidemark sync` */
 export function syncCommand(): Command {
@@ -30,7 +24,7 @@ Exit codes: 0 done; 1 an error; 2 refused by the removal limit, also with --dry-
     .option("--dry-run", "say what would happen, change nothing that is seen", false);
   return withFileOptions(command).action(async (path: string, options: SyncOptions) => {
     // Loaded only now: a server that starts has no use for it.
-    const { syncFile } = await import("./sync-file.ts");
+    const { syncFile } = await import("../sync-file.ts");
     await syncFile(path, options);
   });
 }

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { wholeListOf, withDatabase } from "./database.ts";
-import { idParser, jsonOption, organizationOption, parseName } from "./options.ts";
-import { printList, printObject } from "./output.ts";
-import { revokeSubcommand } from "./revoke.ts";
+import { withDatabase } from "../database.ts";
+import { idParser, jsonOption, organizationOption, parseName } from "../options.ts";
+import { printObject } from "../output.ts";
+import { listSubcommand, revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark connector …` */
 export function connectorCommand(): Command {
@@ -20,17 +20,13 @@ export function connectorCommand(): Command {
         printObject(await commands.access("createConnector", organization, connector, Date.now()), json);
       }),
     );
-  organizationOption(connector.command("list"))
-    .description("list the connectors of an organization")
-    .addOption(jsonOption())
-    .action(({ organization, json }: { organization: string; json: boolean }) =>
-      withDatabase(async (commands) => {
-        const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listConnectors", organization, page),
-        );
-        printList(list, ["id", "name", "vector_store_id", "created_at"], json);
-      }),
-    );
+  connector.addCommand(
+    listSubcommand(
+      "list the connectors of an organization",
+      (commands, ...page) => commands.access("listConnectors", ...page),
+      ["id", "name", "vector_store_id", "created_at"],
+    ),
+  );
   connector.addCommand(revokeSubcommand("connector"));
   return connector;
 }

@@ -1,6 +1,6 @@
 import { createReadStream, statSync } from "node:fs";
 import { Command } from "commander";
-import { withStorage } from "./storage.ts";
+import { withStorage } from "../database.ts";
 
 /** `tidemark import` */
 export function importCommand(): Command {
@@ -25,8 +25,8 @@ function importFile(path: string): Promise<void> {
     const total = path === "-" ? 0 : statSync(path).size;
     // Loaded only now: a server that starts has no use for them.
     const [{ importStores }, { startTransferBar }] = await Promise.all([
-      import("../transfer/import.ts"),
-      import("./transfer-bar.ts"),
+      import("../../transfer/import.ts"),
+      import("../progress.ts"),
     ]);
     const bar = startTransferBar(total);
     let bytes = 0;
@@ -47,7 +47,7 @@ function importFile(path: string): Promise<void> {
 
 function removeUnfinished(exportId: string): Promise<void> {
   return withStorage(async (storage) => {
-    const { giveUpImport } = await import("../transfer/unfinished.ts");
+    const { giveUpImport } = await import("../../transfer/unfinished.ts");
     const stores = await giveUpImport(storage, exportId);
     console.log(`Removed what was imported of ${stores.join(", ") || exportId}.`);
   });

@@ -1,19 +1,16 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { Command } from "commander";
 import type { IndexStatus } from "../browse/index-status.ts";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
+import { everyStore } from "./database.ts";
 import { describeModel } from "./describe-index.ts";
-import { everyStore } from "./every-store.ts";
-import { jsonOption } from "./options.ts";
-import { withStorage } from "./storage.ts";
-import type { TransferBar } from "./transfer-bar.ts";
+import { startTransferBar, type TransferBar } from "./progress.ts";
 
 const LOOK_EVERY_MS = 1000;
 /** A build that does not get on for so long has nobody who works on it, or no embeddings. */
 const PATIENCE_MS = 15_000;
 
-interface RebuildOptions {
+export interface RebuildOptions {
   store?: string;
   all: boolean;
   lexical: boolean;
@@ -28,32 +25,15 @@ interface StoreToRebuild {
   settings: string;
 }
 
-/** `tidemark index rebuild` */
-export function rebuildCommand(): Command {
-  return new Command("rebuild")
-    .summary("begin a new index of a store, or of all")
-    .description(
-      `begin a new index of a store, with its settings and the embeddings that the environment names
-
-A running tidemark serve makes it in the background while the old one serves; at its end it takes the old one's place at once. Texts that have a vector of the same model are not embedded again.
-
-Run it with the server's TIDEMARK_EMBEDDINGS_* settings: they decide the model.`,
-    )
-    .option("--store <id>", "of this vector store (vs_…)")
-    .option("--all", "of every vector store", false)
-    .option("--lexical", "without embeddings, where a store had them and the server has them no more", false)
-    .option("--wait", "wait until the new index serves", false)
-    .addOption(jsonOption())
-    .action(async (options: RebuildOptions, command: Command) => {
-      if ((options.store === undefined) !== options.all) command.error("error: give --store, or --all");
-      await withStorage(async (storage, config) => {
-        const { openCommands } = await import("../commands.ts");
-        await rebuild(openCommands(storage, config), config, options);
-      });
-    });
-}
-
-async function rebuild(commands: Commands, config: Config, options: RebuildOptions): Promise<void> {
+/**
+ * Begins a new index of the stores that the options name, prints what began, and waits for it if asked to.
+ * @throws Error before any index began if a store would lose its embeddings, or get them again, unasked
+ */
+export async function rebuildIndexes(
+  commands: Commands,
+  config: Config,
+  options: RebuildOptions,
+): Promise<void> {
   const stores: StoreToRebuild[] = [];
   for (const { organization, store } of await everyStore(commands, options.store)) {
     const settings = JSON.stringify(store.settings);
@@ -107,7 +87,6 @@ function describeBegun({ vector_store_id, builds }: IndexStatus): string {
 
 /** Waits until no store has an index under way, with a bar for a person at a terminal. */
 async function waitFor(commands: Commands, stores: StoreToRebuild[]): Promise<void> {
-  const { startTransferBar } = await import("./transfer-bar.ts");
   let bar: TransferBar | undefined;
   let total = 0;
   let before = -1;

@@ -1,12 +1,12 @@
 import { createReadStream, existsSync } from "node:fs";
 import { open, truncate } from "node:fs/promises";
 import { Command } from "commander";
-import type { Storage } from "../storage/port.ts";
-import type { Exported, ExportOptions } from "../transfer/export.ts";
-import { VERSION } from "../version.ts";
-import { mustBeNew, partialOf, settle } from "./new-file.ts";
-import { withStorage } from "./storage.ts";
-import type { TransferBar } from "./transfer-bar.ts";
+import type { Storage } from "../../storage/port.ts";
+import type { Exported, ExportOptions } from "../../transfer/export.ts";
+import { VERSION } from "../../version.ts";
+import { withStorage } from "../database.ts";
+import { mustBeNew, partialOf, settle } from "../new-file.ts";
+import type { TransferBar } from "../progress.ts";
 
 /** `tidemark export` */
 export function exportCommand(): Command {
@@ -49,7 +49,7 @@ async function toStandardOutput(storage: Storage, options: ExportOptions): Promi
 async function toFile(storage: Storage, path: string, options: ExportOptions): Promise<Exported> {
   mustBeNew(path);
   const partial = partialOf(path);
-  const { findResumable } = await import("../transfer/resume.ts");
+  const { findResumable } = await import("../../transfer/resume.ts");
   const resume = existsSync(partial)
     ? await findResumable(storage, createReadStream(partial), options)
     : undefined;
@@ -75,8 +75,8 @@ async function exportWithBar(
 ): Promise<Exported> {
   // Loaded only now: a server that starts has no use for them.
   const [{ exportStores }, { startTransferBar }] = await Promise.all([
-    import("../transfer/export.ts"),
-    import("./transfer-bar.ts"),
+    import("../../transfer/export.ts"),
+    import("../progress.ts"),
   ]);
   let bar: TransferBar | undefined;
   const onProgress = (done: number, total: number) => {

@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { withDatabase } from "./database.ts";
-import { everyStore } from "./every-store.ts";
-import { jsonOption } from "./options.ts";
+import { everyStore, withDatabase } from "../database.ts";
+import { jsonOption } from "../options.ts";
 
 /** `tidemark verify`: exit code 1 if a namespace is not what it says it is. */
 export function verifyCommand(): Command {

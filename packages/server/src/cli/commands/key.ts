@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
-import { wholeListOf, withDatabase } from "./database.ts";
-import { jsonOption, organizationOption, parseName } from "./options.ts";
-import { printList, printObject } from "./output.ts";
-import { revokeSubcommand } from "./revoke.ts";
+import { withDatabase } from "../database.ts";
+import { jsonOption, organizationOption, parseName } from "../options.ts";
+import { printObject } from "../output.ts";
+import { listSubcommand, revokeSubcommand } from "../subcommands.ts";
 
 interface CreateOptions {
   role: "reader" | "admin";
@@ -37,18 +37,13 @@ export function keyCommand(): Command {
         printObject(await commands.access("createOwnerKey", wanted, Date.now()), json);
       }),
     );
-  organizationOption(key.command("list"))
-    .description("list all keys of an organization, those of its connectors too")
-    .addOption(jsonOption())
-    .action(({ organization, json }: { organization: string; json: boolean }) =>
-      withDatabase(async (commands) => {
-        const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listKeys", organization, page),
-        );
-        const columns = ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"] as const;
-        printList(list, [...columns], json);
-      }),
-    );
+  key.addCommand(
+    listSubcommand(
+      "list all keys of an organization, those of its connectors too",
+      (commands, ...page) => commands.access("listKeys", ...page),
+      ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"],
+    ),
+  );
   key.addCommand(revokeSubcommand("key"));
   return key;
 }

@@ -36,8 +36,3 @@ export function page<T>(rows: SqlRow[], request: PageRequest, toObject: (row: Sq
     next_cursor: hasMore ? Buffer.from(`after:${shown.at(-1)!.id}`).toString("base64url") : null,
   };
 }
-
-/** Milliseconds since 1970 as the API writes times. */
-export const isoTime = (ms: SqlRow[string]): string => new Date(Number(ms)).toISOString();
-export const isoTimeOrNull = (ms: SqlRow[string] | undefined): string | null =>
-  ms == null ? null : isoTime(ms);

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { readConfig } from "../config.ts";
-import type { Finding } from "../storage/finding.ts";
-import { fail } from "./failure.ts";
-import { jsonOption } from "./options.ts";
+import { readConfig } from "../../config.ts";
+import type { Finding } from "../../storage/finding.ts";
+import { jsonOption } from "../options.ts";
+import { fail } from "../output.ts";
 
 /** `tidemark doctor`: exit code 1 if a check failed. */
 export function doctorCommand(): Command {
@@ -15,7 +15,7 @@ Changes nothing. Exit codes: 0 all is well, or there are warnings; 1 a check fai
     .addOption(jsonOption())
     .action(async ({ json }: { json: boolean }) => {
       try {
-        const { examine } = await import("../doctor/examine.ts");
+        const { examine } = await import("../../doctor/examine.ts");
         const checks = await examine(readConfig(), Date.now());
         console.log(json ? JSON.stringify({ checks }, null, 2) : describe(checks));
         if (checks.some(({ status }) => status === "failed")) process.exitCode = 1;

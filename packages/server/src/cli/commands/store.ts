@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { wholeListOf, withDatabase } from "./database.ts";
-import { idParser, jsonOption, organizationOption, parseName } from "./options.ts";
-import { printList, printObject } from "./output.ts";
-import { revokeSubcommand } from "./revoke.ts";
+import { withDatabase } from "../database.ts";
+import { idParser, jsonOption, organizationOption, parseName } from "../options.ts";
+import { printObject } from "../output.ts";
+import { listSubcommand, revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark store …` */
 export function storeCommand(): Command {
@@ -23,17 +23,13 @@ export function storeCommand(): Command {
           );
         }),
     );
-  organizationOption(store.command("list"))
-    .description("list the vector stores of an organization")
-    .addOption(jsonOption())
-    .action(({ organization, json }: { organization: string; json: boolean }) =>
-      withDatabase(async (commands) => {
-        const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listVectorStores", organization, page),
-        );
-        printList(list, ["id", "name", "record_count", "created_at"], json);
-      }),
-    );
+  store.addCommand(
+    listSubcommand(
+      "list the vector stores of an organization",
+      (commands, ...page) => commands.access("listVectorStores", ...page),
+      ["id", "name", "record_count", "created_at"],
+    ),
+  );
   store.addCommand(revokeSubcommand("vector_store"));
   return store;
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { readConfig } from "../config.ts";
-import { fail } from "./failure.ts";
-import { jsonOption } from "./options.ts";
+import { readConfig } from "../../config.ts";
+import { jsonOption } from "../options.ts";
+import { fail } from "../output.ts";
 
 /** `tidemark migrate` */
 export function migrateCommand(): Command {
@@ -11,7 +11,7 @@ export function migrateCommand(): Command {
     .addOption(jsonOption())
     .action(async ({ citus, json }: { citus: boolean; json: boolean }) => {
       try {
-        const { migrateDatabase } = await import("../storage/open.ts");
+        const { migrateDatabase } = await import("../../storage/open.ts");
         const { from, to, distributed } = await migrateDatabase(readConfig().databaseUrl, { citus });
         if (json) {
           console.log(JSON.stringify({ from, to, distributed }, null, 2));

@@ -1,12 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NamespaceObject, RefreshObject, SyncObject } from "@tidemark/protocol/browse";
 import { Command } from "commander";
-import type { IndexStatus } from "../browse/index-status.ts";
-import type { Commands } from "../commands.ts";
-import { wholeList, withDatabase } from "./database.ts";
-import { describeIndex } from "./describe-index.ts";
-import { everyStore } from "./every-store.ts";
-import { jsonOption } from "./options.ts";
+import type { IndexStatus } from "../../browse/index-status.ts";
+import type { Commands } from "../../commands.ts";
+import { everyStore, wholeList, withDatabase } from "../database.ts";
+import { describeIndex } from "../describe-index.ts";
+import { jsonOption } from "../options.ts";
 
 const WATCH_EVERY_MS = 2000;
 

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { wholeList, withDatabase } from "./database.ts";
-import { idParser, jsonOption, parseName } from "./options.ts";
-import { printList, printObject } from "./output.ts";
-import { revokeSubcommand } from "./revoke.ts";
+import { wholeList, withDatabase } from "../database.ts";
+import { idParser, jsonOption, parseName } from "../options.ts";
+import { printList, printObject } from "../output.ts";
+import { revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark org …` */
 export function orgCommand(): Command {

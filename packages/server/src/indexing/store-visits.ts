@@ -1,0 +1,122 @@
+import { ApiError } from "@tidemark/protocol/errors";
+import type { Mark, StoreToIndex } from "../storage/index-port.ts";
+import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
+import type { EndpointNews } from "./embed-missing.ts";
+
+/** Runs a step of indexing/commands.ts, in this thread or in another. */
+export type RunStep = <Name extends IndexName>(
+  name: Name,
+  ...args: IndexArguments<Name>
+) => Promise<IndexResult<Name>>;
+
+/** What the indexer gives to its visits, and hears from them. */
+export interface VisitContext {
+  run: RunStep;
+  noteEndpoint(news: EndpointNews): void;
+  noteFailure(error: unknown, storeId: string): void;
+  stopped(): boolean;
+}
+
+/** The visits of one indexer to its stores: what it knows of each, and the steps that it runs for one. */
+export class StoreVisits {
+  #context: VisitContext;
+  /** The settings that each store's index is up to date with. */
+  #settings = new Map<string, string>();
+  /** Stores with a build or a merge under way: only one of each may run for a store in this process. */
+  #busy = new Set<string>();
+
+  constructor(context: VisitContext) {
+    this.#context = context;
+  }
+
+  /** Whether a visit to the store would find something to do. */
+  isWorthwhile({ storeId, settings, due, building }: StoreToIndex): boolean {
+    return due || building || this.#settings.get(storeId) !== settings;
+  }
+
+  /** Indexes one batch of a store. @returns true if there may be more */
+  async visit({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> {
+    const { run } = this.#context;
+    if (this.#settings.get(storeId) !== settings) {
+      if (!(await run("isLevel", storeId, settings))) await run("beginBuild", storeId, settings);
+      this.#settings.set(storeId, settings);
+    }
+    const marks = due ? await run("claim", storeId) : [];
+    if (marks.length > 0) {
+      const renewal = setInterval(() => run("renew", storeId, marks).catch(() => {}), LEASE_MS / 3);
+      const settled = this.#settle(storeId, marks).finally(() => clearInterval(renewal));
+      if (!(await settled)) return false;
+    }
+    if (!building && marks.length === 0) return false;
+    if (this.#busy.has(storeId)) return marks.length > 0;
+    this.#busy.add(storeId);
+    try {
+      const built = building && (await this.#build(storeId));
+      await this.#merge(storeId);
+      return marks.length > 0 || built;
+    } finally {
+      this.#busy.delete(storeId);
+    }
+  }
+
+  /**
+   * Publishes a batch. If one of its contents makes it fail, the others are published without it.
+   * @returns false if the embeddings endpoint is unavailable
+   */
+  async #settle(storeId: string, marks: Mark[]): Promise<boolean> {
+    const { run, noteFailure, stopped } = this.#context;
+    try {
+      return await this.#publish(storeId, marks);
+    } catch (error) {
+      if (stopped() || isUnavailable(error)) throw error;
+      noteFailure(error, storeId);
+      for (const mark of marks) {
+        await this.#publish(storeId, [mark]).catch((error) => {
+          if (isUnavailable(error)) throw error;
+          return run("fail", storeId, mark, (error as Error).message);
+        });
+      }
+      return true;
+    }
+  }
+
+  /** @returns false if the embeddings endpoint is unavailable */
+  async #publish(storeId: string, marks: Mark[]): Promise<boolean> {
+    const { run, noteEndpoint } = this.#context;
+    const prepared = await run("prepare", storeId, marks);
+    if (!prepared) return true;
+    prepared.endpoints.forEach(noteEndpoint);
+    await run("publish", storeId, prepared);
+    return prepared.endpoints.every(({ unavailable }) => unavailable === null);
+  }
+
+  /** Takes the build of a store's new index one step further. @returns false if there was no step to take */
+  async #build(storeId: string): Promise<boolean> {
+    const { run, noteEndpoint } = this.#context;
+    const next = await run("prepareStep", storeId);
+    next?.endpoints.forEach(noteEndpoint);
+    if (next?.step) await run("publishStep", storeId, next.step);
+    return !!next?.step;
+  }
+
+  /** Merges segments of one size into one, if a store has enough of them. */
+  async #merge(storeId: string): Promise<void> {
+    const { run } = this.#context;
+    const found = await run("findMerge", storeId);
+    const begun = found && (await run("beginMerge", storeId, found));
+    if (!begun) return;
+    try {
+      for (;;) {
+        const blocks = await run("nextMerged", storeId, begun);
+        if (blocks === null) break;
+        if (!(await run("addToMerge", storeId, begun, blocks))) return;
+      }
+      await run("finishMerge", storeId, begun);
+    } finally {
+      await run("endMerge", storeId, begun);
+    }
+  }
+}
+
+/** Whether the database is to blame, and no content. */
+const isUnavailable = (error: unknown) => error instanceof ApiError && error.code === "SERVICE_UNAVAILABLE";
