@@ -13,7 +13,7 @@ export interface Publication {
 
 /**
  * Decides what becomes of marked versions: the fence between the index and the ledger. A version is published if a row
- * of its record has it, the current one or one that an open run holds ready, whatever happened since it was marked; the
+ * of its record has it, the current one or one that an open run has staged, whatever happened since it was marked; the
  * record is then no longer found by what it was found by before. Rows that wait for their own text are found by what
  * the current one is, so that no refresh that is applied takes a record back. Passages of a version that no row is
  * found by go.

@@ -5,7 +5,7 @@
  */
 
 import type { SegmentBlock } from "../lexical/segment.ts";
-import type { HousekeepingStep } from "./background-step.ts";
+import type { MaintenanceStep } from "./background-step.ts";
 
 /** A whole index of a store, made with one set of settings. */
 export interface Build {
@@ -163,7 +163,7 @@ export interface IndexStorage {
   /**
    * Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up.
    */
-  sweep(now: number): Promise<HousekeepingStep>;
+  sweep(now: number): Promise<MaintenanceStep>;
   /** Reads a store's index from one committed snapshot. */
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T>;
 }

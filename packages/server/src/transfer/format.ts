@@ -1,7 +1,7 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Row } from "./pages.ts";
-import { ACCESS_TABLES, type Kind, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
+import { ACCESS_TABLES, type Kind, LEDGER_TABLES, OLDER_NAMES, SCHEMA, type Table } from "./tables.ts";
 
 /**
  * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and
@@ -58,10 +58,16 @@ export type ExportEvent =
 /** Who takes the text of an export; it resolves when more may come. */
 export type Sink = (text: string) => Promise<void>;
 
-export const tableColumns = (): Record<string, string[]> =>
-  Object.fromEntries(
-    [...LEDGER_TABLES, ...ACCESS_TABLES].map(({ name, columns }) => [name, Object.keys(columns)]),
+/** The columns of every table. @param names what they are called where that differs */
+export function tableColumns(names: Record<string, string> = {}): Record<string, string[]> {
+  const nameOf = (name: string) => names[name] ?? name;
+  return Object.fromEntries(
+    [...LEDGER_TABLES, ...ACCESS_TABLES].map(({ name, columns }) => [
+      nameOf(name),
+      Object.keys(columns).map(nameOf),
+    ]),
   );
+}
 
 /** Writes the lines of an export, and counts them. */
 export class ExportWriter {
@@ -181,6 +187,8 @@ class ExportReader {
   #lines: AsyncGenerator<Line>;
   #line: Line = { number: 0, bytes: Buffer.alloc(0), end: 0 };
   #control = createHash("sha256");
+  /** What this file calls tables whose names have changed since. */
+  #names: Record<string, string> = {};
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#lines = readLines(source);
@@ -192,6 +200,7 @@ class ExportReader {
 
   async *events(): AsyncGenerator<ExportEvent> {
     const header = checkHeader(await this.#controlLine());
+    this.#names = OLDER_NAMES[header.schema]!;
     yield { type: "header", header, position: this.#position() };
     for (const id of header.stores) {
       const line = (await this.#controlLine()) as { snapshot?: unknown };
@@ -219,7 +228,7 @@ class ExportReader {
     let rows = 0;
     for (;;) {
       const line = (await this.#controlLine()) as Partial<PageLine> & Partial<{ revision: number }>;
-      const table = tables.find((known) => known.name === line.page);
+      const table = tables.find(({ name }) => (this.#names[name] ?? name) === line.page);
       if (!table) {
         const revision = line.revision ?? 0;
         this.#expect(line, name === "store" ? { end: name, rows, revision } : { end: name, rows });
@@ -302,8 +311,8 @@ function checkHeader(line: unknown): ExportHeader {
   if (header.tidemark_export === undefined) {
     throw fault(1, "is not the header of an export of Tidemark");
   }
-  const known = header.tidemark_export === FORMAT && header.schema === SCHEMA;
-  if (!known || !isDeepStrictEqual(header.tables, tableColumns())) {
+  const names = header.tidemark_export === FORMAT ? OLDER_NAMES[header.schema] : undefined;
+  if (!names || !isDeepStrictEqual(header.tables, tableColumns(names))) {
     throw new Error(
       `The export was written by Tidemark ${header.version} (format ${header.tidemark_export}, schema ` +
         `${header.schema}); this version reads format ${FORMAT}, schema ${SCHEMA}. Export and import with the same version.`,
