@@ -117,7 +117,7 @@ async function fill(storage: Storage, vectors: Float32Array[], namespaces: strin
 }
 
 async function makeIndex(storage: Storage): Promise<void> {
-  const problem = await storage.index.tendVectors(STORE);
+  const problem = await storage.index.maintainVectors(STORE);
   if (problem !== null) throw new Error(problem);
   for (;;) {
     const { rows } = await admin.query(

@@ -79,8 +79,8 @@ export async function bringLevel(
   { walks = true } = {},
 ): Promise<void> {
   for (;;) {
-    const marks = await commands.index("claim", storeId);
-    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    const entries = await commands.index("claim", storeId);
+    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
     if (prepared) await commands.index("publish", storeId, prepared);
     else break;
     // What changed meanwhile waits for a moment.

@@ -27,11 +27,11 @@ interface LiveRecord {
   data: { word: string };
 }
 
-/** Leaves nothing to others: every mark is due, however it was taken. */
-export async function releaseMarks(storage: Storage, storeId: string): Promise<void> {
+/** Leaves nothing to others: every entry is due, however it was taken. */
+export async function releaseEntries(storage: Storage, storeId: string): Promise<void> {
   await storage.write(
     (sql) =>
-      sql.all("UPDATE dirty_contents SET due_at = 0 WHERE store_id = $1 AND due_at IS NOT NULL", [storeId]),
+      sql.all("UPDATE index_queue SET due_at = 0 WHERE store_id = $1 AND due_at IS NOT NULL", [storeId]),
     storeId,
   );
 }
@@ -71,8 +71,8 @@ export async function checkIndexed(
     "one index",
   );
   const [build] = builds;
-  const marks = await read("SELECT count(*) AS count FROM dirty_contents WHERE store_id = $1");
-  assert.equal(Number(marks[0]!.count), 0, "no mark is left");
+  const entries = await read("SELECT count(*) AS count FROM index_queue WHERE store_id = $1");
+  assert.equal(Number(entries[0]!.count), 0, "no entry is left");
 
   const chunks = await read("SELECT * FROM chunks WHERE store_id = $1");
   const shown = chunks.map(({ namespace, id, version, ordinal, text }) =>

@@ -17,7 +17,7 @@ export interface FailedRecord {
   attempts: number;
   error: string;
   /** When it arrived. */
-  marked_at: string;
+  queued_at: string;
 }
 
 /** What the index of a store gave up, oldest content first. @throws ApiError VECTOR_STORE_NOT_FOUND */
@@ -29,7 +29,7 @@ export async function listFailed(
 ): Promise<List<FailedRecord>> {
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
-    `SELECT version AS id, namespace, id AS record_id, attempts, error, marked_at FROM dirty_contents
+    `SELECT version AS id, namespace, id AS record_id, attempts, error, queued_at FROM index_queue
      WHERE store_id = $1 AND ${IS_GIVEN_UP} AND version > $2 ORDER BY version LIMIT $3`,
     [storeId, Number(pageStart(request) || -1), pageSize(request) + 1],
   );
@@ -40,7 +40,7 @@ export async function listFailed(
     id: String(row.record_id),
     attempts: Number(row.attempts),
     error: String(row.error ?? ""),
-    marked_at: isoTime(row.marked_at!),
+    queued_at: isoTime(row.queued_at!),
   }));
 }
 
@@ -58,8 +58,8 @@ export async function retryFailed(
 ): Promise<number> {
   await getVectorStore(sql, organizationId, storeId);
   const retried = await sql.all(
-    `UPDATE dirty_contents SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
-       (SELECT version FROM dirty_contents WHERE store_id = $1 AND ${IS_GIVEN_UP}
+    `UPDATE index_queue SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
+       (SELECT version FROM index_queue WHERE store_id = $1 AND ${IS_GIVEN_UP}
           AND (CAST($2 AS TEXT) IS NULL OR namespace = $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3)
         LIMIT ${RETRIED_AT_ONCE})
      RETURNING version`,

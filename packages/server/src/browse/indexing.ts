@@ -9,7 +9,7 @@ const COUNTED_MAX = 100_000;
 
 /** A content that has no due time was given up. */
 const TALLY = `count(due_at) AS pending, count(*) - count(due_at) AS failed,
-  min(CASE WHEN due_at IS NOT NULL THEN marked_at END) AS oldest`;
+  min(CASE WHEN due_at IS NOT NULL THEN queued_at END) AS oldest`;
 
 const LEVEL: Indexing = { pending: 0, failed: 0, oldest_pending_at: null };
 
@@ -23,7 +23,7 @@ const toIndexing = (row: SqlRow): Indexing => ({
 export async function indexingOf(sql: Sql, storeId: string, limit = COUNTED_MAX): Promise<Indexing> {
   const [row] = await sql.all(
     `SELECT ${TALLY} FROM
-       (SELECT due_at, marked_at FROM dirty_contents WHERE store_id = $1 ORDER BY version LIMIT $2) d`,
+       (SELECT due_at, queued_at FROM index_queue WHERE store_id = $1 ORDER BY version LIMIT $2) q`,
     [storeId, limit],
   );
   return toIndexing(row!);
@@ -36,8 +36,8 @@ export async function indexingByNamespace(
 ): Promise<(namespace: string) => Indexing> {
   const rows = await sql.all(
     `SELECT namespace, ${TALLY} FROM
-       (SELECT namespace, due_at, marked_at FROM dirty_contents WHERE store_id = $1
-        ORDER BY version LIMIT ${COUNTED_MAX}) d
+       (SELECT namespace, due_at, queued_at FROM index_queue WHERE store_id = $1
+        ORDER BY version LIMIT ${COUNTED_MAX}) q
      GROUP BY namespace`,
     [storeId],
   );
@@ -53,8 +53,8 @@ export async function indexingUpTo(
 ): Promise<(revision: number) => Indexing> {
   const rows = await sql.all(
     `SELECT version / ${VERSIONS_PER_REVISION} AS revision, ${TALLY} FROM
-       (SELECT version, due_at, marked_at FROM dirty_contents WHERE store_id = $1 AND version < $2
-        ORDER BY version LIMIT ${COUNTED_MAX}) d
+       (SELECT version, due_at, queued_at FROM index_queue WHERE store_id = $1 AND version < $2
+        ORDER BY version LIMIT ${COUNTED_MAX}) q
      GROUP BY version / ${VERSIONS_PER_REVISION} ORDER BY 1`,
     [storeId, versionsEnd(Math.max(-1, ...revisions))],
   );
@@ -81,7 +81,7 @@ const add = (one: Indexing, other: Indexing): Indexing => ({
 /** How far the indexes of all stores are, every content counted. */
 export async function indexingOfAll(sql: Sql): Promise<Indexing> {
   const [row] = await sql.all(
-    `SELECT ${TALLY} FROM dirty_contents
+    `SELECT ${TALLY} FROM index_queue
      WHERE store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`,
   );
   return toIndexing(row!);

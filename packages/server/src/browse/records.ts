@@ -10,12 +10,12 @@ import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `
   SELECT r.id, r.written_at, c.content,
-    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN d.version IS NOT NULL AND d.due_at IS NULL THEN 'failed'
-      ELSE 'pending' END AS indexing, d.error
+    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN q.version IS NOT NULL AND q.due_at IS NULL THEN 'failed'
+      ELSE 'pending' END AS indexing, q.error
   FROM namespaces n
   JOIN records r ON r.store_id = n.store_id AND r.namespace = n.namespace
   JOIN contents c ON c.store_id = r.store_id AND c.version = r.version
-  LEFT JOIN dirty_contents d ON d.store_id = r.store_id AND d.version = r.version
+  LEFT JOIN index_queue q ON q.store_id = r.store_id AND q.version = r.version
   WHERE n.store_id = $1 AND n.namespace = $2
     AND ${IS_CURRENT}`;
 

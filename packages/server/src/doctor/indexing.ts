@@ -24,7 +24,7 @@ const LIVE = `store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`
 async function examineLag(sql: Sql, now: number): Promise<Finding> {
   const check = "index";
   const [row] = await sql.all(
-    `SELECT count(*) AS pending, min(marked_at) AS oldest FROM dirty_contents WHERE due_at IS NOT NULL AND ${LIVE}`,
+    `SELECT count(*) AS pending, min(queued_at) AS oldest FROM index_queue WHERE due_at IS NOT NULL AND ${LIVE}`,
   );
   const pending = Number(row!.pending);
   if (pending === 0) return { check, status: "ok", message: "level with the ledger" };
@@ -38,13 +38,13 @@ async function examineLag(sql: Sql, now: number): Promise<Finding> {
 async function examineFailed(sql: Sql): Promise<Finding> {
   const check = "failed records";
   const stores = await sql.all(
-    `SELECT store_id, count(*) AS failed, min(version) AS first FROM dirty_contents
+    `SELECT store_id, count(*) AS failed, min(version) AS first FROM index_queue
      WHERE ${IS_GIVEN_UP} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
   );
   const [first] = stores;
   if (!first) return { check, status: "ok", message: "none" };
   const failed = stores.reduce((sum, row) => sum + Number(row.failed), 0);
-  const [row] = await sql.all("SELECT error FROM dirty_contents WHERE store_id = $1 AND version = $2", [
+  const [row] = await sql.all("SELECT error FROM index_queue WHERE store_id = $1 AND version = $2", [
     first.store_id!,
     first.first!,
   ]);

@@ -13,7 +13,7 @@ export const newestBuild = (builds: Build[]): Build | undefined =>
   builds.findLast(({ state }) => state !== "retired");
 
 /** Whether a store's index is, or becomes, what it should be. */
-export function isLevel(builds: Build[], wanted: BuildSettings): boolean {
+export function hasWantedBuild(builds: Build[], wanted: BuildSettings): boolean {
   const newest = newestBuild(builds);
   return newest !== undefined && !mustRebuild(settingsOf(newest), wanted);
 }

@@ -1,6 +1,7 @@
-import type { Mark } from "../storage/index-port.ts";
+import type { QueueEntry } from "../storage/index-port.ts";
 import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
-import { beginBuild, isLevel, newestBuild } from "./builds.ts";
+import { beginBuild, hasWantedBuild, newestBuild } from "./builds.ts";
+import { deferralOf } from "./deferral.ts";
 import type { PrepareContext } from "./embed-missing.ts";
 import {
   addToMerge,
@@ -13,13 +14,12 @@ import {
 } from "./merge.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { publish } from "./publish.ts";
-import { putOff } from "./put-off.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
-/** How long marks are taken for; whoever took them asks for more time while it works on them. */
+/** How long entries are claimed for; whoever claimed them asks for more time while it works on them. */
 export const LEASE_MS = 30_000;
-/** Marks that are taken at once. */
-const BATCH_MARKS = 500;
+/** Entries that are claimed at once. */
+const BATCH_ENTRIES = 500;
 
 export interface IndexingContext extends PrepareContext {
   /** The embeddings that are configured; null: none. */
@@ -37,12 +37,15 @@ export const indexFunctions = {
   stores: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
 
   /** Whether a store's index is, or is becoming, what its settings ask for. */
-  async isLevel(
+  async hasWantedBuild(
     { storage, embeddings }: IndexingContext,
     storeId: string,
     settings: string,
   ): Promise<boolean> {
-    return isLevel(await storage.index.builds(storeId), wantedSettings(JSON.parse(settings), embeddings));
+    return hasWantedBuild(
+      await storage.index.builds(storeId),
+      wantedSettings(JSON.parse(settings), embeddings),
+    );
   },
 
   /** Begins the build that a store's settings ask for, if it lacks one; or, forced, in any case. */
@@ -57,31 +60,31 @@ export const indexFunctions = {
   },
 
   /** Takes some contents that wait. */
-  claim({ storage, now }: IndexingContext, storeId: string): Promise<Mark[]> {
-    return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_MARKS);
+  claim({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
+    return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_ENTRIES);
   },
 
   /** Asks for more time. */
-  renew({ storage, now }: IndexingContext, storeId: string, marks: Mark[]): Promise<void> {
+  renew({ storage, now }: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<void> {
     const dueAt = now() + LEASE_MS;
-    return storage.index.putOff(
+    return storage.index.defer(
       storeId,
-      marks.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt })),
+      entries.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt })),
     );
   },
 
   /** Works out what taken contents add; null if the store has no build to add to. */
-  async prepare(context: IndexingContext, storeId: string, marks: Mark[]): Promise<Prepared | null> {
+  async prepare(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
-    return newestBuild(builds) ? prepare(context, storeId, marks, builds) : null;
+    return newestBuild(builds) ? prepare(context, storeId, entries, builds) : null;
   },
 
   publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
   /** Leaves a content for later that could not be looked at. */
-  fail({ storage, now }: IndexingContext, storeId: string, mark: Mark, reason: string): Promise<void> {
-    return storage.index.putOff(storeId, [putOff(mark, reason, now(), 0)]);
+  fail({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
+    return storage.index.defer(storeId, [deferralOf(entry, reason, now(), 0)]);
   },
 
   prepareStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
@@ -115,7 +118,7 @@ export const indexFunctions = {
   },
 
   /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
-  tendVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.tendVectors(storeId),
+  maintainVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.maintainVectors(storeId),
 
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
     addToMerge(storage, storeId, merge, blocks, now()),
@@ -134,13 +137,13 @@ export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[N
 /** Steps that write nothing in the ledger's file or turn; an index over vectors is made beside both. */
 const READS = new Set<IndexName>([
   "stores",
-  "isLevel",
+  "hasWantedBuild",
   "prepare",
   "prepareStep",
   "findMerge",
   "nextMerged",
   "endMerge",
-  "tendVectors",
+  "maintainVectors",
 ]);
 
 /** Whether a step changes nothing. */

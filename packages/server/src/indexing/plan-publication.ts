@@ -12,17 +12,17 @@ export interface Publication {
 }
 
 /**
- * Decides what becomes of marked versions: the fence between the index and the ledger. A version is published if a row
- * of its record has it, the current one or one that an open run holds ready, whatever happened since it was marked; the
+ * Decides what becomes of queued versions: the fence between the index and the ledger. A version is published if a row
+ * of its record has it, the current one or one that an open run holds ready, whatever happened since it was queued; the
  * record is then no longer found by what it was found by before. Rows that wait for their own text are found by what
  * the current one is, so that no refresh that is applied takes a record back. Passages of a version that no row is
  * found by go.
  *
- * @param marks versions to be settled, whose passages are ready
+ * @param entries versions to be settled, whose passages are ready
  * @param rows the rows of their records that matter, as the ledger has them now
  */
 export function planPublication(
-  marks: RecordVersion[],
+  entries: RecordVersion[],
   rows: RecordRow[],
   isCurrent: (row: RecordRow) => boolean,
 ): Publication {
@@ -30,9 +30,9 @@ export function planPublication(
   const publish = new Set<number>();
   const changed = new Map<RecordRow, RecordRow>();
   const drop: RecordVersion[] = [];
-  for (const mark of marks) {
-    const { namespace, id, version } = mark;
-    const mine = byRecord.get(recordOf(mark)) ?? [];
+  for (const entry of entries) {
+    const { namespace, id, version } = entry;
+    const mine = byRecord.get(recordOf(entry)) ?? [];
     const now = () => mine.map((row) => changed.get(row) ?? row);
     const isShown = mine.some((row) => row.version === version && isCurrent(row));
     for (const row of mine) {
@@ -46,7 +46,7 @@ export function planPublication(
         drop.push({ namespace, id, version: before });
       }
     }
-    if (!now().some(({ indexed }) => indexed === version)) drop.push(mark);
+    if (!now().some(({ indexed }) => indexed === version)) drop.push(entry);
   }
   return { publish, indexed: [...changed.values()], drop };
 }

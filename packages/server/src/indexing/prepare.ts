@@ -1,24 +1,31 @@
 import { parseJson } from "@tidemark/protocol/parse-json";
 import type { Embedder } from "../embedding/embedder.ts";
 import { buildSegment, type SegmentBlock } from "../lexical/segment.ts";
-import type { Build, Mark, NewVector, PutOff, RecordKey, RecordVersion } from "../storage/index-port.ts";
+import type {
+  Build,
+  Deferral,
+  NewVector,
+  QueueEntry,
+  RecordKey,
+  RecordVersion,
+} from "../storage/index-port.ts";
 import { settingsOf } from "./build-settings.ts";
 import { type Draft, openCutter } from "./cut-records.ts";
+import { deferralOf } from "./deferral.ts";
 import { type EndpointNews, embedMissing, type PrepareContext } from "./embed-missing.ts";
-import { putOff } from "./put-off.ts";
 
 /** A batch is closed when it has so many passages, so that its transaction stays short. */
 const PASSAGES_PER_BATCH = 600;
 
 /** Records with everything that search needs of them, ready to be published. */
 export interface Prepared {
-  /** The marks that this settles. */
-  marks: RecordVersion[];
+  /** The entries that this settles. */
+  entries: RecordVersion[];
   /** Versions among them that had no content. */
   empty: number[];
   builds: PreparedBuild[];
-  /** Marks that have to wait, because they failed, or because the batch was full. */
-  putOff: PutOff[];
+  /** Entries that have to wait, because they failed, or because the batch was full. */
+  deferrals: Deferral[];
   /** What was learnt of embeddings endpoints; of one that nothing was needed of: nothing. */
   endpoints: EndpointNews[];
 }
@@ -39,7 +46,7 @@ export interface PreparedBuild {
 export type PreparedChunk = Omit<Draft, "terms"> & { terms: number };
 
 /**
- * Reads what marked contents say, cuts it into passages, and has those embedded that never were. Changes nothing, so it
+ * Reads what queued contents say, cuts it into passages, and has those embedded that never were. Changes nothing, so it
  * may take as long as it takes: {@link publish} looks again.
  * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds.
  *   So a passage that the embedder refuses has no vector, instead of failing its record, and a text that is gone is
@@ -48,11 +55,11 @@ export type PreparedChunk = Omit<Draft, "terms"> & { terms: number };
 export async function prepare(
   context: PrepareContext,
   storeId: string,
-  marks: Mark[],
+  entries: QueueEntry[],
   builds: Build[],
   old: Build | null = null,
 ): Promise<Prepared> {
-  const { taken, empty, left, drafts } = await cutRecords(context, storeId, marks, builds, old);
+  const { taken, empty, left, drafts } = await cutRecords(context, storeId, entries, builds, old);
   const vectors = new Map<number, NewVector[]>();
   const blocked = new Map<number, string | null>();
   const endpoints: EndpointNews[] = [];
@@ -71,7 +78,7 @@ export async function prepare(
   const { until } = context.pause;
   const failed = taken.filter(({ version }) => blocked.has(version));
   return {
-    marks: taken
+    entries: taken
       .filter(({ version }) => !blocked.has(version))
       .map(({ namespace, id, version }) => ({ namespace, id, version })),
     empty,
@@ -85,37 +92,37 @@ export async function prepare(
         vectors: vectors.get(build) ?? [],
       };
     }),
-    putOff: [
+    deferrals: [
       ...left.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt: 0 })),
-      ...failed.map((mark) => putOff(mark, blocked.get(mark.version) ?? null, context.now(), until)),
+      ...failed.map((entry) => deferralOf(entry, blocked.get(entry.version) ?? null, context.now(), until)),
     ],
     endpoints,
   };
 }
 
 interface Cut {
-  taken: Mark[];
+  taken: QueueEntry[];
   /** Versions of those that had no content. */
   empty: number[];
-  /** Marks that the batch has no room for. */
-  left: Mark[];
+  /** Entries that the batch has no room for. */
+  left: QueueEntry[];
   /** By build. */
   drafts: Map<number, Draft[]>;
 }
 
-/** Cuts the contents of marks into the passages of each build, until there are enough for a batch. */
+/** Cuts the contents of entries into the passages of each build, until there are enough for a batch. */
 async function cutRecords(
   { storage, embedder }: PrepareContext,
   storeId: string,
-  marks: Mark[],
+  entries: QueueEntry[],
   builds: Build[],
   old: Build | null,
 ): Promise<Cut> {
   const contents = await storage.index.contents(
     storeId,
-    marks.map(({ version }) => version),
+    entries.map(({ version }) => version),
   );
-  const gone = old ? marks.filter(({ version }) => !contents.has(version)) : [];
+  const gone = old ? entries.filter(({ version }) => !contents.has(version)) : [];
   const passages = gone.length > 0 ? await storage.index.passages(storeId, old!.build, gone) : [];
   const shown = Map.groupBy(passages, ({ version }) => version);
   const cutters = await Promise.all(builds.map((build) => openCutter(build, embedder)));
@@ -123,22 +130,22 @@ async function cutRecords(
   let count = 0;
   let end = 0;
   // A record's versions stay together.
-  const isFull = () => count >= PASSAGES_PER_BATCH && !isSameRecord(marks[end - 1], marks[end]);
-  for (; end < marks.length && !isFull(); end++) {
-    const mark = marks[end]!;
-    const content = contents.get(mark.version);
+  const isFull = () => count >= PASSAGES_PER_BATCH && !isSameRecord(entries[end - 1], entries[end]);
+  for (; end < entries.length && !isFull(); end++) {
+    const entry = entries[end]!;
+    const content = contents.get(entry.version);
     const read = content === undefined ? null : (parseJson(content) as { data: Record<string, unknown> });
     for (const [index, { cut, take }] of cutters.entries()) {
-      const made = read ? cut(mark, read.data) : (shown.get(mark.version) ?? []).map(take);
+      const made = read ? cut(entry, read.data) : (shown.get(entry.version) ?? []).map(take);
       drafts[index]!.push(...made);
       count += made.length;
     }
   }
-  const taken = marks.slice(0, end);
+  const taken = entries.slice(0, end);
   return {
     taken,
     empty: taken.flatMap(({ version }) => (contents.has(version) ? [] : [version])),
-    left: marks.slice(end),
+    left: entries.slice(end),
     drafts: new Map(builds.map(({ build }, index) => [build, drafts[index]!])),
   };
 }

@@ -1,11 +1,11 @@
-import type { Build, ChunkRow, PutOff, RecordVersion } from "../storage/index-port.ts";
+import type { Build, ChunkRow, Deferral, RecordVersion } from "../storage/index-port.ts";
 import type { LedgerTransaction, NamespaceIds, Storage } from "../storage/port.ts";
 import { isCurrent } from "../storage/visibility.ts";
 import { fits, sameSpace, sameText, settingsOf } from "./build-settings.ts";
 import { planPublication } from "./plan-publication.ts";
 import type { Prepared, PreparedBuild } from "./prepare.ts";
 
-/** How long marks wait that could not be settled because something changed meanwhile. */
+/** How long entries wait that could not be settled because something changed meanwhile. */
 const CHANGED_PAUSE_MS = 100;
 
 /**
@@ -21,36 +21,36 @@ export async function publish(
 ): Promise<void> {
   await keepAhead(storage, storeId, prepared);
   const late = await storage.ledger(storeId, (tx) => publishIn(tx, prepared, now));
-  const putOff = [...prepared.putOff, ...late];
-  if (putOff.length > 0) await storage.index.putOff(storeId, putOff);
+  const deferrals = [...prepared.deferrals, ...late];
+  if (deferrals.length > 0) await storage.index.defer(storeId, deferrals);
 }
 
-/** @returns marks that have to be looked at again */
-async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number): Promise<PutOff[]> {
+/** @returns entries that have to be looked at again */
+async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number): Promise<Deferral[]> {
   // What is left of a deleted store is being swept.
   if (!(await tx.storeExists())) return [];
   const { index } = tx;
-  const again = (versions: Iterable<number>): PutOff[] =>
+  const again = (versions: Iterable<number>): Deferral[] =>
     Array.from(versions, (version) => ({ version, attempts: 0, error: null, dueAt: now + CHANGED_PAUSE_MS }));
-  const marked = await index.marked(prepared.marks.map(({ version }) => version));
-  const marks = prepared.marks.filter(({ version }) => marked.has(version));
+  const queued = await index.queued(prepared.entries.map(({ version }) => version));
+  const entries = prepared.entries.filter(({ version }) => queued.has(version));
   const builds = (await index.builds()).filter(({ state }) => state !== "retired");
   // Kept in any case: nobody pays for a vector twice.
   const numbers = await keepVectors(tx, builds, prepared);
   const isSame =
     builds.length === prepared.builds.length && builds.every((build) => isBuildOf(build, prepared));
-  if (!isSame) return again(marked);
+  if (!isSame) return again(queued);
 
-  const names = namesOf(marks);
+  const names = namesOf(entries);
   const rows = await tx.rowsOf(names);
   const namespaces = await tx.readNamespaces(names.map(({ namespace }) => namespace));
   const states = new Map(namespaces.map((state) => [state.namespace, state]));
   const plan = (of: RecordVersion[]) =>
     planPublication(of, rows, (row) => isCurrent(row, states.get(row.namespace)!));
   const unready = new Set([...prepared.empty, ...withoutVector(prepared, numbers)]);
-  const first = plan(marks);
+  const first = plan(entries);
   const waiting = new Set([...unready].filter((version) => first.publish.has(version)));
-  const settled = marks.filter(({ version }) => !waiting.has(version));
+  const settled = entries.filter(({ version }) => !waiting.has(version));
   const { publish, indexed, drop } = waiting.size === 0 ? first : plan(settled);
 
   const published = settled.filter(({ version }) => publish.has(version));
@@ -60,7 +60,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
     await addToBuild(tx, build, of, publish, numbers, dropped.get(of.build));
   }
   if (indexed.length > 0) await index.setIndexed(indexed);
-  await index.unmark(settled.map(({ version }) => version));
+  await index.settle(settled.map(({ version }) => version));
   return again(waiting);
 }
 

@@ -35,12 +35,12 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
   const build = builds.find(({ state }) => state === "building");
   if (!build) return { step: null, endpoints: [] };
   const records = await index.indexedRecords(storeId, build.walked, STEP_RECORDS);
-  const marks = records.map((record) => ({ ...record, attempts: 0 }));
+  const entries = records.map((record) => ({ ...record, attempts: 0 }));
   const old = builds.find(({ state }) => state === "active")!;
-  const prepared = await prepare(context, storeId, marks, [build], old);
+  const prepared = await prepare(context, storeId, entries, [build], old);
   // From the first record on of which a version has to wait, all are looked at again: what the build has by then is
   // left out.
-  const ready = new Set(prepared.marks.map(({ version }) => version));
+  const ready = new Set(prepared.entries.map(({ version }) => version));
   const waiting = records.find(({ version }) => !ready.has(version));
   const last = waiting ? records[records.findIndex((one) => isSameRecord(one, waiting)) - 1] : records.at(-1);
   const isLast = records.length === 0;
@@ -75,10 +75,10 @@ async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
   const { prepared } = step;
   const numbers = await keepVectors(tx, builds, prepared);
   if (withoutVector(prepared, numbers).length > 0) return;
-  const rows = await tx.rowsOf(namesOf(prepared.marks));
+  const rows = await tx.rowsOf(namesOf(prepared.entries));
   const found = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
-  const known = await index.versionsIn(build.build, prepared.marks);
-  const added = new Set(prepared.marks.flatMap(({ version }) => (found.has(version) ? version : [])));
+  const known = await index.versionsIn(build.build, prepared.entries);
+  const added = new Set(prepared.entries.flatMap(({ version }) => (found.has(version) ? version : [])));
   for (const version of known) added.delete(version);
   await addToBuild(tx, { ...build, walked: step.to }, prepared.builds[0]!, added, numbers);
 }

@@ -38,13 +38,13 @@ export interface RecordVersion extends RecordKey {
 }
 
 /** A content that the index has to look at. */
-export interface Mark extends RecordVersion {
+export interface QueueEntry extends RecordVersion {
   /** Times that it failed. */
   attempts: number;
 }
 
-/** A mark that is left for later. */
-export interface PutOff {
+/** A entry that is left for later. */
+export interface Deferral {
   version: number;
   attempts: number;
   /** Why it failed; null: it did not, it only has to wait. */
@@ -101,9 +101,9 @@ export interface IndexTransaction {
   builds(): Promise<Build[]>;
   /** Puts a build in the place of the one with its number. */
   putBuild(build: Build): Promise<void>;
-  /** Which of the versions are still marked. */
-  marked(versions: number[]): Promise<Set<number>>;
-  unmark(versions: number[]): Promise<void>;
+  /** Which of the versions are still in the queue. */
+  queued(versions: number[]): Promise<Set<number>>;
+  settle(versions: number[]): Promise<void>;
   /** Notes that search finds records by what these rows, read in this transaction, say. */
   setIndexed(rows: IndexedRow[]): Promise<void>;
   addChunks(build: number, chunks: ChunkRow[]): Promise<void>;
@@ -136,10 +136,10 @@ export interface IndexStorage {
   /** Every store that is not deleted. */
   stores(now: number): Promise<StoreToIndex[]>;
   builds(storeId: string): Promise<Build[]>;
-  /** Takes marks that are due, oldest content first: nobody else takes them until a moment. */
-  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]>;
-  /** Leaves marks for later. */
-  putOff(storeId: string, marks: PutOff[]): Promise<void>;
+  /** Takes entries that are due, oldest content first: nobody else takes them until a moment. */
+  claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]>;
+  /** Leaves entries for later. */
+  defer(storeId: string, entries: Deferral[]): Promise<void>;
   /** Contents by version, canonical JSON; one that is gone is left out. */
   contents(storeId: string, versions: number[]): Promise<Map<number, string>>;
   /** What records behind one are found by, in the order of namespace and id: what a new build must have too. */
@@ -159,9 +159,9 @@ export interface IndexStorage {
    * background. Cheap where there is nothing to do.
    * @returns what an operator should know of it, in one line; null: nothing
    */
-  tendVectors(storeId: string): Promise<string | null>;
+  maintainVectors(storeId: string): Promise<string | null>;
   /**
-   * Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up.
+   * Removes some of what no build needs any more, and makes failed entries due whose content is gone.
    */
   sweep(now: number): Promise<HousekeepingStep>;
   /** Reads a store's index from one committed snapshot. */

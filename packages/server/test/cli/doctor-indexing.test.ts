@@ -33,9 +33,9 @@ for (const engine of engines) {
       await one.sync({ operations: [upsert("a"), upsert("b")] });
       clock.now = Date.now();
       await two.sync({ operations: [upsert("c")] });
-      const [mark] = await storage.index.claim(one.storeId, clock.now, clock.now, 1);
-      const { version } = mark!;
-      await storage.index.putOff(one.storeId, [{ version, attempts: 6, error: "too odd", dueAt: null }]);
+      const [entry] = await storage.index.claim(one.storeId, clock.now, clock.now, 1);
+      const { version } = entry!;
+      await storage.index.defer(one.storeId, [{ version, attempts: 6, error: "too odd", dueAt: null }]);
 
       const late = await runDoctor(settings);
       assert.equal(late.code, 0, "a warning is no failure");

@@ -30,9 +30,9 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
     },
     /** Has the index give up everything that waits in a store. */
     async giveUp({ storeId }: TestStore, error: string): Promise<void> {
-      const marks = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
-      const put = marks.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
-      await ledger.storage.index.putOff(storeId, put);
+      const entries = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
+      const put = entries.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
+      await ledger.storage.index.defer(storeId, put);
     },
   };
 }
@@ -68,7 +68,7 @@ for (const engine of engines) {
         id: "a",
         attempts: 6,
         error: "The endpoint does not like it.",
-        marked_at: new Date(clock.now).toISOString(),
+        queued_at: new Date(clock.now).toISOString(),
       });
       const { stdout } = await index("failed", "--store", other.storeId);
       assert.deepEqual(
@@ -77,7 +77,7 @@ for (const engine of engines) {
           .split("\n")
           .map((line) => line.split(/ {2,}/)),
         [
-          ["vector_store_id", "namespace", "id", "attempts", "marked_at", "error"],
+          ["vector_store_id", "namespace", "id", "attempts", "queued_at", "error"],
           [other.storeId, "tasks", "c", "6", new Date(clock.now).toISOString(), "Nor this."],
         ],
       );

@@ -17,9 +17,9 @@ const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
 
 /** Takes everything that waits, and works out what it adds, without publishing it. */
 async function prepareAll({ commands }: TestLedger, { storeId }: TestStore): Promise<Prepared> {
-  const marks = await commands.index("claim", storeId);
-  assert.ok(marks.length > 0);
-  return (await commands.index("prepare", storeId, marks))!;
+  const entries = await commands.index("claim", storeId);
+  assert.ok(entries.length > 0);
+  return (await commands.index("prepare", storeId, entries))!;
 }
 
 /** What may happen to a record between the moment its text was read and the one it is published. */

@@ -238,9 +238,9 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a", { n: "\n'\u2028" }), upsert("b")] });
-      const marks = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
+      const entries = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
       await store.sync({ operations: [{ action: "delete", id: "b", namespace: "tasks" }] });
-      const versions = marks.map(({ version }) => version);
+      const versions = entries.map(({ version }) => version);
       const contents = await ledger.storage.index.contents(store.storeId, [...versions, 5]);
       assert.deepEqual([...contents], [[versions[0], '{"data":{"n":"\\n\'\u2028"}}']]);
     });

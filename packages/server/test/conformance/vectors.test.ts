@@ -184,7 +184,7 @@ for (const engine of vectorEngines) {
       const { ledger, store } = await open(t, engine);
       await addPassages(ledger, store, [atAngle(0)]);
       assert.equal(await look(ledger, store, (index) => index.vectorProblem()), null);
-      assert.equal(await ledger.storage.index.tendVectors(store.storeId), null);
+      assert.equal(await ledger.storage.index.maintainVectors(store.storeId), null);
     });
   });
 }

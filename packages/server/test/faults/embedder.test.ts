@@ -88,7 +88,7 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
     /** What failed of the records that wait. */
     blamed: () =>
       server.storage.read((sql) =>
-        sql.all("SELECT id, attempts, error FROM dirty_contents WHERE attempts > 0 OR error IS NOT NULL"),
+        sql.all("SELECT id, attempts, error FROM index_queue WHERE attempts > 0 OR error IS NOT NULL"),
       ),
     /** How many dimensions the vectors have that are kept. */
     async dimensions(): Promise<number[]> {
@@ -168,8 +168,8 @@ for (const engine of engines) {
         // A sync says that there may be work: nobody waits for the next look.
         await store.sync({ operations: [] });
         await until(`try ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
-        const [mark] = await store.blamed();
-        assert.match(String(mark!.error), /fault: poison/);
+        const [entry] = await store.blamed();
+        assert.match(String(entry!.error), /fault: poison/);
         assert.equal(endpoint.texts.filter((text) => text.includes("poison")).length >= tried, true);
         server.clock.now += 3_600_000;
       }

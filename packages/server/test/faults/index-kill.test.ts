@@ -8,7 +8,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import type { Storage } from "../../src/storage/port.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines } from "../engines.ts";
-import { checkIndexed, releaseMarks, wordOf } from "../indexed-store.ts";
+import { checkIndexed, releaseEntries, wordOf } from "../indexed-store.ts";
 import { LONG } from "../long.ts";
 import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
@@ -133,7 +133,7 @@ for (const engine of engines) {
       await writing;
       await checkAsked(from);
       // What the dead server had taken is taken up at once, and not when its lease is over.
-      await releaseMarks(storage, tenant.storeId);
+      await releaseEntries(storage, tenant.storeId);
     }
 
     const from = endpoint.texts.length;

@@ -103,8 +103,9 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
     clock.now += 1;
     if (step.kind === "incremental" || step.kind === "refresh") await sync(store, step);
     else if (step.kind === "take") {
-      const marks = await commands.index("claim", storeId);
-      const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks.slice(0, 3)) : null;
+      const entries = await commands.index("claim", storeId);
+      const prepared =
+        entries.length > 0 ? await commands.index("prepare", storeId, entries.slice(0, 3)) : null;
       if (prepared) held.push(prepared);
     } else if (step.kind === "publish") {
       const prepared = held[step.which % Math.max(1, held.length)];
@@ -112,11 +113,11 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
       await commands.index("publish", storeId, prepared);
       if (!step.keeps) held.splice(held.indexOf(prepared), 1);
     } else if (step.kind === "giveUp") {
-      const marks = await commands.index("claim", storeId);
-      const givenUp = marks
+      const entries = await commands.index("claim", storeId);
+      const failed = entries
         .slice(0, 2)
         .map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null }));
-      await storage.index.putOff(storeId, givenUp);
+      await storage.index.defer(storeId, failed);
     } else if (step.kind === "sweep") {
       await sweepAll(storage, clock.now);
       while ((await storage.index.sweep(clock.now)).more);
@@ -175,8 +176,8 @@ async function bringLevel(ledger: TestLedger, storeId: string): Promise<void> {
   const { commands, clock } = ledger;
   for (;;) {
     clock.now += LEASE_MS;
-    const marks = await commands.index("claim", storeId);
-    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    const entries = await commands.index("claim", storeId);
+    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
     if (prepared) await commands.index("publish", storeId, prepared);
     else if (!(await walk(ledger, storeId))) break;
   }

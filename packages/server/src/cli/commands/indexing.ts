@@ -61,7 +61,7 @@ Search does not find them by what they say now; it finds those that it had befor
         }
         printList(
           { object: "list", data, has_more: false, next_cursor: null },
-          ["vector_store_id", "namespace", "id", "attempts", "marked_at", "error"],
+          ["vector_store_id", "namespace", "id", "attempts", "queued_at", "error"],
           json,
         );
       }),

@@ -116,8 +116,8 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
 
   async pending(revision: number | null, limit: number): Promise<number> {
     const [row] = await this.#rows<[number]>(
-      `SELECT count(*) FROM (SELECT FROM dirty_contents
-         WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) d`,
+      `SELECT count(*) FROM (SELECT FROM index_queue
+         WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) q`,
       ...[revision === null ? null : versionsEnd(revision), limit],
     );
     return row![0];

@@ -50,14 +50,14 @@ function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
   });
 }
 
-/** Lets marks go that were given up, whose content is gone since. */
-function sweepMarks(connections: Connections): Promise<HousekeepingStep> {
+/** Makes failed entries due whose content is gone. */
+function releaseFailed(connections: Connections): Promise<HousekeepingStep> {
   const isGone = (storeId: string) => `${IS_GIVEN_UP} AND NOT EXISTS
-    (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = d.version)`;
-  const look = { text: `SELECT d.store_id FROM dirty_contents d WHERE ${isGone("d.store_id")}` };
+    (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = q.version)`;
+  const look = { text: `SELECT q.store_id FROM index_queue q WHERE ${isGone("q.store_id")}` };
   return stepOn(connections, look, async (tx, storeId) => {
     const released = await tx.rows(
-      `UPDATE dirty_contents d SET due_at = 0 WHERE d.store_id = $1 AND ${isGone("$1")} RETURNING 1`,
+      `UPDATE index_queue q SET due_at = 0 WHERE q.store_id = $1 AND ${isGone("$1")} RETURNING 1`,
       [storeId],
     );
     return { rows: released.length, more: false };
@@ -137,6 +137,6 @@ export async function sweepIndex(connections: Connections): Promise<Housekeeping
     const step = await sweep(connections);
     if (step.rows > 0) return step;
   }
-  await sweepMarks(connections);
+  await releaseFailed(connections);
   return { rows: 0, more: false };
 }

@@ -4,7 +4,7 @@ import type { RecordRow } from "../port.ts";
 import { bytesArray, numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
-import { IS_MARK_OF } from "./lookups.ts";
+import { IS_ENTRY_OF } from "./lookups.ts";
 
 /** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
 export class PostgresIndexTransaction implements IndexTransaction {
@@ -40,11 +40,11 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  /** Holds those that are: nobody puts them off, or takes them, before this transaction is over. */
-  async marked(versions: number[]): Promise<Set<number>> {
+  /** Holds those that are: nobody defers or claims them before this transaction is over. */
+  async queued(versions: number[]): Promise<Set<number>> {
     const rows = await this.#rows<[number]>(
       `SELECT k.version FROM unnest($2::bigint[]) k(version)
-       CROSS JOIN LATERAL (SELECT 1 FROM dirty_contents f
+       CROSS JOIN LATERAL (SELECT 1 FROM index_queue f
          WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f`,
       // In one order everywhere, so that nobody waits in a circle.
       numberArray(versions.toSorted((a, b) => a - b)),
@@ -52,9 +52,9 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return new Set(rows.map(([version]) => version));
   }
 
-  async unmark(versions: number[]): Promise<void> {
+  async settle(versions: number[]): Promise<void> {
     if (versions.length === 0) return;
-    await this.#rows(`DELETE FROM dirty_contents d WHERE ${IS_MARK_OF}`, numberArray(versions));
+    await this.#rows(`DELETE FROM index_queue q WHERE ${IS_ENTRY_OF}`, numberArray(versions));
   }
 
   async setIndexed(rows: RecordRow[]): Promise<void> {

@@ -297,7 +297,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     ];
   }
 
-  #writeContents({ dropContents, contents, dirty }: LedgerWrites, now: number): Promise<unknown>[] {
+  #writeContents({ dropContents, contents, enqueue }: LedgerWrites, now: number): Promise<unknown>[] {
     return [
       this.#unless(dropContents, `DELETE FROM contents c WHERE ${IS_CONTENT_OF}`, numberArray),
       // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
@@ -309,8 +309,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => of.map(({ content }) => content).join("\n"),
       ),
       this.#unless(
-        dirty,
-        `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at)
+        enqueue,
+        `INSERT INTO index_queue (store_id, version, namespace, id, queued_at)
          SELECT $1, d.*, $5::bigint FROM unnest($2::bigint[], $3::text[], $4::text[]) d
          ON CONFLICT (store_id, version) DO NOTHING`,
         (of) => numberArray(of.map(({ version }) => version)),

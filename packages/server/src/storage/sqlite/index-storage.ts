@@ -2,13 +2,13 @@ import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { HousekeepingStep } from "../background-step.ts";
 import type {
   Build,
+  Deferral,
   Found,
   IndexSnapshot,
   IndexStorage,
-  Mark,
   Near,
   NewVector,
-  PutOff,
+  QueueEntry,
   RecordKey,
   RecordVersion,
   Segment,
@@ -46,7 +46,7 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => {
       const rows = this.#sql(
         `SELECT s.id, s.settings, EXISTS
-           (SELECT 1 FROM dirty_contents d WHERE d.store_id = s.id AND d.due_at <= ?1) AS due,
+           (SELECT 1 FROM index_queue q WHERE q.store_id = s.id AND q.due_at <= ?1) AS due,
            EXISTS (SELECT 1 FROM index_builds b WHERE b.store_id = s.id AND b.state = 'building') AS building
          FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
       ).all(now) as { id: string; settings: string; due: number; building: number }[];
@@ -63,24 +63,24 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => readBuilds(this.#connection, storeId));
   }
 
-  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
+  claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]> {
     return this.#transaction("IMMEDIATE", () => {
       const rows = this.#sql(
-        `UPDATE dirty_contents SET due_at = ?3 WHERE store_id = ?1 AND version IN
-           (SELECT version FROM dirty_contents WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
+        `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
+           (SELECT version FROM index_queue WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
          RETURNING version, namespace, id, attempts`,
-      ).all(storeId, now, until, limit) as unknown as Mark[];
+      ).all(storeId, now, until, limit) as unknown as QueueEntry[];
       return rows.sort((a, b) => a.version - b.version);
     });
   }
 
-  putOff(storeId: string, marks: PutOff[]): Promise<void> {
+  defer(storeId: string, entries: Deferral[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () => {
       const put = this.#sql(
-        `UPDATE dirty_contents SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
+        `UPDATE index_queue SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
          WHERE store_id = ?1 AND version = ?2`,
       );
-      for (const { version, dueAt, attempts, error } of marks)
+      for (const { version, dueAt, attempts, error } of entries)
         put.run(storeId, version, dueAt, attempts, error);
     });
   }
@@ -161,7 +161,7 @@ export class SqliteIndexStorage implements IndexStorage {
   }
 
   /** They are all looked at in any case. */
-  async tendVectors(): Promise<null> {
+  async maintainVectors(): Promise<null> {
     return null;
   }
 
@@ -275,7 +275,7 @@ class SqliteIndexSnapshot implements IndexSnapshot {
 
   async pending(revision: number | null, limit: number): Promise<number> {
     const { pending } = this.#sql(
-      `SELECT count(*) AS pending FROM (SELECT 1 FROM dirty_contents
+      `SELECT count(*) AS pending FROM (SELECT 1 FROM index_queue
          WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
     ).get(this.#storeId, revision === null ? null : versionsEnd(revision), limit) as { pending: number };
     return pending;

@@ -49,12 +49,12 @@ const sweepBuilds: Sweep = (connection) => {
   return 1;
 };
 
-/** Marks that were given up, whose content is gone since. */
-const sweepMarks: Sweep = (connection) => {
+/** Makes failed entries due whose content is gone. */
+const releaseFailed: Sweep = (connection) => {
   const { changes } = connection
     .statement(
-      `UPDATE dirty_contents SET due_at = 0 WHERE ${IS_GIVEN_UP} AND NOT EXISTS
-         (SELECT 1 FROM contents c WHERE c.store_id = dirty_contents.store_id AND c.version = dirty_contents.version)`,
+      `UPDATE index_queue SET due_at = 0 WHERE ${IS_GIVEN_UP} AND NOT EXISTS
+         (SELECT 1 FROM contents c WHERE c.store_id = index_queue.store_id AND c.version = index_queue.version)`,
     )
     .run();
   return Number(changes);
@@ -111,6 +111,6 @@ export function sweepIndex(connection: Connection, now: number): HousekeepingSte
     const rows = sweep(connection, now);
     if (rows > 0) return { rows, more: true };
   }
-  sweepMarks(connection, now);
+  releaseFailed(connection, now);
   return { rows: 0, more: false };
 }

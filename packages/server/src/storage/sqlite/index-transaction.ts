@@ -33,17 +33,17 @@ export class SqliteIndexTransaction implements IndexTransaction {
     );
   }
 
-  async marked(versions: number[]): Promise<Set<number>> {
+  async queued(versions: number[]): Promise<Set<number>> {
     const rows = this.#sql(
-      `SELECT d.version FROM json_each(?2) j CROSS JOIN dirty_contents d
-         ON d.store_id = ?1 AND d.version = j.value`,
+      `SELECT q.version FROM json_each(?2) j CROSS JOIN index_queue q
+         ON q.store_id = ?1 AND q.version = j.value`,
     ).all(this.#storeId, JSON.stringify(versions));
     return new Set(rows.map(({ version }) => version as number));
   }
 
-  async unmark(versions: number[]): Promise<void> {
-    const unmark = this.#sql("DELETE FROM dirty_contents WHERE store_id = ?1 AND version = ?2");
-    for (const version of versions) unmark.run(this.#storeId, version);
+  async settle(versions: number[]): Promise<void> {
+    const settle = this.#sql("DELETE FROM index_queue WHERE store_id = ?1 AND version = ?2");
+    for (const version of versions) settle.run(this.#storeId, version);
   }
 
   async setIndexed(rows: RecordRow[]): Promise<void> {
