@@ -15,7 +15,7 @@ export const Indexing = Type.Object({
   }),
   failed: Type.Integer({
     minimum: 0,
-    description: "Contents that the index gave up after several tries, until an operator asks for another.",
+    description: "Contents that the index failed on in several tries, until an operator asks for another.",
   }),
   oldest_pending_at: Type.Union([Time, Type.Null()], {
     description:

@@ -1,7 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import { getVectorStore } from "../access/vector-stores.ts";
-import { settingsOf } from "../indexing/build-settings.ts";
 import { isoTime } from "../objects/times.ts";
+import { readBuildSettings } from "../storage/build-settings.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 import { indexingOf } from "./indexing.ts";
@@ -52,7 +52,7 @@ export async function getIndexStatus(
 }
 
 function toBuild(row: SqlRow): IndexBuild {
-  const { text, embeddings } = settingsOf({ settings: String(row.settings) });
+  const { text, embeddings } = readBuildSettings(String(row.settings));
   return {
     build: Number(row.build),
     state: row.state as IndexBuild["state"],

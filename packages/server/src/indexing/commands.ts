@@ -1,8 +1,8 @@
+import type { EmbeddingSettings } from "../storage/build-settings.ts";
 import type { QueueEntry } from "../storage/index-port.ts";
-import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
+import { wantedSettings } from "./build-settings.ts";
 import { beginBuild, hasWantedBuild, newestBuild } from "./builds.ts";
 import { deferralOf } from "./deferral.ts";
-import type { PrepareContext } from "./embed-missing.ts";
 import {
   addToMerge,
   beginMerge,
@@ -13,6 +13,7 @@ import {
   mergedBlocks,
 } from "./merge.ts";
 import { type Prepared, prepare } from "./prepare.ts";
+import type { PrepareContext } from "./prepare-context.ts";
 import { publish } from "./publish.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
@@ -55,11 +56,11 @@ export const indexFunctions = {
     settings: string,
     forced = false,
   ) {
-    const wanted: BuildSettings = wantedSettings(JSON.parse(settings), embeddings);
-    return beginBuild(storage, storeId, wanted, { now: now(), forced });
+    const target = wantedSettings(JSON.parse(settings), embeddings);
+    return beginBuild(storage, storeId, target, { now: now(), forced });
   },
 
-  /** Takes some contents that wait. */
+  /** Claims some contents that wait. */
   claim({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
     return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_ENTRIES);
   },
@@ -73,7 +74,7 @@ export const indexFunctions = {
     );
   },
 
-  /** Works out what taken contents add; null if the store has no build to add to. */
+  /** Works out what claimed contents add; null if the store has no build to add to. */
   async prepare(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
     return newestBuild(builds) ? prepare(context, storeId, entries, builds) : null;
@@ -82,7 +83,7 @@ export const indexFunctions = {
   publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
-  /** Leaves a content for later that could not be looked at. */
+  /** Defers a content that could not be looked at. */
   fail({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
     return storage.index.defer(storeId, [deferralOf(entry, reason, now(), 0)]);
   },
@@ -96,8 +97,8 @@ export const indexFunctions = {
   beginMerge: (
     { storage, now }: IndexingContext,
     storeId: string,
-    found: { build: number; segments: number[] },
-  ) => beginMerge(storage, storeId, found, now()),
+    segments: { build: number; segments: number[] },
+  ) => beginMerge(storage, storeId, segments, now()),
 
   /** The next blocks of a merge; null at its end. */
   async nextMerged(
@@ -117,7 +118,7 @@ export const indexFunctions = {
     merges.delete(mergeKey(storeId, merge));
   },
 
-  /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
+  /** Keeps comparisons with a store's vectors quick. @returns what an operator should know of it */
   maintainVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.maintainVectors(storeId),
 
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>

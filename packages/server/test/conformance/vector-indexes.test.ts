@@ -24,7 +24,7 @@ function onCircle(number: number, dimensions: number): Float32Array {
   return vector;
 }
 
-/** A store with VECTORS passages on a circle, every tenth of them in another namespace, and what makes indexes. */
+/** A store with VECTORS chunks on a circle, every tenth of them in another namespace, and what makes indexes. */
 async function openCircle(t: TestContext, dimensions = 3) {
   const ledger = await openTestLedger(t, pgvector);
   const store = await ledger.createStore();
@@ -122,8 +122,8 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
       assert.deepEqual(chunks(after)[0], [5, 6, 7, 8, 9]);
       assert.deepEqual(chunks(after)[3], []);
       for (const [at, near] of after.entries()) {
-        for (const [rank, { similarity }] of near.entries()) {
-          assert.ok(Math.abs(similarity - before[at]![rank]!.similarity) < 1e-6);
+        for (const [rank, { score }] of near.entries()) {
+          assert.ok(Math.abs(score - before[at]![rank]!.score) < 1e-6);
         }
       }
     });

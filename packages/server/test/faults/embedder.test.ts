@@ -103,7 +103,7 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
 }
 
 /** Whether a request is for records' texts. */
-const isForPassages = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
+const isForChunks = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
 
 /** What an endpoint does when it is out of order, and what brings it back. */
 const OUTAGES: { name: string; fault: Fault }[] = [
@@ -306,6 +306,6 @@ async function throughOutage(
 /** Requests for records' texts from now on; of an endpoint that is dead nobody knows of any. */
 function countAttempts(endpoint: EmbeddingsServer, isDead: boolean) {
   const from = endpoint.requests.length;
-  const count = () => endpoint.requests.slice(from).filter(isForPassages).length;
+  const count = () => endpoint.requests.slice(from).filter(isForChunks).length;
   return { some: async () => isDead || count() > 0, several: async () => isDead || count() > 2 };
 }

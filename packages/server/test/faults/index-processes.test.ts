@@ -67,8 +67,8 @@ for (const engine of engines.filter(({ servers }) => servers > 1)) {
       const [one, other] = endpoints.map(({ texts }) => texts);
       assert.equal(new Set([...one!, ...other!]).size, RECORDS);
       assert.equal(one!.length + other!.length, RECORDS, "no text is embedded twice");
-      const { records, passages } = await checkIndexed(storage, store, endpoints[0], []);
-      assert.deepEqual([records, passages], [RECORDS, RECORDS]);
+      const { records, chunks } = await checkIndexed(storage, store, endpoints[0], []);
+      assert.deepEqual([records, chunks], [RECORDS, RECORDS]);
       t.diagnostic(`one embedded ${one!.length}, the other ${other!.length}`);
     });
 

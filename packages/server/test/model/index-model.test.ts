@@ -252,7 +252,7 @@ async function checkLevel(ledger: TestLedger, store: TestStore, lives: Lives): P
   assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null, 10)), 0);
 }
 
-/** The passages there are: each live record's, once, and the build counts them. */
+/** The chunks there are: each live record's, once, and the build counts them. */
 async function checkRows({ storage }: TestLedger, storeId: string, lives: Lives): Promise<void> {
   const { chunks, builds } = await storage.read(async (sql) => ({
     chunks: await sql.all("SELECT namespace, id, terms FROM chunks WHERE store_id = $1", [storeId]),

@@ -8,7 +8,7 @@ import type { RebuildOptions } from "../rebuild-index.ts";
 /** `tidemark index …` */
 export function indexCommand(): Command {
   return new Command("index")
-    .description("the indexes that search uses: how far they are, what they gave up, new ones")
+    .description("the indexes that search uses: how far they are, what failed, new ones")
     .addCommand(statusCommand())
     .addCommand(failedCommand())
     .addCommand(retryCommand())
@@ -38,9 +38,9 @@ function statusCommand(): Command {
 
 function failedCommand(): Command {
   return new Command("failed")
-    .summary("list the records that the index gave up, and why")
+    .summary("list the records that the index failed on, and why")
     .description(
-      `list the records that the index gave up, oldest first, and why
+      `list the records that the index failed on, oldest first, and why
 
 Search does not find them by what they say now; it finds those that it had before by what they said then.`,
     )
@@ -77,7 +77,7 @@ interface RetryOptions {
 
 function retryCommand(): Command {
   return new Command("retry")
-    .description("have a running server try again what the index gave up: all of it, or some")
+    .description("have a running server try failed records again: all of them, or some")
     .option(...storeOption)
     .option("--namespace <name>", "this namespace alone")
     .option("--id <id>", "the records with this id alone")

@@ -1,4 +1,4 @@
-import type { Build, Found, IndexSnapshot, Near, Segment, TermBlock } from "../index-port.ts";
+import type { Build, Candidate, IndexSnapshot, Segment, ShownChunk, TermBlock } from "../index-port.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
@@ -58,7 +58,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     chunks: number[],
     namespaces: string[] | null,
     withContent: boolean,
-  ): Promise<Found[]> {
+  ): Promise<ShownChunk[]> {
     const content = withContent
       ? "(SELECT o.content FROM contents o WHERE o.store_id = $1 AND o.version = r.version)"
       : "NULL";
@@ -109,7 +109,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     query: Float32Array,
     namespaces: string[] | null,
     limit: number,
-  ): Promise<Near[]> {
+  ): Promise<Candidate[]> {
     if (build.space === null) return [];
     return nearestChunks(this.#tx, { storeId: this.#storeId, build, query, namespaces, limit });
   }

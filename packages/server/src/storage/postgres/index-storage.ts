@@ -2,17 +2,17 @@ import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { HousekeepingStep } from "../background-step.ts";
 import type {
   Build,
+  Chunk,
   Deferral,
   IndexSnapshot,
   IndexStorage,
   NewVector,
   QueueEntry,
-  RecordKey,
   RecordVersion,
   Segment,
-  StoredPassage,
   StoreToIndex,
 } from "../index-port.ts";
+import type { RecordKey } from "../record-key.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
@@ -88,9 +88,9 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  async defer(storeId: string, entries: Deferral[]): Promise<void> {
-    if (entries.length === 0) return;
-    const sorted = entries.toSorted((a, b) => a.version - b.version);
+  async defer(storeId: string, deferrals: Deferral[]): Promise<void> {
+    if (deferrals.length === 0) return;
+    const sorted = deferrals.toSorted((a, b) => a.version - b.version);
     await this.#connections.transaction("write", (tx) =>
       Promise.all([
         tx.rows(FORGETTABLE),
@@ -154,7 +154,7 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]> {
+  chunks(storeId: string, build: number, versions: RecordVersion[]): Promise<Chunk[]> {
     return this.#read(async (tx) => {
       const rows = await tx.rows<[string, string, number, number, string]>(
         `SELECT k.namespace, k.id, k.version, c.ordinal, c.text
@@ -163,7 +163,7 @@ export class PostgresIndexStorage implements IndexStorage {
            WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
              AND f.build + 0 = $2 OFFSET 0) c
          ORDER BY k.number, c.ordinal`,
-        [storeId, build, ...keyColumns(of)],
+        [storeId, build, ...keyColumns(versions)],
       );
       return rows.map(([namespace, id, version, ordinal, text]) => ({
         namespace,
@@ -181,9 +181,9 @@ export class PostgresIndexStorage implements IndexStorage {
 
   async addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     for (let from = 0; from < vectors.length; from += VECTORS_ADDED) {
-      const some = vectors.slice(from, from + VECTORS_ADDED);
+      const batch = vectors.slice(from, from + VECTORS_ADDED);
       await this.#connections.transaction("write", (tx) =>
-        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, some)]),
+        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, batch)]),
       );
     }
   }

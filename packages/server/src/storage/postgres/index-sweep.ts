@@ -15,15 +15,15 @@ const UNUSED_VECTOR_MS = 24 * 3_600_000;
 function sweepSegments(connections: Connections): Promise<HousekeepingStep> {
   const look = { text: "SELECT store_id, build, segment FROM segments WHERE state = 'merged'" };
   return stepOn(connections, look, async (tx, storeId, [build, segment]) => {
-    const of = [storeId, build, segment];
+    const key = [storeId, build, segment];
     const gone = await tx.rows(
       `DELETE FROM segment_blocks WHERE store_id = $1 AND ctid = ANY (ARRAY(
          SELECT ctid FROM segment_blocks WHERE store_id = $1 AND build = $2 AND segment = $3
          LIMIT ${STEP_BLOCKS})) RETURNING 1`,
-      of,
+      key,
     );
     if (gone.length === STEP_BLOCKS) return { rows: gone.length, more: true };
-    await tx.rows("DELETE FROM segments WHERE store_id = $1 AND build = $2 AND segment = $3", of);
+    await tx.rows("DELETE FROM segments WHERE store_id = $1 AND build = $2 AND segment = $3", key);
     return { rows: gone.length + 1, more: true };
   });
 }
@@ -32,7 +32,7 @@ function sweepSegments(connections: Connections): Promise<HousekeepingStep> {
 function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
   const look = { text: "SELECT store_id, build FROM index_builds WHERE state = 'retired'" };
   return stepOn(connections, look, async (tx, storeId, [build]) => {
-    const of = [storeId, build];
+    const key = [storeId, build];
     for (const [table, rows] of [
       ["chunks", STEP_ROWS],
       ["segment_blocks", STEP_BLOCKS],
@@ -40,12 +40,12 @@ function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
       const gone = await tx.rows(
         `DELETE FROM ${table} WHERE store_id = $1 AND ctid = ANY (ARRAY(
            SELECT ctid FROM ${table} WHERE store_id = $1 AND build = $2 LIMIT ${rows})) RETURNING 1`,
-        of,
+        key,
       );
       if (gone.length > 0) return { rows: gone.length, more: true };
     }
     for (const table of ["segments", "index_builds"])
-      await tx.rows(`DELETE FROM ${table} WHERE store_id = $1 AND build = $2`, of);
+      await tx.rows(`DELETE FROM ${table} WHERE store_id = $1 AND build = $2`, key);
     return { rows: 1, more: true };
   });
 }

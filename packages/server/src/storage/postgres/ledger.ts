@@ -9,6 +9,7 @@ import type {
   Sum,
   SyncRow,
 } from "../port.ts";
+import { recordKey } from "../record-key.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
@@ -21,8 +22,7 @@ const PAGE_ROWS = 10_000;
 
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
 
-const keyOf = ({ namespace, id, generation }: RowKey) =>
-  `${generation} ${namespace.length} ${namespace} ${id}`;
+const keyOf = (row: RowKey) => `${row.generation} ${recordKey(row)}`;
 const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] =>
   ids.map((id) => ({ namespace, id, generation }));
 

@@ -80,15 +80,15 @@ export function sweepVectors(connection: Connection, from: number, now: number):
   const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
   const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
   const dropped: LookedAt[] = [];
-  for (const one of rows) {
-    const { row, store_id, space, vector, since, unused } = one;
+  for (const looked of rows) {
+    const { row, store_id, space, vector, since, unused } = looked;
     if (since === null) {
       if (unused) note.run(store_id, space, vector, now);
     } else if (!unused || since < now - UNUSED_VECTOR_MS) {
       forget.run(store_id, space, vector);
       if (unused) {
         drop.run(row);
-        dropped.push(one);
+        dropped.push(looked);
       }
     }
   }

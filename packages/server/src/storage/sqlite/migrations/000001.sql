@@ -197,7 +197,8 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 ) STRICT;
 
--- The index queue: contents that came, and contents that no record is found by any more, until the index has handled them.
+-- The index queue: contents that came, and contents that no record is found by any more, until the index has handled
+-- them.
 CREATE TABLE index_queue (
   store_id TEXT NOT NULL,
   version INTEGER NOT NULL,
