@@ -56,7 +56,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "type storage/port.ts",
       "storage/visibility.ts",
     ],
-    ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
+    ...["storage/versions.ts", "storage/failed.ts", "storage/served-stores.ts", "node:crypto"],
   ],
   text: ["protocol", "@orama/stemmers", "htmlparser2"],
   lexical: [],

@@ -5,12 +5,13 @@ import { parseJson } from "@tidemark/protocol/parse-json";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { pageSize } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
+import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `
   SELECT r.id, r.written_at, c.content,
-    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN q.version IS NOT NULL AND q.due_at IS NULL THEN 'failed'
+    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN ${IS_FAILED} THEN 'failed'
       ELSE 'pending' END AS indexing, q.error
   FROM namespaces n
   JOIN records r ON r.store_id = n.store_id AND r.namespace = n.namespace

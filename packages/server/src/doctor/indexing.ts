@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import { openEmbedder } from "../embedding/endpoint-embedder.ts";
 import { readBuildSettings } from "../storage/build-settings.ts";
+import { IS_FAILED, IS_PENDING } from "../storage/failed.ts";
 import type { Finding } from "../storage/finding.ts";
-import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
 import { IS_SERVED } from "../storage/served-stores.ts";
 
@@ -24,7 +24,7 @@ const LIVE = `store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`
 async function examineLag(sql: Sql, now: number): Promise<Finding> {
   const check = "index";
   const [row] = await sql.all(
-    `SELECT count(*) AS pending, min(queued_at) AS oldest FROM index_queue WHERE due_at IS NOT NULL AND ${LIVE}`,
+    `SELECT count(*) AS pending, min(queued_at) AS oldest FROM index_queue WHERE ${IS_PENDING} AND ${LIVE}`,
   );
   const pending = Number(row!.pending);
   if (pending === 0) return { check, status: "ok", message: "up to date with the ledger" };
@@ -39,7 +39,7 @@ async function examineFailed(sql: Sql): Promise<Finding> {
   const check = "failed records";
   const stores = await sql.all(
     `SELECT store_id, count(*) AS failed, min(version) AS first FROM index_queue
-     WHERE ${IS_GIVEN_UP} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
+     WHERE ${IS_FAILED} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
   );
   const [first] = stores;
   if (!first) return { check, status: "ok", message: "none" };

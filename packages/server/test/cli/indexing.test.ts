@@ -39,14 +39,14 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark index failed and retry`, () => {
-    test("list what was given up, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
+    test("list what failed, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
       const { store, settings, index, status, giveUp, clock, createStore, commands } = await openIndexed(
         t,
         engine,
       );
       const other = await createStore();
       const nothing = await index("failed");
-      assert.deepEqual([nothing.code, nothing.stdout], [0, "The index gave nothing up.\n"]);
+      assert.deepEqual([nothing.code, nothing.stdout], [0, "No records failed.\n"]);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await store.sync({ operations: [upsert("a", "pages")] });
       await other.sync({ operations: [upsert("c")] });
@@ -84,7 +84,7 @@ for (const engine of engines) {
       assert.deepEqual((await status()).failed, 3);
 
       const none = await index("retry", "--namespace", "nowhere");
-      assert.deepEqual([none.code, none.stdout], [0, "The index gave nothing like that up.\n"]);
+      assert.deepEqual([none.code, none.stdout], [0, "No failed records match.\n"]);
       assert.match((await index("retry", "--namespace", "tasks", "--id", "a")).stdout, /^1 are due now\./);
       assert.deepEqual(await failed(), ["pages/a", "tasks/b", "tasks/c"]);
       const inStore = await runForObject(["index", "retry", "--store", store.storeId], settings);

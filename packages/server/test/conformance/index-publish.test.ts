@@ -152,7 +152,7 @@ for (const engine of engines) {
         });
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "apple")] });
       await bringLevel(ledger, store);
-      // The new texts of a refresh wait, as if they had been given up; what comes meanwhile is indexed.
+      // The new texts of a refresh wait, as if they had failed; what comes meanwhile is indexed.
       await part(33, false, [
         ...["a", "b", "c"].map((id) => upsert(id, "damson")),
         upsert("n", "damson", "notes"),

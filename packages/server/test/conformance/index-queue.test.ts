@@ -64,7 +64,7 @@ for (const engine of engines) {
       assert.equal(taken.length, 1000);
     });
 
-    test("what was put off comes back when it is due, with its failures; what was given up does not", async (t) => {
+    test("a deferred entry comes back when it is due, with its failures; a failed one does not", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b", "c", "d"].map((id) => upsert(id)) });
@@ -122,7 +122,7 @@ for (const engine of engines) {
       assert.deepEqual(await claimAll(storage, store, 1000), [["b", 0]]);
     });
 
-    test("how many wait is counted up to a revision, without those that were given up", async (t) => {
+    test("how many wait is counted up to a revision, without those that failed", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b", "c"].map((id) => upsert(id)) });

@@ -97,7 +97,7 @@ for (const engine of engines) {
       assert.equal((await ledger.storage.index.builds(store.storeId))[1]!.chunks, 2);
     });
 
-    test("a record whose new text was given up is found by the old one, its vector too, until that is tried again", async (t) => {
+    test("a record whose new text failed is found by the old one, its vector too, until that is tried again", async (t) => {
       const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
       await store.sync({ operations: [upsert("x", "apple pie"), upsert("y", "apple tree")] });
       await bringLevel({ commands, clock }, store);

@@ -127,7 +127,7 @@ for (const engine of engines) {
       assert.deepEqual(await kept(other), ["used later"]);
     });
 
-    test("an entry that was given up is looked at again when its content is gone", async (t) => {
+    test("a failed entry is looked at again when its content is gone", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const upsert = (id: string, n: number) => ({ action: "upsert", id, namespace: "tasks", data: { n } });

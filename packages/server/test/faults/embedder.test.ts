@@ -174,7 +174,7 @@ for (const engine of engines) {
         server.clock.now += 3_600_000;
       }
       await store.sync({ operations: [] });
-      await until("it is given up", async () => (await store.indexing()).failed === 1);
+      await until("it has failed", async () => (await store.indexing()).failed === 1);
       assert.deepEqual(
         (await store.blamed()).map(({ id, attempts }) => [id, attempts]),
         [["bad", 6]],
@@ -184,7 +184,7 @@ for (const engine of engines) {
       server.clock.now += 24 * 3_600_000;
       await store.putSome(1);
       await until("level", async () => (await store.indexing()).pending === 0);
-      assert.equal(endpoint.requests.length, asked + 1, "what was given up is not tried again");
+      assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
       assert.equal(await server.commands.browse("retryFailed", ...of, { namespace: "tasks", id: "bad" }), 1);

@@ -9,7 +9,7 @@ import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } 
 
 /**
  * The index beside a ledger that changes all the time: batches are taken, held back and published late, twice or never,
- * or given up, builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what
+ * or failed, builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what
  * is not there, a record that it finds stays found, by that text or a newer one, and in the end it finds exactly what
  * the ledger has.
  */

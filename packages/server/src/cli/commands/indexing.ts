@@ -56,7 +56,7 @@ Search does not find them by what they say now; it finds those that it had befor
           data.push(...failed.data);
         }
         if (!json && data.length === 0) {
-          console.log("The index gave nothing up.");
+          console.log("No records failed.");
           return;
         }
         printList(
@@ -86,15 +86,19 @@ function retryCommand(): Command {
       withDatabase(async (commands) => {
         let retried = 0;
         for (const { organization, store } of await everyStore(commands, only)) {
-          const of = [organization.id, store.id, { namespace: namespace ?? null, id: id ?? null }] as const;
+          const failed = [
+            organization.id,
+            store.id,
+            { namespace: namespace ?? null, id: id ?? null },
+          ] as const;
           let step: number;
           do {
-            step = await commands.browse("retryFailed", ...of);
+            step = await commands.browse("retryFailed", ...failed);
             retried += step;
           } while (step > 0);
         }
         if (json) console.log(JSON.stringify({ retried }, null, 2));
-        else if (retried === 0) console.log("The index gave nothing like that up.");
+        else if (retried === 0) console.log("No failed records match.");
         else
           console.log(`${retried} are due now. tidemark serve tries them; tidemark index status shows it.`);
       }),

@@ -1,3 +1,4 @@
+import { IS_PENDING } from "../failed.ts";
 import type { Build, Candidate, IndexSnapshot, Segment, ShownChunk, TermBlock } from "../index-port.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
@@ -117,7 +118,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
   async pending(revision: number | null, limit: number): Promise<number> {
     const [row] = await this.#rows<[number]>(
       `SELECT count(*) FROM (SELECT FROM index_queue
-         WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) q`,
+         WHERE store_id = $1 AND ${IS_PENDING} AND ($2::bigint IS NULL OR version < $2) LIMIT $3) q`,
       ...[revision === null ? null : versionsEnd(revision), limit],
     );
     return row![0];

@@ -1,5 +1,5 @@
 import type { HousekeepingStep } from "../background-step.ts";
-import { IS_GIVEN_UP } from "../given-up.ts";
+import { IS_FAILED } from "../failed.ts";
 import type { Connections } from "./connections.ts";
 import { stepOn } from "./housekeeping.ts";
 import { takeTurn } from "./ledger.ts";
@@ -52,7 +52,7 @@ function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
 
 /** Makes failed entries due whose content is gone. */
 function releaseFailed(connections: Connections): Promise<HousekeepingStep> {
-  const isGone = (storeId: string) => `${IS_GIVEN_UP} AND NOT EXISTS
+  const isGone = (storeId: string) => `${IS_FAILED} AND NOT EXISTS
     (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = q.version)`;
   const look = { text: `SELECT q.store_id FROM index_queue q WHERE ${isGone("q.store_id")}` };
   return stepOn(connections, look, async (tx, storeId) => {

@@ -1,5 +1,6 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { HousekeepingStep } from "../background-step.ts";
+import { IS_PENDING } from "../failed.ts";
 import type {
   Build,
   Candidate,
@@ -276,7 +277,7 @@ class SqliteIndexSnapshot implements IndexSnapshot {
   async pending(revision: number | null, limit: number): Promise<number> {
     const { pending } = this.#sql(
       `SELECT count(*) AS pending FROM (SELECT 1 FROM index_queue
-         WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
+         WHERE store_id = ?1 AND ${IS_PENDING} AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
     ).get(this.#storeId, revision === null ? null : versionsEnd(revision), limit) as { pending: number };
     return pending;
   }

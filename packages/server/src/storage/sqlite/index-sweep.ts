@@ -1,5 +1,5 @@
 import type { HousekeepingStep } from "../background-step.ts";
-import { IS_GIVEN_UP } from "../given-up.ts";
+import { IS_FAILED } from "../failed.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
 
@@ -53,7 +53,7 @@ const sweepBuilds: Sweep = (connection) => {
 const releaseFailed: Sweep = (connection) => {
   const { changes } = connection
     .statement(
-      `UPDATE index_queue SET due_at = 0 WHERE ${IS_GIVEN_UP} AND NOT EXISTS
+      `UPDATE index_queue SET due_at = 0 WHERE ${IS_FAILED} AND NOT EXISTS
          (SELECT 1 FROM contents c WHERE c.store_id = index_queue.store_id AND c.version = index_queue.version)`,
     )
     .run();

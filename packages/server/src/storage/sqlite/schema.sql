@@ -204,7 +204,7 @@ CREATE TABLE index_queue (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   queued_at INTEGER NOT NULL,
-  due_at INTEGER DEFAULT 0,                   -- not to be claimed before; NULL: failed, until an operator has it tried again
+  due_at INTEGER DEFAULT 0,                   -- not claimed before; NULL: failed, until an operator retries it
   attempts INTEGER NOT NULL DEFAULT 0,        -- that failed
   error TEXT,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)

@@ -205,7 +205,7 @@ CREATE TABLE index_queue (
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   queued_at bigint NOT NULL,
-  due_at bigint DEFAULT 0,                    -- not to be claimed before; NULL: failed, until an operator has it tried again
+  due_at bigint DEFAULT 0,                    -- not claimed before; NULL: failed, until an operator retries it
   attempts bigint NOT NULL DEFAULT 0,         -- that failed
   error text,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
