@@ -136,12 +136,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   "config.ts": ["protocol"],
   "log.ts": ["type config.ts", "pino"],
   "version.ts": ["node:fs"],
-  "housekeeping.ts": ["type commands.ts", "type pino"],
+  "maintenance.ts": ["type commands.ts", "type pino"],
   "service.ts": [
     ...[
       "type commands.ts",
       "type config.ts",
-      "housekeeping.ts",
+      "maintenance.ts",
       "indexing/indexer.ts",
       "http/app.ts",
       "threads/threaded-commands.ts",

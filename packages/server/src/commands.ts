@@ -84,7 +84,7 @@ export interface Commands {
    * Does a small step of background work; true if another one is worthwhile at once.
    * @param forgets false to leave out what grows old in days, whose look goes over all stores
    */
-  keepHouse(forgets?: boolean): Promise<boolean>;
+  runMaintenance(forgets?: boolean): Promise<boolean>;
 }
 
 /** The commands over one open storage. @param now the clock, ms since 1970 */
@@ -152,12 +152,12 @@ export function openCommands(storage: Storage, config: Config, now: () => number
 
     countRecords: () => storage.countRecords(),
 
-    keepHouse: (forgets = true) => keepHouse(storage, config, now, forgets),
+    runMaintenance: (forgets = true) => runMaintenance(storage, config, now, forgets),
   };
 }
 
 /** Does one step of what is most pressing: sweeping, then, if `forgets`, removing what has grown old. */
-async function keepHouse(
+async function runMaintenance(
   storage: Storage,
   config: Config,
   now: () => number,

@@ -72,7 +72,7 @@ export async function giveUpRefresh(
        (SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = $2)`,
     [storeId, runId],
   );
-  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
+  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"]) {
     await sql.all(`DELETE FROM ${table} WHERE store_id = $1 AND run_id = $2`, [storeId, runId]);
   }
   await sql.all("UPDATE refresh_runs SET state = 'expired' WHERE store_id = $1 AND run_id = $2", [

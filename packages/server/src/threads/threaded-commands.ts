@@ -63,7 +63,7 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
     },
     countRequest: (...args) => call(reader, "countRequest", args),
     countRecords: () => call(reader, "countRecords", []),
-    keepHouse: (...args) => call(writer, "keepHouse", args),
+    runMaintenance: (...args) => call(writer, "runMaintenance", args),
   };
   return {
     commands,

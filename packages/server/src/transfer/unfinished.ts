@@ -113,7 +113,7 @@ export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
  * @returns the ids of its stores
  * @throws Error if there is no such import
  */
-export async function giveUpImport(storage: Storage, exportId: string): Promise<string[]> {
+export async function discardImport(storage: Storage, exportId: string): Promise<string[]> {
   const unfinished = await storage.read(listUnfinished);
   const found = unfinished.find(({ export_id }) => export_id === exportId);
   if (!found) throw new Error(`There is no unfinished import of ${exportId}.`);

@@ -38,7 +38,7 @@ for (const engine of engines) {
       await sync({ operations: [upsert("a")] });
       const { code, found } = await runDoctor(databaseUrl);
       assert.equal(code, 0);
-      for (const check of ["database", "schema", "last sync", "refreshes", "housekeeping", "imports"]) {
+      for (const check of ["database", "schema", "last sync", "refreshes", "maintenance", "imports"]) {
         assert.equal(found[check]!.status, "ok", check);
       }
       assert.match(found.database!.message, new RegExp(`${engine.name} \\d+\\.`));

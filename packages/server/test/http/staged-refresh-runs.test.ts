@@ -16,10 +16,10 @@ const refreshIds = async (refresher: Refresher) =>
 
 /** Sweeps, and asserts that nothing is left of any run but what is still open. */
 async function assertSwept(refresher: Refresher): Promise<void> {
-  await refresher.keepHouse();
+  await refresher.runMaintenance();
   await readRecords(refresher.server.storage, refresher.tenant.storeId, { swept: true });
   const rows = (await refresher.rows()) as Record<string, string[]>;
-  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
+  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"]) {
     assert.deepEqual(rows[table], [], table);
   }
 }
@@ -41,7 +41,7 @@ describe("the last batch of a run that was applied", () => {
       assert.deepEqual([replay.status, replay.text], [200, first.text]);
     }
     assert.deepEqual(await refresher.rows(), before);
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     const replay = await refresher.syncText({ ...last, expected_operations: 6, removal_limit: 0 });
     assert.equal(replay.text, first.text);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2", "r3"]);
@@ -207,18 +207,18 @@ describe("a run without its last batch", () => {
     await refresher.sync({ operations: upserts(0, 3, { v: 0 }) });
     await refresher.stage(upserts(1, 5, { v: 1 }));
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     await refresher.stage([remove("r0")]);
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await runs(refresher))[0]!.operations, 5);
     // A part that comes again is a sign of life too.
     await refresher.stage([remove("r0")]);
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await runs(refresher)).length, 1);
     clock.now += 1;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.deepEqual(await runs(refresher), []);
     await assertSwept(refresher);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2"]);

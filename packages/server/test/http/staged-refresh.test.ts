@@ -208,7 +208,7 @@ describe("a staged refresh", () => {
     await refresher.stage(upserts(0, 100, { text: "as it was" }));
     const last = await refresher.refresh({ operations: upserts(100, 200, { text: "as it was" }) });
     assert.deepEqual(last.body.changes, changes({ unchanged: 200 }));
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     const after = (await refresher.rows()) as Record<string, string[]>;
     assert.deepEqual([after.contents, after.index_queue], [contents, index_queue]);
   });

@@ -195,7 +195,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     null,
   );
   assert.equal(refreshes.data.length, model.openRuns());
-  // What open runs hold ready is swept once they are forgotten.
+  // What open runs have staged is swept once they are forgotten.
   clock.now += 2 * DAY_MS;
   model.expireRuns(clock.now);
   await forgetAll(storage, { openRuns: clock.now });

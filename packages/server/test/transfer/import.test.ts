@@ -3,7 +3,7 @@ import { describe, type TestContext, test } from "node:test";
 import { exportStores } from "../../src/transfer/export.ts";
 import { importStores } from "../../src/transfer/import.ts";
 import { findResumable } from "../../src/transfer/resume.ts";
-import { giveUpImport, listUnfinished } from "../../src/transfer/unfinished.ts";
+import { discardImport, listUnfinished } from "../../src/transfer/unfinished.ts";
 import { engines, type TestEngine } from "../engines.ts";
 import { BUILD } from "../index-rows.ts";
 import { forgetAll, openTestLedger, sweepAll } from "../test-ledger.ts";
@@ -79,7 +79,7 @@ for (const engine of engines) {
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
     });
 
-    test("is not harmed by the housekeeping of a server that runs meanwhile", async (t) => {
+    test("is not harmed by the maintenance of a server that runs meanwhile", async (t) => {
       const { source, target, bytes, importCut } = await openBoth(t, engine);
       const there = target.storeOf(source.one);
       // First where rows of the unfinished refresh are there, and what says that they are its own is not.
@@ -165,7 +165,7 @@ for (const engine of engines) {
         target.import(again),
         /begun from an earlier state of this file: .*--give-up exp_/,
       );
-      await giveUpImport(target.storage, (await unfinished())[0]!.export_id);
+      await discardImport(target.storage, (await unfinished())[0]!.export_id);
       assert.equal((await target.import(again)).skipped, 0);
     });
 
@@ -179,7 +179,7 @@ for (const engine of engines) {
         await index.putBuild({ ...BUILD, space: 1 });
         await index.addVectors(1, [{ hash: "a", embedding: new Float32Array([1, 0]) }]);
       });
-      assert.deepEqual(await giveUpImport(target.storage, export_id), stores);
+      assert.deepEqual(await discardImport(target.storage, export_id), stores);
       for (const table of await engine.storeTables(target.storage)) {
         const left = await target.storage.read((sql) => sql.all(`SELECT store_id FROM ${table}`));
         assert.deepEqual(left, [], table);
@@ -193,9 +193,9 @@ for (const engine of engines) {
       }
       const organizations = await target.commands.access("listOrganizations", {});
       assert.deepEqual(organizations.data, []);
-      await assert.rejects(giveUpImport(target.storage, export_id), /There is no unfinished import of exp_/);
+      await assert.rejects(discardImport(target.storage, export_id), /There is no unfinished import of exp_/);
       assert.equal((await target.import(bytes)).skipped, 0);
-      await assert.rejects(giveUpImport(target.storage, export_id), /There is no unfinished import/);
+      await assert.rejects(discardImport(target.storage, export_id), /There is no unfinished import/);
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
     });
 

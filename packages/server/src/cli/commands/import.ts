@@ -47,8 +47,8 @@ function importFile(path: string): Promise<void> {
 
 function removeUnfinished(exportId: string): Promise<void> {
   return withStorage(async (storage) => {
-    const { giveUpImport } = await import("../../transfer/unfinished.ts");
-    const stores = await giveUpImport(storage, exportId);
+    const { discardImport } = await import("../../transfer/unfinished.ts");
+    const stores = await discardImport(storage, exportId);
     console.log(`Removed what was imported of ${stores.join(", ") || exportId}.`);
   });
 }

@@ -1,5 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import { IS_PENDING } from "../failed.ts";
 import type {
   Build,
@@ -166,7 +166,7 @@ export class SqliteIndexStorage implements IndexStorage {
     return null;
   }
 
-  sweep(now: number): Promise<HousekeepingStep> {
+  sweep(now: number): Promise<MaintenanceStep> {
     return this.#transaction("IMMEDIATE", () => {
       const step = sweepIndex(this.#connection, now);
       if (!step.more) this.#sweptVectors = sweepVectors(this.#connection, this.#sweptVectors, now);

@@ -1,13 +1,13 @@
 import { ApiError } from "@tidemark/protocol/errors";
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import type { Forgetting, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { restartLongLog } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
 import { SqliteIndexStorage } from "./index-storage.ts";
 import { SqliteLedgerTransaction } from "./ledger.ts";
+import { forget, sweepDeletedStore, sweepNamespace } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { sqlitePath } from "./path.ts";
 import { RateWindows } from "./rate-windows.ts";
@@ -87,14 +87,14 @@ class SqliteStorage implements Storage {
     });
   }
 
-  sweep(now: number): Promise<HousekeepingStep> {
+  sweep(now: number): Promise<MaintenanceStep> {
     return this.#transaction("IMMEDIATE", () => {
       const step = sweepNamespace(this.#connection, now);
       return step.more ? step : sweepDeletedStore(this.#connection);
     });
   }
 
-  forget(before: Forgetting): Promise<HousekeepingStep> {
+  forget(before: Forgetting): Promise<MaintenanceStep> {
     return this.#transaction("IMMEDIATE", () => forget(this.#connection, before));
   }
 

@@ -11,7 +11,7 @@ const FORGET_EVERY_MS = 60_000;
  * Does background work in small steps: sweeps what refreshes left behind and forgets old tombstones.
  * @returns a function that stops it
  */
-export function startHousekeeping(commands: Commands, log: Logger): () => void {
+export function startMaintenance(commands: Commands, log: Logger): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout;
   let forgotAt = Number.NEGATIVE_INFINITY;
@@ -19,10 +19,10 @@ export function startHousekeeping(commands: Commands, log: Logger): () => void {
     let pause = IDLE_PAUSE_MS;
     try {
       const forgets = performance.now() - forgotAt > FORGET_EVERY_MS;
-      if (await commands.keepHouse(forgets)) pause = BUSY_PAUSE_MS;
+      if (await commands.runMaintenance(forgets)) pause = BUSY_PAUSE_MS;
       else if (forgets) forgotAt = performance.now();
     } catch (error) {
-      log.warn({ err: error }, "housekeeping step failed");
+      log.warn({ err: error }, "maintenance step failed");
     }
     if (!stopped) timer = setTimeout(step, pause);
   };

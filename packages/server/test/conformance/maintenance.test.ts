@@ -23,7 +23,7 @@ async function countRows(storage: Storage, table: string, storeId: string): Prom
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: housekeeping`, () => {
+  describe(`${engine.name}: maintenance`, () => {
     test("sweeping takes steps, and no step touches what readers see", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
