@@ -11,9 +11,10 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client } from "pg";
-import type { Build, Near } from "../packages/server/src/storage/index-port.ts";
+import type { Build, Candidate } from "../packages/server/src/storage/index-port.ts";
 import { openStorage } from "../packages/server/src/storage/open.ts";
 import type { Storage } from "../packages/server/src/storage/port.ts";
+import { readTextSettings } from "../packages/server/src/text/settings.ts";
 import { clustered, independent, seeded } from "./made-vectors.ts";
 import { ms, quantile } from "./statistics.ts";
 
@@ -53,7 +54,8 @@ const FILTERS: [what: string, namespaces: string[] | null][] = [
 ];
 const STORE = "vs_benchmark";
 const BUILD: Build = {
-  ...{ build: 1, state: "active", settings: "{}", space: 1, nextChunk: 0, nextSegment: 0 },
+  settings: { rules: 1, text: readTextSettings({}), embeddings: null },
+  ...{ build: 1, state: "active", space: 1, nextChunk: 0, nextSegment: 0 },
   ...{ chunks: VECTORS, terms: VECTORS, walked: null, createdAt: 0 },
 };
 
@@ -95,7 +97,7 @@ for (const name of options.kinds.split(",")) {
 if (!options.keep) await admin.query(`DROP SCHEMA ${schema} CASCADE`);
 await admin.end();
 
-/** Keeps the vectors as the indexer does, each as the only passage of a record. */
+/** Keeps the vectors as the indexer does, each as the only chunk of a record. */
 async function fill(storage: Storage, vectors: Float32Array[], namespaces: string[]): Promise<void> {
   for (let from = 0; from < vectors.length; from += BATCH) {
     await storage.ledger(STORE, async ({ index }) => {
@@ -117,7 +119,7 @@ async function fill(storage: Storage, vectors: Float32Array[], namespaces: strin
 }
 
 async function makeIndex(storage: Storage): Promise<void> {
-  const problem = await storage.index.tendVectors(STORE);
+  const problem = await storage.index.maintainVectors(STORE);
   if (problem !== null) throw new Error(problem);
   for (;;) {
     const { rows } = await admin.query(
@@ -145,7 +147,7 @@ async function measure(
   let found = 0;
   for (const [number, query] of queries.entries()) {
     const started = performance.now();
-    const near: Near[] = await ask(query);
+    const near: Candidate[] = await ask(query);
     times.push(performance.now() - started);
     const best = new Set(near.slice(0, DEPTH).map(({ chunk }) => chunk));
     found += nearest[number]!.filter((chunk) => best.has(chunk)).length;

@@ -45,7 +45,7 @@ async function startTickets(t: TestContext) {
 test("the LangChain.js retriever", async (t) => {
   const { environment, reader, put, retrieve, ids } = await startTickets(t);
 
-  await t.test("a document is a record: its best passage, and where that is from", async () => {
+  await t.test("a document is a record: its best chunk, and where that is from", async () => {
     const documents = await retrieve("printer fire");
     const { data } = await reader.search({ query: "printer fire" });
     assert.equal(documents.length, 2);

@@ -26,6 +26,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: [
     "protocol",
     "type lexical/segment.ts",
+    "type text/settings.ts",
     "pg",
     "node:fs",
     "node:path",
@@ -51,23 +52,24 @@ const MAY_IMPORT: Record<string, string[]> = {
       "protocol",
       "objects",
       "access",
-      "indexing/build-settings.ts",
+      "storage/build-settings.ts",
       "type storage/port.ts",
       "storage/visibility.ts",
     ],
-    ...["storage/versions.ts", "storage/given-up.ts", "storage/served-stores.ts", "node:crypto"],
+    ...["storage/versions.ts", "storage/failed.ts", "storage/served-stores.ts", "node:crypto"],
   ],
   text: ["protocol", "@orama/stemmers", "htmlparser2"],
   lexical: [],
   embedding: ["config.ts"],
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
-    ...["storage/visibility.ts", "type pino", "node:crypto", "node:timers/promises"],
+    ...["type storage/build-settings.ts", "storage/record-key.ts", "storage/visibility.ts"],
+    ...["type pino", "node:crypto", "node:timers/promises"],
   ],
   search: [
     ...["protocol", "text", "lexical", "embedding", "indexing/build-settings.ts", "wire/field-path.ts"],
     ...["access/vector-stores.ts", "type storage/port.ts", "type storage/index-port.ts"],
-    "node:timers/promises",
+    ...["storage/record-key.ts", "node:timers/promises"],
   ],
   "commands.ts": [
     ...["protocol", "wire", "access", "ledger", "browse", "embedding", "indexing", "search"],
@@ -78,10 +80,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["type storage/port.ts", "storage/store-tables.ts", "storage/served-stores.ts"],
     ...["ulid", "node:crypto", "node:util"],
   ],
-  doctor: [
-    ...["type config.ts", "storage", "transfer/unfinished.ts"],
-    ...["embedding/endpoint-embedder.ts", "indexing/build-settings.ts"],
-  ],
+  doctor: [...["type config.ts", "storage", "transfer/unfinished.ts"], ...["embedding/endpoint-embedder.ts"]],
 
   threads: [
     ...[
@@ -131,7 +130,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["client", "wire/read-json.ts", "csv-parse", "cli-progress"],
     ...["node:fs", "node:os", "node:path", "node:stream"],
     // The words of a query in what it found.
-    ...["text", "search/passage.ts", "node:util"],
+    ...["text", "search/snippet.ts", "node:util"],
   ],
 
   "config.ts": ["protocol"],

@@ -15,7 +15,7 @@ export const Indexing = Type.Object({
   }),
   failed: Type.Integer({
     minimum: 0,
-    description: "Contents that the index gave up after several tries, until an operator asks for another.",
+    description: "Contents that the index failed on in several tries, until an operator asks for another.",
   }),
   oldest_pending_at: Type.Union([Time, Type.Null()], {
     description:
@@ -50,7 +50,7 @@ export const RecordObject = Type.Object({
   indexing: Type.Object({
     status: Type.Enum(["indexed", "pending", "failed"], {
       description:
-        "`indexed`: search finds it by this content. `pending`: not yet. `failed`: the index gave it up, until an operator asks for another try. Until then search finds it by its content before, if it had one.",
+        "`indexed`: search finds it by this content. `pending`: not yet. `failed`: the index failed on it, until an operator asks for another try. Until then search finds it by its content before, if it had one.",
     }),
     error: Type.Optional(Type.String({ description: "Why the last try failed, where one did." })),
   }),

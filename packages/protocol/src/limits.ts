@@ -43,7 +43,7 @@ export const LIMITS = {
   /** Records of one search's answer; by default `searchResultsDefault`. */
   searchResults: 100,
   searchResultsDefault: 10,
-  /** Passages of each of them. */
+  /** Chunks of each of them. */
   resultChunks: 10,
   /** Namespaces that one search names. */
   searchNamespaces: 100,

@@ -49,7 +49,7 @@ const settingsMembers = {
   ),
   title_field: orNull<string>(
     DataPath,
-    "Dotted path of the title, which every passage of a record begins with. Default: found by name (`title`, `name`, `summary`, `subject` …).",
+    "Dotted path of the title, which every chunk of a record begins with. Default: found by name (`title`, `name`, `summary`, `subject` …).",
   ),
   metadata_fields: orNull<string[]>(
     DataPaths,
@@ -57,11 +57,11 @@ const settingsMembers = {
   ),
   chunk_tokens: orNull<number>(
     Type.Integer({ minimum: SETTINGS_LIMITS.chunkTokensMin, maximum: SETTINGS_LIMITS.chunkTokensMax }),
-    "About how many tokens a passage has. Default: 300.",
+    "About how many tokens a chunk has. Default: 300.",
   ),
   chunk_overlap: orNull<number>(
     Type.Integer({ minimum: 0, maximum: SETTINGS_LIMITS.chunkTokensMax / 2 }),
-    "Tokens that a passage repeats of the one before; less than half of `chunk_tokens`. Default: 0.",
+    "Tokens that a chunk repeats of the one before; less than half of `chunk_tokens`. Default: 0.",
   ),
   language: Type.Optional(
     Type.Unsafe<Language | null>({

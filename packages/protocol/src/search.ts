@@ -74,7 +74,7 @@ const Score = Type.Number({
     "Higher is better. What it measures depends on the mode, so compare it within one answer only.",
 });
 
-/** A passage of a record that matches the query. */
+/** A chunk of a record that matches the query. */
 export const SearchChunk = Type.Object({
   text: Type.String(),
   score: Score,
@@ -86,7 +86,7 @@ export const SearchResult = Type.Object({
   id: RecordId,
   namespace: Namespace,
   score: Score,
-  text: Type.String({ description: "Its best matching passage." }),
+  text: Type.String({ description: "The text of its best matching chunk." }),
   data: Type.Optional(
     anyObject({
       description: "The record, where `include` asks for it.",
@@ -95,7 +95,7 @@ export const SearchResult = Type.Object({
   chunks: Type.Optional(
     Type.Array(SearchChunk, {
       maxItems: LIMITS.resultChunks,
-      description: "Its matching passages, best first, where `include` asks for them.",
+      description: "Its matching chunks, best first, where `include` asks for them.",
     }),
   ),
   synced_at: Type.String({ format: "date-time", description: "When this content arrived." }),

@@ -224,8 +224,8 @@ export const SETTINGS = {
     [100, 60_000],
     "Milliseconds that a search waits for the vector of its query.",
   ),
-  embeddingsPassagePrefix: text(
-    "TIDEMARK_EMBEDDINGS_PASSAGE_PREFIX",
+  embeddingsChunkPrefix: text(
+    "TIDEMARK_EMBEDDINGS_CHUNK_PREFIX",
     "",
     "What the model wants before a record's text, such as `passage: ` (E5) or `search_document: ` (Nomic), with its space. After a change run `tidemark index rebuild --all`: it embeds everything anew.",
   ),

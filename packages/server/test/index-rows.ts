@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "@tidemark/protocol/limits";
 import type { Merge } from "../src/indexing/merge.ts";
-import type { Build, ChunkRow, IndexSnapshot, IndexTransaction, Segment } from "../src/storage/index-port.ts";
+import type {
+  Build,
+  IndexedChunk,
+  IndexSnapshot,
+  IndexTransaction,
+  Segment,
+} from "../src/storage/index-port.ts";
+import { readTextSettings } from "../src/text/settings.ts";
 import type { TestLedger, TestStore } from "./test-ledger.ts";
 
 /** A build to be put; the rest is as it may be. */
 export const BUILD: Build = {
   build: 1,
   state: "active",
-  settings: '{"text":{}}',
+  settings: { rules: 1, text: readTextSettings({}), embeddings: null },
   space: null,
   nextChunk: 0,
   nextSegment: 0,
@@ -28,8 +35,8 @@ export const SEGMENT: Segment = {
   makingUntil: 0,
 };
 
-/** A passage of a record's version; the rest is as it may be. */
-export const chunkOf = (chunk: number, of: Partial<ChunkRow>): ChunkRow => ({
+/** A chunk of a record's version; the rest is as it may be. */
+export const chunkOf = (chunk: number, values: Partial<IndexedChunk>): IndexedChunk => ({
   ...{
     chunk,
     namespace: "tasks",
@@ -40,7 +47,7 @@ export const chunkOf = (chunk: number, of: Partial<ChunkRow>): ChunkRow => ({
     terms: 2,
     vector: null,
   },
-  ...of,
+  ...values,
 });
 
 /** Changes a store's index in one transaction. */
@@ -79,8 +86,8 @@ export async function bringLevel(
   { walks = true } = {},
 ): Promise<void> {
   for (;;) {
-    const marks = await commands.index("claim", storeId);
-    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    const entries = await commands.index("claim", storeId);
+    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
     if (prepared) await commands.index("publish", storeId, prepared);
     else break;
     // What changed meanwhile waits for a moment.

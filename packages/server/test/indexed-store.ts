@@ -3,7 +3,7 @@ import { openCommands } from "../src/commands.ts";
 import { readConfig } from "../src/config.ts";
 import type { SqlRow, Storage } from "../src/storage/port.ts";
 import { IS_CURRENT } from "../src/storage/visibility.ts";
-import { passagesOf } from "../src/text/record-text.ts";
+import { chunkRecord } from "../src/text/record-text.ts";
 import { readTextSettings } from "../src/text/settings.ts";
 import type { EmbeddingsServer } from "./embeddings-server.ts";
 import { sweepAll } from "./test-ledger.ts";
@@ -27,11 +27,11 @@ interface LiveRecord {
   data: { word: string };
 }
 
-/** Leaves nothing to others: every mark is due, however it was taken. */
-export async function releaseMarks(storage: Storage, storeId: string): Promise<void> {
+/** Leaves nothing to others: every entry is due, however it was taken. */
+export async function releaseEntries(storage: Storage, storeId: string): Promise<void> {
   await storage.write(
     (sql) =>
-      sql.all("UPDATE dirty_contents SET due_at = 0 WHERE store_id = $1 AND due_at IS NOT NULL", [storeId]),
+      sql.all("UPDATE index_queue SET due_at = 0 WHERE store_id = $1 AND due_at IS NOT NULL", [storeId]),
     storeId,
   );
 }
@@ -40,16 +40,16 @@ export async function releaseMarks(storage: Storage, storeId: string): Promise<v
  * Checks a store whose index is said to be level, whose records each have a `word` of their own: after what is
  * superfluous is swept, its rows are those that its records ask for, no more and no less, and search finds each record
  * by its word.
- * @param endpoint whose vectors the passages must have
+ * @param endpoint whose vectors the chunks must have
  * @param gone words that no record has any more
- * @returns how many records and passages there are
+ * @returns how many records and chunks there are
  */
 export async function checkIndexed(
   storage: Storage,
   { organizationId, storeId }: Tenant,
   endpoint: EmbeddingsServer,
   gone: string[],
-): Promise<{ records: number; passages: number }> {
+): Promise<{ records: number; chunks: number }> {
   const commands = openCommands(
     storage,
     readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" }),
@@ -71,23 +71,19 @@ export async function checkIndexed(
     "one index",
   );
   const [build] = builds;
-  const marks = await read("SELECT count(*) AS count FROM dirty_contents WHERE store_id = $1");
-  assert.equal(Number(marks[0]!.count), 0, "no mark is left");
+  const entries = await read("SELECT count(*) AS count FROM index_queue WHERE store_id = $1");
+  assert.equal(Number(entries[0]!.count), 0, "no entry is left");
 
   const chunks = await read("SELECT * FROM chunks WHERE store_id = $1");
   const shown = chunks.map(({ namespace, id, version, ordinal, text }) =>
     JSON.stringify([namespace, id, Number(version), Number(ordinal), text]),
   );
   const expected = live.flatMap(({ namespace, id, version, data }) =>
-    passagesOf(data, readTextSettings({})).map(({ text }, ordinal) =>
+    chunkRecord(data, readTextSettings({})).map(({ text }, ordinal) =>
       JSON.stringify([namespace, id, version, ordinal, text]),
     ),
   );
-  assert.deepEqual(
-    shown.sort(),
-    expected.sort(),
-    "each record has its passages, each once, and none is stale",
-  );
+  assert.deepEqual(shown.sort(), expected.sort(), "each record has its chunks, each once, and none is stale");
   assert.ok(chunks.every((chunk) => Number(chunk.build) === Number(build!.build)));
   const terms = chunks.reduce((sum, { terms }) => sum + Number(terms), 0);
   assert.deepEqual(
@@ -96,7 +92,7 @@ export async function checkIndexed(
     "the build's counts",
   );
   const numbers = new Set(chunks.map(({ chunk }) => Number(chunk)));
-  assert.equal(numbers.size, chunks.length, "each passage has a number of its own");
+  assert.equal(numbers.size, chunks.length, "each chunk has a number of its own");
 
   const vectors = await read("SELECT vector, space, embedding FROM vectors WHERE store_id = $1");
   await checkVectors(chunks, vectors, Number(build!.space), endpoint);
@@ -108,7 +104,7 @@ export async function checkIndexed(
   for (const { namespace, id, data } of live.slice(0, SEARCHED_MAX))
     assert.deepEqual(await find(data.word), [[namespace, id]]);
   for (const word of gone) assert.deepEqual(await find(word), [], `${word} is gone`);
-  return { records: live.length, passages: chunks.length };
+  return { records: live.length, chunks: chunks.length };
 }
 
 async function readLive(read: (text: string) => Promise<SqlRow[]>): Promise<LiveRecord[]> {
@@ -126,7 +122,7 @@ async function readLive(read: (text: string) => Promise<SqlRow[]>): Promise<Live
   }));
 }
 
-/** Every passage has the vector that the endpoint gives for its text, of length 1. */
+/** Every chunk has the vector that the endpoint gives for its text, of length 1. */
 async function checkVectors(
   chunks: SqlRow[],
   vectors: SqlRow[],

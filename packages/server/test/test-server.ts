@@ -116,13 +116,13 @@ export async function startTestServer(
  */
 export async function indexAll(commands: Commands): Promise<void> {
   for (const { storeId, settings } of await commands.index("stores")) {
-    if (!(await commands.index("isLevel", storeId, settings))) {
+    if (!(await commands.index("hasWantedBuild", storeId, settings))) {
       await commands.index("beginBuild", storeId, settings);
     }
     for (;;) {
-      const marks = await commands.index("claim", storeId);
-      if (marks.length === 0) break;
-      const prepared = await commands.index("prepare", storeId, marks);
+      const entries = await commands.index("claim", storeId);
+      if (entries.length === 0) break;
+      const prepared = await commands.index("prepare", storeId, entries);
       if (prepared) await commands.index("publish", storeId, prepared);
     }
     for (;;) {

@@ -2,13 +2,13 @@ import type { List } from "@tidemark/protocol/management";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
-import { IS_GIVEN_UP } from "../storage/given-up.ts";
+import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql } from "../storage/port.ts";
 
 /** Contents that one transaction makes due: syncs of the store wait behind it. */
 const RETRIED_AT_ONCE = 5000;
 
-/** A content that the index gave up. */
+/** A content that the index failed on. */
 export interface FailedRecord {
   object: "failed_record";
   vector_store_id: string;
@@ -17,10 +17,10 @@ export interface FailedRecord {
   attempts: number;
   error: string;
   /** When it arrived. */
-  marked_at: string;
+  queued_at: string;
 }
 
-/** What the index of a store gave up, oldest content first. @throws ApiError VECTOR_STORE_NOT_FOUND */
+/** The failed records of a store, oldest content first. @throws ApiError VECTOR_STORE_NOT_FOUND */
 export async function listFailed(
   sql: Sql,
   organizationId: string,
@@ -29,8 +29,8 @@ export async function listFailed(
 ): Promise<List<FailedRecord>> {
   await getVectorStore(sql, organizationId, storeId);
   const rows = await sql.all(
-    `SELECT version AS id, namespace, id AS record_id, attempts, error, marked_at FROM dirty_contents
-     WHERE store_id = $1 AND ${IS_GIVEN_UP} AND version > $2 ORDER BY version LIMIT $3`,
+    `SELECT version AS id, namespace, id AS record_id, attempts, error, queued_at FROM index_queue
+     WHERE store_id = $1 AND ${IS_FAILED} AND version > $2 ORDER BY version LIMIT $3`,
     [storeId, Number(pageStart(request) || -1), pageSize(request) + 1],
   );
   return page(rows, request, (row) => ({
@@ -40,13 +40,13 @@ export async function listFailed(
     id: String(row.record_id),
     attempts: Number(row.attempts),
     error: String(row.error ?? ""),
-    marked_at: isoTime(row.marked_at!),
+    queued_at: isoTime(row.queued_at!),
   }));
 }
 
 /**
- * Has some of what was given up tried again at once, with as many tries as at first.
- * @param of only of this namespace, only this record; null: all
+ * Makes some failed records due at once, with as many tries as at first.
+ * @param only of this namespace, only this record; null: all
  * @returns how many: after 0 none is left
  * @throws ApiError VECTOR_STORE_NOT_FOUND
  */
@@ -54,16 +54,16 @@ export async function retryFailed(
   sql: Sql,
   organizationId: string,
   storeId: string,
-  of: { namespace: string | null; id: string | null },
+  only: { namespace: string | null; id: string | null },
 ): Promise<number> {
   await getVectorStore(sql, organizationId, storeId);
   const retried = await sql.all(
-    `UPDATE dirty_contents SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
-       (SELECT version FROM dirty_contents WHERE store_id = $1 AND ${IS_GIVEN_UP}
+    `UPDATE index_queue SET due_at = 0, attempts = 0 WHERE store_id = $1 AND version IN
+       (SELECT version FROM index_queue WHERE store_id = $1 AND ${IS_FAILED}
           AND (CAST($2 AS TEXT) IS NULL OR namespace = $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3)
         LIMIT ${RETRIED_AT_ONCE})
      RETURNING version`,
-    [storeId, of.namespace, of.id],
+    [storeId, only.namespace, only.id],
   );
   return retried.length;
 }

@@ -1,7 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import { getVectorStore } from "../access/vector-stores.ts";
-import { settingsOf } from "../indexing/build-settings.ts";
 import { isoTime } from "../objects/times.ts";
+import { readBuildSettings } from "../storage/build-settings.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 import { indexingOf } from "./indexing.ts";
@@ -52,7 +52,7 @@ export async function getIndexStatus(
 }
 
 function toBuild(row: SqlRow): IndexBuild {
-  const { text, embeddings } = settingsOf({ settings: String(row.settings) });
+  const { text, embeddings } = readBuildSettings(String(row.settings));
   return {
     build: Number(row.build),
     state: row.state as IndexBuild["state"],
@@ -74,8 +74,8 @@ async function progressOf(
     storeId,
   ]);
   const sum = (rows: SqlRow[]) => rows.reduce((records, row) => records + Number(row.records), 0);
-  const of = sum(namespaces);
-  if (namespace == null) return { records: 0, of };
+  const total = sum(namespaces);
+  if (namespace == null) return { records: 0, of: total };
   const [row] = await sql.all(
     `SELECT count(*) AS records FROM namespaces n JOIN records r
        ON r.store_id = n.store_id AND r.namespace = n.namespace
@@ -86,5 +86,5 @@ async function progressOf(
     "SELECT sum(records) AS records FROM namespaces WHERE store_id = $1 AND namespace < $2",
     [storeId, namespace],
   );
-  return { records: sum(before) + Number(row!.records), of };
+  return { records: sum(before) + Number(row!.records), of: total };
 }

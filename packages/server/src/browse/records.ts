@@ -5,17 +5,18 @@ import { parseJson } from "@tidemark/protocol/parse-json";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { pageSize } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
+import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `
   SELECT r.id, r.written_at, c.content,
-    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN d.version IS NOT NULL AND d.due_at IS NULL THEN 'failed'
-      ELSE 'pending' END AS indexing, d.error
+    CASE WHEN r.indexed = r.version THEN 'indexed' WHEN ${IS_FAILED} THEN 'failed'
+      ELSE 'pending' END AS indexing, q.error
   FROM namespaces n
   JOIN records r ON r.store_id = n.store_id AND r.namespace = n.namespace
   JOIN contents c ON c.store_id = r.store_id AND c.version = r.version
-  LEFT JOIN dirty_contents d ON d.store_id = r.store_id AND d.version = r.version
+  LEFT JOIN index_queue q ON q.store_id = r.store_id AND q.version = r.version
   WHERE n.store_id = $1 AND n.namespace = $2
     AND ${IS_CURRENT}`;
 

@@ -42,7 +42,7 @@ export async function searchStore(query: string, options: SearchOptions): Promis
       console.log(JSON.stringify(answer, null, 2));
       return;
     }
-    // The words of the passages are those of the query if they are so in the store's language.
+    // The words of the chunks are those of the query if they are so in the store's language.
     const store = await new Management(settings).getVectorStore(settings.vectorStoreId);
     const { language } = readTextSettings(store.settings);
     const tokensOf = await analyzerFor(language);

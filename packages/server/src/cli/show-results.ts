@@ -1,8 +1,8 @@
 import type { SearchResponse } from "@tidemark/protocol/search";
-import { markSpans, type Snippet, snippetOf } from "../search/passage.ts";
+import { markSpans, type Snippet, snippetOf } from "../search/snippet.ts";
 
-/** A passage that would have less room beside its record goes below it. */
-const PASSAGE_COLUMNS_MIN = 40;
+/** A chunk that would have less room beside its record goes below it. */
+const CHUNK_COLUMNS_MIN = 40;
 const GAP = "  ";
 const INDENT = "    ";
 
@@ -27,7 +27,7 @@ export function describeResults({ data, mode, indexing }: SearchResponse, displa
   ]);
   const widths = [0, 1, 2, 3].map((column) => Math.max(0, ...cells.map((row) => widthOf(row[column]!))));
   const left = widths.reduce((sum, width) => sum + width + GAP.length, 0);
-  const isBeside = display.columns - left >= PASSAGE_COLUMNS_MIN;
+  const isBeside = display.columns - left >= CHUNK_COLUMNS_MIN;
   const rows = data.map(({ text }, index) => {
     const [rank, namespace, id, score] = cells[index]!.map((cell, column) => {
       const space = " ".repeat(widths[column]! - widthOf(cell));
@@ -36,15 +36,15 @@ export function describeResults({ data, mode, indexing }: SearchResponse, displa
     });
     const head = [rank, namespace, id, score].join(GAP);
     const room = display.columns - (isBeside ? left : INDENT.length);
-    const passage = markSpans(fittingSnippet(text, room, display), display.mark);
-    if (passage === "") return head.trimEnd();
-    return isBeside ? head + GAP + passage : `${head.trimEnd()}\n${INDENT}${passage}`;
+    const snippet = markSpans(fittingSnippet(text, room, display), display.mark);
+    if (snippet === "") return head.trimEnd();
+    return isBeside ? head + GAP + snippet : `${head.trimEnd()}\n${INDENT}${snippet}`;
   });
   const count = data.length === 1 ? "1 record" : `${data.length || "no"} records`;
   return [...rows, `${count}, ${mode}, ${indexing.pending} pending`];
 }
 
-/** As much of a passage as has room in a line. */
+/** As much of a chunk as has room in a line. */
 function fittingSnippet(text: string, columns: number, { query, tokensOf }: Display): Snippet {
   // Two for what was left out before and after it.
   let characters = Math.max(1, columns - 2);

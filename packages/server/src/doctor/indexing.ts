@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import { openEmbedder } from "../embedding/endpoint-embedder.ts";
-import { settingsOf } from "../indexing/build-settings.ts";
+import { readBuildSettings } from "../storage/build-settings.ts";
+import { IS_FAILED, IS_PENDING } from "../storage/failed.ts";
 import type { Finding } from "../storage/finding.ts";
-import { IS_GIVEN_UP } from "../storage/given-up.ts";
 import type { Sql } from "../storage/port.ts";
 import { IS_SERVED } from "../storage/served-stores.ts";
 
@@ -24,10 +24,10 @@ const LIVE = `store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`
 async function examineLag(sql: Sql, now: number): Promise<Finding> {
   const check = "index";
   const [row] = await sql.all(
-    `SELECT count(*) AS pending, min(marked_at) AS oldest FROM dirty_contents WHERE due_at IS NOT NULL AND ${LIVE}`,
+    `SELECT count(*) AS pending, min(queued_at) AS oldest FROM index_queue WHERE ${IS_PENDING} AND ${LIVE}`,
   );
   const pending = Number(row!.pending);
-  if (pending === 0) return { check, status: "ok", message: "level with the ledger" };
+  if (pending === 0) return { check, status: "ok", message: "up to date with the ledger" };
   const lagMs = Math.max(0, now - Number(row!.oldest));
   const message = `${pending} contents wait, the oldest for ${Math.round(lagMs / 1000)} s`;
   if (lagMs <= LAG_MAX_MS) return { check, status: "ok", message };
@@ -38,18 +38,18 @@ async function examineLag(sql: Sql, now: number): Promise<Finding> {
 async function examineFailed(sql: Sql): Promise<Finding> {
   const check = "failed records";
   const stores = await sql.all(
-    `SELECT store_id, count(*) AS failed, min(version) AS first FROM dirty_contents
-     WHERE ${IS_GIVEN_UP} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
+    `SELECT store_id, count(*) AS failed, min(version) AS first FROM index_queue
+     WHERE ${IS_FAILED} AND ${LIVE} GROUP BY store_id ORDER BY store_id`,
   );
   const [first] = stores;
   if (!first) return { check, status: "ok", message: "none" };
   const failed = stores.reduce((sum, row) => sum + Number(row.failed), 0);
-  const [row] = await sql.all("SELECT error FROM dirty_contents WHERE store_id = $1 AND version = $2", [
+  const [row] = await sql.all("SELECT error FROM index_queue WHERE store_id = $1 AND version = $2", [
     first.store_id!,
     first.first!,
   ]);
   const where = nameSome(stores.map(({ store_id, failed }) => `${store_id} (${failed})`));
-  const message = `the index gave up ${failed} in ${where}; the first because: ${row?.error ?? "unknown"}`;
+  const message = `${failed} failed in ${where}; the first because: ${row?.error ?? "unknown"}`;
   const advice =
     "Search does not find them by what they say now. tidemark index failed lists them; mend the cause, then tidemark index retry.";
   return { check, status: "warning", message, advice };
@@ -66,8 +66,8 @@ async function examineModels(sql: Sql, { embeddingsUrl, embeddingsModel }: Confi
   );
   const model = embeddingsUrl ? embeddingsModel : null;
   const others = rows.flatMap((row) => {
-    const has = settingsOf({ settings: String(row.settings) }).embeddings?.model;
-    return has !== undefined && has !== model ? [`${row.store_id} (${has})`] : [];
+    const indexed = readBuildSettings(String(row.settings)).embeddings?.model;
+    return indexed !== undefined && indexed !== model ? [`${row.store_id} (${indexed})`] : [];
   });
   if (others.length === 0) {
     const message =
@@ -98,7 +98,7 @@ export async function examineEmbeddings(config: Config): Promise<Finding> {
   const { host } = new URL(config.embeddingsUrl);
   const started = performance.now();
   try {
-    const [vector] = await embedder.embed(["Tidemark"], { purpose: "passage" });
+    const [vector] = await embedder.embed(["Tidemark"], { purpose: "chunk" });
     const ms = Math.round(performance.now() - started);
     const message = `${embedder.model} at ${host} answers within ${ms} ms, ${vector!.length} dimensions`;
     return { check, status: "ok", message };

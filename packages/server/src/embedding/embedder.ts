@@ -1,16 +1,16 @@
 /** What a text is embedded for: some models embed a question differently from what answers it. */
-export type Purpose = "query" | "passage";
+export type Purpose = "query" | "chunk";
 
 /** Makes vectors of texts. */
 export interface Embedder {
   readonly model: string;
   /** How many numbers a vector has; null: not known before the first answer. */
   readonly dimensions: number | null;
-  /** What a passage's vector depends on beside its text: a vector that is kept is found again by both. */
+  /** What a chunk's vector depends on beside its text: a vector that is kept is found again by both. */
   readonly fingerprint: string;
   /**
    * Sends the texts in requests of a limited size, of which a limited number run at once over all callers. A text that
-   * is too long for the model is cut, and its vector is that of its beginning. A query waits behind no passages.
+   * is too long for the model is cut, and its vector is that of its beginning. A query waits behind no chunks.
    * @param texts none of them empty
    * @returns a vector of length 1 for each text, in their order: the cosine of two is their dot product
    * @throws EmbedderUnavailable if the embedder did not answer as it should

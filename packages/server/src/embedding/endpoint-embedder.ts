@@ -55,13 +55,13 @@ class EndpointEmbedder implements Embedder {
     this.fingerprint = JSON.stringify([
       config.embeddingsModel,
       config.embeddingsDimensions,
-      config.embeddingsPassagePrefix,
+      config.embeddingsChunkPrefix,
     ]);
     this.#config = config;
     this.#endpoint = new EmbeddingsEndpoint(config);
     this.#slots = {
       query: new RequestSlots(QUERIES_MAX, WAITING_MAX),
-      passage: new RequestSlots(config.embeddingsConcurrency, WAITING_MAX),
+      chunk: new RequestSlots(config.embeddingsConcurrency, WAITING_MAX),
     };
     this.#batchMax = config.embeddingsBatchSize;
   }
@@ -76,12 +76,12 @@ class EndpointEmbedder implements Embedder {
   ): Promise<Float32Array[]> {
     signal?.throwIfAborted();
     const query = purpose === "query";
-    const { embeddingsQueryPrefix, embeddingsPassagePrefix } = this.#config;
+    const { embeddingsQueryPrefix, embeddingsChunkPrefix } = this.#config;
     const { embeddingsQueryTimeoutMs, embeddingsTimeoutMs } = this.#config;
     // Someone waits for a query: its limit is for all of it, the wait for a slot too.
     const deadline = query ? AbortSignal.timeout(embeddingsQueryTimeoutMs) : undefined;
     const call: Call = {
-      prefix: query ? embeddingsQueryPrefix : embeddingsPassagePrefix,
+      prefix: query ? embeddingsQueryPrefix : embeddingsChunkPrefix,
       timeoutMs: query ? embeddingsQueryTimeoutMs : embeddingsTimeoutMs,
       signal: deadline && signal ? AbortSignal.any([signal, deadline]) : (deadline ?? signal),
       embedded: texts.map(() => null),

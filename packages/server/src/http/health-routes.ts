@@ -102,8 +102,8 @@ type Component = HealthResponse["components"][number];
 const HEALTH: HealthStatus[] = ["unhealthy", "degraded", "healthy"];
 
 /**
- * How far search is behind. A record that was given up does not make the service less healthy for everybody else: it is
- * shown, and for the operator to look at.
+ * How far search is behind. A failed record does not make the service less healthy for everybody else: it is shown, and
+ * for the operator to look at.
  */
 async function examineIndex(indexLevel: IndexLevel, reachable: boolean): Promise<Component> {
   if (!reachable) {

@@ -87,7 +87,7 @@ export class Metrics {
     );
     gaugeOfLevel(
       "tidemark_index_failed",
-      "Contents of all stores that the index gave up, until an operator asks for another try.",
+      "Contents of all stores that the index failed on, until an operator asks for another try.",
       ({ failed }) => failed,
     );
     gaugeOfLevel(

@@ -1,7 +1,8 @@
-import type { Mark } from "../storage/index-port.ts";
-import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
-import { beginBuild, isLevel, newestBuild } from "./builds.ts";
-import type { PrepareContext } from "./embed-missing.ts";
+import type { EmbeddingSettings } from "../storage/build-settings.ts";
+import type { QueueEntry } from "../storage/index-port.ts";
+import { wantedSettings } from "./build-settings.ts";
+import { beginBuild, hasWantedBuild, newestBuild } from "./builds.ts";
+import { deferralOf } from "./deferral.ts";
 import {
   addToMerge,
   beginMerge,
@@ -12,14 +13,14 @@ import {
   mergedBlocks,
 } from "./merge.ts";
 import { type Prepared, prepare } from "./prepare.ts";
+import type { PrepareContext } from "./prepare-context.ts";
 import { publish } from "./publish.ts";
-import { putOff } from "./put-off.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
-/** How long marks are taken for; whoever took them asks for more time while it works on them. */
+/** How long entries are claimed for; whoever claimed them asks for more time while it works on them. */
 export const LEASE_MS = 30_000;
-/** Marks that are taken at once. */
-const BATCH_MARKS = 500;
+/** Entries that are claimed at once. */
+const BATCH_ENTRIES = 500;
 
 export interface IndexingContext extends PrepareContext {
   /** The embeddings that are configured; null: none. */
@@ -37,12 +38,15 @@ export const indexFunctions = {
   stores: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
 
   /** Whether a store's index is, or is becoming, what its settings ask for. */
-  async isLevel(
+  async hasWantedBuild(
     { storage, embeddings }: IndexingContext,
     storeId: string,
     settings: string,
   ): Promise<boolean> {
-    return isLevel(await storage.index.builds(storeId), wantedSettings(JSON.parse(settings), embeddings));
+    return hasWantedBuild(
+      await storage.index.builds(storeId),
+      wantedSettings(JSON.parse(settings), embeddings),
+    );
   },
 
   /** Begins the build that a store's settings ask for, if it lacks one; or, forced, in any case. */
@@ -52,36 +56,36 @@ export const indexFunctions = {
     settings: string,
     forced = false,
   ) {
-    const wanted: BuildSettings = wantedSettings(JSON.parse(settings), embeddings);
-    return beginBuild(storage, storeId, wanted, { now: now(), forced });
+    const target = wantedSettings(JSON.parse(settings), embeddings);
+    return beginBuild(storage, storeId, target, { now: now(), forced });
   },
 
-  /** Takes some contents that wait. */
-  claim({ storage, now }: IndexingContext, storeId: string): Promise<Mark[]> {
-    return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_MARKS);
+  /** Claims some contents that wait. */
+  claim({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
+    return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_ENTRIES);
   },
 
   /** Asks for more time. */
-  renew({ storage, now }: IndexingContext, storeId: string, marks: Mark[]): Promise<void> {
+  renew({ storage, now }: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<void> {
     const dueAt = now() + LEASE_MS;
-    return storage.index.putOff(
+    return storage.index.defer(
       storeId,
-      marks.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt })),
+      entries.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt })),
     );
   },
 
-  /** Works out what taken contents add; null if the store has no build to add to. */
-  async prepare(context: IndexingContext, storeId: string, marks: Mark[]): Promise<Prepared | null> {
+  /** Works out what claimed contents add; null if the store has no build to add to. */
+  async prepare(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
-    return newestBuild(builds) ? prepare(context, storeId, marks, builds) : null;
+    return newestBuild(builds) ? prepare(context, storeId, entries, builds) : null;
   },
 
   publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
-  /** Leaves a content for later that could not be looked at. */
-  fail({ storage, now }: IndexingContext, storeId: string, mark: Mark, reason: string): Promise<void> {
-    return storage.index.putOff(storeId, [putOff(mark, reason, now(), 0)]);
+  /** Defers a content that could not be looked at. */
+  fail({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
+    return storage.index.defer(storeId, [deferralOf(entry, reason, now(), 0)]);
   },
 
   prepareStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
@@ -93,8 +97,8 @@ export const indexFunctions = {
   beginMerge: (
     { storage, now }: IndexingContext,
     storeId: string,
-    found: { build: number; segments: number[] },
-  ) => beginMerge(storage, storeId, found, now()),
+    segments: { build: number; segments: number[] },
+  ) => beginMerge(storage, storeId, segments, now()),
 
   /** The next blocks of a merge; null at its end. */
   async nextMerged(
@@ -114,8 +118,8 @@ export const indexFunctions = {
     merges.delete(mergeKey(storeId, merge));
   },
 
-  /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
-  tendVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.tendVectors(storeId),
+  /** Keeps comparisons with a store's vectors quick. @returns what an operator should know of it */
+  maintainVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.maintainVectors(storeId),
 
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
     addToMerge(storage, storeId, merge, blocks, now()),
@@ -134,13 +138,13 @@ export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[N
 /** Steps that write nothing in the ledger's file or turn; an index over vectors is made beside both. */
 const READS = new Set<IndexName>([
   "stores",
-  "isLevel",
+  "hasWantedBuild",
   "prepare",
   "prepareStep",
   "findMerge",
   "nextMerged",
   "endMerge",
-  "tendVectors",
+  "maintainVectors",
 ]);
 
 /** Whether a step changes nothing. */

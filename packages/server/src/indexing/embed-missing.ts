@@ -1,17 +1,9 @@
-import { type Embedder, EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
-import type { EndpointPause } from "../embedding/endpoint-pause.ts";
+import { EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
+import type { EmbeddingSettings } from "../storage/build-settings.ts";
 import type { Build, NewVector } from "../storage/index-port.ts";
-import type { Storage } from "../storage/port.ts";
-import { type EmbeddingSettings, fits, settingsOf } from "./build-settings.ts";
-import type { Draft } from "./cut-records.ts";
-
-export interface PrepareContext {
-  storage: Storage;
-  embedder: Embedder | null;
-  pause: EndpointPause;
-  /** ms since 1970. */
-  now: () => number;
-}
+import { fits } from "./build-settings.ts";
+import type { PreparedChunk } from "./chunker.ts";
+import type { PrepareContext } from "./prepare-context.ts";
 
 /** Null: there is none for the text. */
 type Embedding = Float32Array | null;
@@ -31,18 +23,18 @@ export interface EndpointNews {
 }
 
 /**
- * Has those passages embedded whose text has no vector yet.
- * @param refused what becomes of a passage that the embedder refuses: its record fails, or it has no vector
+ * Embeds the chunks whose text has no vector yet.
+ * @param refused what becomes of a chunk that the embedder refuses: its record fails, or it has no vector
  */
 export async function embedMissing(
   { storage, embedder, pause, now }: PrepareContext,
   storeId: string,
   build: Build,
-  drafts: Draft[],
+  chunks: PreparedChunk[],
   refused: "fails" | "has no vector",
 ): Promise<Embedded> {
   const byHash = Map.groupBy(
-    drafts.filter(({ hash }) => hash !== null),
+    chunks.filter(({ hash }) => hash !== null),
     ({ hash }) => hash!,
   );
   const known = await storage.index.findVectors(storeId, build.space!, [...byHash.keys()]);
@@ -53,7 +45,7 @@ export async function embedMissing(
     for (const { version } of byHash.get(key)!)
       if (blocked.get(version) == null) blocked.set(version, reason);
   };
-  const settings = settingsOf(build).embeddings!;
+  const settings = build.settings.embeddings!;
   const { model } = settings;
   const unused = (unavailable: string): Embedded => {
     for (const key of missing) block(key, null);
@@ -67,7 +59,7 @@ export async function embedMissing(
   let unavailable: string | null = null;
   let refusals: ReadonlyMap<number, string> = new Map();
   try {
-    embedded = await embedder.embed(texts, { purpose: "passage" });
+    embedded = await embedder.embed(texts, { purpose: "chunk" });
     if (!embedded.every((vector) => vector && fits(vector, settings))) throw misfit(embedded, settings);
     pause.worked();
   } catch (error) {
@@ -85,7 +77,7 @@ export async function embedMissing(
     const embedding = embedded[index];
     if (embedding) vectors.push({ hash: key, embedding });
     else if (refused === "has no vector" && refusals.has(index)) {
-      for (const draft of byHash.get(key)!) draft.hash = null;
+      for (const chunk of byHash.get(key)!) chunk.hash = null;
     } else block(key, refusals.get(index) ?? null);
   }
   return { vectors, blocked, endpoint: { model, unavailable } };
@@ -93,9 +85,9 @@ export async function embedMissing(
 
 /** An embedder may have begun to give other vectors, or to give them to a process that has seen none before. */
 function misfit(embedded: Embedding[], { model, dimensions }: EmbeddingSettings): EmbedderUnavailable {
-  const given = embedded.find((vector) => vector?.length !== dimensions)?.length;
+  const misfitting = embedded.find((vector) => vector?.length !== dimensions)?.length;
   return new EmbedderUnavailable(
-    `The index has vectors of ${model} with ${dimensions} dimensions, and the endpoint gives ${given}.`,
+    `The index has vectors of ${model} with ${dimensions} dimensions, and the endpoint gives ${misfitting}.`,
     null,
     embedded,
   );

@@ -105,7 +105,7 @@ async function maintainVectors(
       const skip = (due || building) && before < MAINTAIN_SKIPPED_MAX;
       skipped.set(storeId, skip ? before + 1 : 0);
       if (skip) continue;
-      const line = await run("tendVectors", storeId).catch((error) => noteFailure(error, storeId));
+      const line = await run("maintainVectors", storeId).catch((error) => noteFailure(error, storeId));
       if (line && line !== logged.get(storeId)) log.info({ vector_store_id: storeId }, line);
       logged.set(storeId, line ?? null);
     }

@@ -6,7 +6,7 @@ import type { Storage } from "../storage/port.ts";
 
 /** Bytes of a merged segment that one transaction writes. */
 const STEP_BYTES = 1024 * 1024;
-/** Whoever makes a segment and is silent for so long has given up. */
+/** Whoever makes a segment and is silent for so long has abandoned it. */
 const PATIENCE_MS = 60_000;
 
 /** Segments that are to become one. */
@@ -55,15 +55,15 @@ export function beginMerge(
   now: number,
 ): Promise<Merge | null> {
   return storage.ledger(storeId, async ({ index }) => {
-    const found = (await index.builds()).find((one) => one.build === build && one.state !== "retired");
+    const current = (await index.builds()).find((row) => row.build === build && row.state !== "retired");
     const all = await index.segments(build);
     const making = all.filter(({ state }) => state === "merging");
-    if (!found || making.some(({ makingUntil }) => makingUntil > now)) return null;
+    if (!current || making.some(({ makingUntil }) => makingUntil > now)) return null;
     for (const abandoned of making) await index.putSegment(build, { ...abandoned, state: "merged" });
     const inputs = all.filter(({ segment, state }) => state === "live" && segments.includes(segment));
     if (inputs.length !== segments.length) return null;
     const into: Segment = {
-      segment: found.nextSegment,
+      segment: current.nextSegment,
       state: "merging",
       firstChunk: Math.min(...inputs.map(({ firstChunk }) => firstChunk)),
       endChunk: Math.max(...inputs.map(({ endChunk }) => endChunk)),
@@ -72,7 +72,7 @@ export function beginMerge(
       makingUntil: now + PATIENCE_MS,
     };
     await index.putSegment(build, into);
-    await index.putBuild({ ...found, nextSegment: found.nextSegment + 1 });
+    await index.putBuild({ ...current, nextSegment: current.nextSegment + 1 });
     return { build, inputs, into };
   });
 }
@@ -134,11 +134,11 @@ export function addToMerge(
   now: number,
 ): Promise<boolean> {
   return storage.ledger(storeId, async ({ index }) => {
-    const mine = (await index.segments(build)).find(({ segment }) => segment === into.segment);
-    if (mine?.state !== "merging") return false;
+    const merging = (await index.segments(build)).find(({ segment }) => segment === into.segment);
+    if (merging?.state !== "merging") return false;
     await index.addBlocks(build, into.segment, blocks);
-    const bytes = mine.bytes + blocks.reduce((sum, { data }) => sum + data.length, 0);
-    await index.putSegment(build, { ...mine, chunks, bytes, makingUntil: now + PATIENCE_MS });
+    const bytes = merging.bytes + blocks.reduce((sum, { data }) => sum + data.length, 0);
+    await index.putSegment(build, { ...merging, chunks, bytes, makingUntil: now + PATIENCE_MS });
     return true;
   });
 }
@@ -151,10 +151,10 @@ export function finishMerge(
 ): Promise<void> {
   return storage.ledger(storeId, async ({ index }) => {
     const all = new Map((await index.segments(build)).map((segment) => [segment.segment, segment]));
-    const mine = all.get(into.segment);
-    if (mine?.state !== "merging") return;
+    const merging = all.get(into.segment);
+    if (merging?.state !== "merging") return;
     const isWhole = inputs.every(({ segment }) => all.get(segment)?.state === "live");
-    await index.putSegment(build, { ...mine, state: isWhole ? "live" : "merged" });
+    await index.putSegment(build, { ...merging, state: isWhole ? "live" : "merged" });
     if (!isWhole) return;
     for (const { segment } of inputs)
       await index.putSegment(build, { ...all.get(segment)!, state: "merged" });

@@ -1,24 +1,22 @@
-import { parseJson } from "@tidemark/protocol/parse-json";
 import type { Embedder } from "../embedding/embedder.ts";
 import { buildSegment, type SegmentBlock } from "../lexical/segment.ts";
-import type { Build, Mark, NewVector, PutOff, RecordKey, RecordVersion } from "../storage/index-port.ts";
-import { settingsOf } from "./build-settings.ts";
-import { type Draft, openCutter } from "./cut-records.ts";
-import { type EndpointNews, embedMissing, type PrepareContext } from "./embed-missing.ts";
-import { putOff } from "./put-off.ts";
-
-/** A batch is closed when it has so many passages, so that its transaction stays short. */
-const PASSAGES_PER_BATCH = 600;
+import type { BuildSettings } from "../storage/build-settings.ts";
+import type { Build, Deferral, NewVector, QueueEntry, RecordVersion } from "../storage/index-port.ts";
+import { type BuildChunks, chunkRecords } from "./chunk-records.ts";
+import type { PreparedChunk } from "./chunker.ts";
+import { deferralOf } from "./deferral.ts";
+import { type EndpointNews, embedMissing } from "./embed-missing.ts";
+import type { PrepareContext } from "./prepare-context.ts";
 
 /** Records with everything that search needs of them, ready to be published. */
 export interface Prepared {
-  /** The marks that this settles. */
-  marks: RecordVersion[];
+  /** The entries that this settles. */
+  entries: RecordVersion[];
   /** Versions among them that had no content. */
   empty: number[];
   builds: PreparedBuild[];
-  /** Marks that have to wait, because they failed, or because the batch was full. */
-  putOff: PutOff[];
+  /** Entries that have to wait, because they failed, or because the batch was full. */
+  deferrals: Deferral[];
   /** What was learnt of embeddings endpoints; of one that nothing was needed of: nothing. */
   endpoints: EndpointNews[];
 }
@@ -27,7 +25,7 @@ export interface Prepared {
 export interface PreparedBuild {
   build: number;
   /** As the build had them. */
-  settings: string;
+  settings: BuildSettings;
   chunks: PreparedChunk[];
   /** The segment of these chunks, whose positions in it are those in the list. */
   blocks: SegmentBlock[];
@@ -35,125 +33,80 @@ export interface PreparedBuild {
   vectors: NewVector[];
 }
 
-/** A passage, and how many terms it has. */
-export type PreparedChunk = Omit<Draft, "terms"> & { terms: number };
-
 /**
- * Reads what marked contents say, cuts it into passages, and has those embedded that never were. Changes nothing, so it
- * may take as long as it takes: {@link publish} looks again.
+ * Reads the contents of entries, makes chunks of them, and embeds the chunks that have no vector yet. It changes
+ * nothing, so it may take as long as it takes: {@link publish} looks again.
  * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds.
- *   So a passage that the embedder refuses has no vector, instead of failing its record, and a text that is gone is
- *   what `old` has of it
+ *   So a chunk that the embedder refuses has no vector, instead of failing its record, and a text that is gone is what
+ *   `old` has of it
  */
 export async function prepare(
   context: PrepareContext,
   storeId: string,
-  marks: Mark[],
+  entries: QueueEntry[],
   builds: Build[],
   old: Build | null = null,
 ): Promise<Prepared> {
-  const { taken, empty, left, drafts } = await cutRecords(context, storeId, marks, builds, old);
-  const vectors = new Map<number, NewVector[]>();
-  const blocked = new Map<number, string | null>();
-  const endpoints: EndpointNews[] = [];
-  const embedding = builds.filter(({ space }) => space !== null);
-  for (const build of embedding.filter((build) => isOutgoing(build, builds, context.embedder))) {
-    for (const draft of drafts.get(build.build)!) draft.hash = null;
-  }
-  // Builds of one space have their vectors in common.
-  for (const ofSpace of Map.groupBy(embedding, ({ space }) => space).values()) {
-    const all = ofSpace.flatMap(({ build }) => drafts.get(build)!);
-    const made = await embedMissing(context, storeId, ofSpace[0]!, all, old ? "has no vector" : "fails");
-    for (const { build } of ofSpace) vectors.set(build, made.vectors);
-    for (const [version, reason] of made.blocked) blocked.set(version, reason);
-    if (made.endpoint) endpoints.push(made.endpoint);
-  }
+  const batch = await chunkRecords(context, storeId, entries, builds, old);
+  const refused = old ? "has no vector" : "fails";
+  const { vectors, blocked, endpoints } = await embedBatch(context, storeId, batch.builds, refused);
+  const isReady = ({ version }: { version: number }) => !blocked.has(version);
+  const failed = batch.entries.filter((entry) => !isReady(entry));
   const { until } = context.pause;
-  const failed = taken.filter(({ version }) => blocked.has(version));
   return {
-    marks: taken
-      .filter(({ version }) => !blocked.has(version))
-      .map(({ namespace, id, version }) => ({ namespace, id, version })),
-    empty,
-    builds: builds.map(({ build, settings }) => {
-      const ready = drafts.get(build)!.filter(({ version }) => !blocked.has(version));
-      return {
-        build,
-        settings,
-        chunks: ready.map((draft) => ({ ...draft, terms: draft.terms.length })),
-        blocks: buildSegment(ready.map(({ terms }) => terms)),
-        vectors: vectors.get(build) ?? [],
-      };
+    entries: batch.entries.filter(isReady).map(({ namespace, id, version }) => ({ namespace, id, version })),
+    empty: batch.empty,
+    builds: batch.builds.map(({ build: { build, settings }, chunks, termsOf }) => {
+      const ready = chunks.filter(isReady);
+      const blocks = buildSegment(ready.map((chunk) => termsOf.get(chunk)!));
+      return { build, settings, chunks: ready, blocks, vectors: vectors.get(build) ?? [] };
     }),
-    putOff: [
-      ...left.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt: 0 })),
-      ...failed.map((mark) => putOff(mark, blocked.get(mark.version) ?? null, context.now(), until)),
+    deferrals: [
+      ...batch.left.map(({ version, attempts }) => ({ version, attempts, error: null, dueAt: 0 })),
+      ...failed.map((entry) => deferralOf(entry, blocked.get(entry.version) ?? null, context.now(), until)),
     ],
     endpoints,
   };
 }
 
-interface Cut {
-  taken: Mark[];
-  /** Versions of those that had no content. */
-  empty: number[];
-  /** Marks that the batch has no room for. */
-  left: Mark[];
-  /** By build. */
-  drafts: Map<number, Draft[]>;
+interface EmbeddedBatch {
+  /** New vectors, by build. */
+  vectors: Map<number, NewVector[]>;
+  /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
+  blocked: Map<number, string | null>;
+  endpoints: EndpointNews[];
 }
 
-/** Cuts the contents of marks into the passages of each build, until there are enough for a batch. */
-async function cutRecords(
-  { storage, embedder }: PrepareContext,
+/** Embeds what builds lack. A chunk that is to have no vector loses its hash. */
+async function embedBatch(
+  context: PrepareContext,
   storeId: string,
-  marks: Mark[],
-  builds: Build[],
-  old: Build | null,
-): Promise<Cut> {
-  const contents = await storage.index.contents(
-    storeId,
-    marks.map(({ version }) => version),
-  );
-  const gone = old ? marks.filter(({ version }) => !contents.has(version)) : [];
-  const passages = gone.length > 0 ? await storage.index.passages(storeId, old!.build, gone) : [];
-  const shown = Map.groupBy(passages, ({ version }) => version);
-  const cutters = await Promise.all(builds.map((build) => openCutter(build, embedder)));
-  const drafts = builds.map((): Draft[] => []);
-  let count = 0;
-  let end = 0;
-  // A record's versions stay together.
-  const isFull = () => count >= PASSAGES_PER_BATCH && !isSameRecord(marks[end - 1], marks[end]);
-  for (; end < marks.length && !isFull(); end++) {
-    const mark = marks[end]!;
-    const content = contents.get(mark.version);
-    const read = content === undefined ? null : (parseJson(content) as { data: Record<string, unknown> });
-    for (const [index, { cut, take }] of cutters.entries()) {
-      const made = read ? cut(mark, read.data) : (shown.get(mark.version) ?? []).map(take);
-      drafts[index]!.push(...made);
-      count += made.length;
-    }
+  batch: BuildChunks[],
+  refused: "fails" | "has no vector",
+): Promise<EmbeddedBatch> {
+  const embedded: EmbeddedBatch = { vectors: new Map(), blocked: new Map(), endpoints: [] };
+  const builds = batch.map(({ build }) => build);
+  const embedding = batch.filter(({ build }) => build.space !== null);
+  for (const { build, chunks } of embedding) {
+    if (isOutgoing(build, builds, context.embedder)) for (const chunk of chunks) chunk.hash = null;
   }
-  const taken = marks.slice(0, end);
-  return {
-    taken,
-    empty: taken.flatMap(({ version }) => (contents.has(version) ? [] : [version])),
-    left: marks.slice(end),
-    drafts: new Map(builds.map(({ build }, index) => [build, drafts[index]!])),
-  };
+  // Builds of one space have their vectors in common.
+  for (const peers of Map.groupBy(embedding, ({ build }) => build.space).values()) {
+    const chunks = peers.flatMap((peer) => peer.chunks);
+    const made = await embedMissing(context, storeId, peers[0]!.build, chunks, refused);
+    for (const { build } of peers) embedded.vectors.set(build.build, made.vectors);
+    for (const [version, reason] of made.blocked) embedded.blocked.set(version, reason);
+    if (made.endpoint) embedded.endpoints.push(made.endpoint);
+  }
+  return embedded;
 }
-
-/** Whether two keys, or none, are the same. */
-export const isSameRecord = (one?: RecordKey | null, other?: RecordKey | null): boolean =>
-  one?.id === other?.id && one?.namespace === other?.namespace;
 
 /**
  * A build that one of the configured model is about to replace: it gets no more vectors, so that it can go on serving.
  */
 function isOutgoing(build: Build, builds: Build[], embedder: Embedder | null): boolean {
-  const modelOf = (of: Build) => settingsOf(of).embeddings?.model;
+  const hasModel = ({ settings }: Build) => settings.embeddings?.model === embedder?.model;
   return (
-    modelOf(build) !== embedder?.model &&
-    builds.some((other) => other.state === "building" && modelOf(other) === embedder?.model)
+    !hasModel(build) && builds.some((candidate) => candidate.state === "building" && hasModel(candidate))
   );
 }

@@ -1,5 +1,5 @@
 import { ApiError } from "@tidemark/protocol/errors";
-import type { Mark, StoreToIndex } from "../storage/index-port.ts";
+import type { QueueEntry, StoreToIndex } from "../storage/index-port.ts";
 import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
 import type { EndpointNews } from "./embed-missing.ts";
 
@@ -38,22 +38,22 @@ export class StoreVisits {
   async visit({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> {
     const { run } = this.#context;
     if (this.#settings.get(storeId) !== settings) {
-      if (!(await run("isLevel", storeId, settings))) await run("beginBuild", storeId, settings);
+      if (!(await run("hasWantedBuild", storeId, settings))) await run("beginBuild", storeId, settings);
       this.#settings.set(storeId, settings);
     }
-    const marks = due ? await run("claim", storeId) : [];
-    if (marks.length > 0) {
-      const renewal = setInterval(() => run("renew", storeId, marks).catch(() => {}), LEASE_MS / 3);
-      const settled = this.#settle(storeId, marks).finally(() => clearInterval(renewal));
+    const entries = due ? await run("claim", storeId) : [];
+    if (entries.length > 0) {
+      const renewal = setInterval(() => run("renew", storeId, entries).catch(() => {}), LEASE_MS / 3);
+      const settled = this.#settle(storeId, entries).finally(() => clearInterval(renewal));
       if (!(await settled)) return false;
     }
-    if (!building && marks.length === 0) return false;
-    if (this.#busy.has(storeId)) return marks.length > 0;
+    if (!building && entries.length === 0) return false;
+    if (this.#busy.has(storeId)) return entries.length > 0;
     this.#busy.add(storeId);
     try {
       const built = building && (await this.#build(storeId));
       await this.#merge(storeId);
-      return marks.length > 0 || built;
+      return entries.length > 0 || built;
     } finally {
       this.#busy.delete(storeId);
     }
@@ -63,17 +63,17 @@ export class StoreVisits {
    * Publishes a batch. If one of its contents makes it fail, the others are published without it.
    * @returns false if the embeddings endpoint is unavailable
    */
-  async #settle(storeId: string, marks: Mark[]): Promise<boolean> {
+  async #settle(storeId: string, entries: QueueEntry[]): Promise<boolean> {
     const { run, noteFailure, stopped } = this.#context;
     try {
-      return await this.#publish(storeId, marks);
+      return await this.#publish(storeId, entries);
     } catch (error) {
       if (stopped() || isUnavailable(error)) throw error;
       noteFailure(error, storeId);
-      for (const mark of marks) {
-        await this.#publish(storeId, [mark]).catch((error) => {
+      for (const entry of entries) {
+        await this.#publish(storeId, [entry]).catch((error) => {
           if (isUnavailable(error)) throw error;
-          return run("fail", storeId, mark, (error as Error).message);
+          return run("fail", storeId, entry, (error as Error).message);
         });
       }
       return true;
@@ -81,9 +81,9 @@ export class StoreVisits {
   }
 
   /** @returns false if the embeddings endpoint is unavailable */
-  async #publish(storeId: string, marks: Mark[]): Promise<boolean> {
+  async #publish(storeId: string, entries: QueueEntry[]): Promise<boolean> {
     const { run, noteEndpoint } = this.#context;
-    const prepared = await run("prepare", storeId, marks);
+    const prepared = await run("prepare", storeId, entries);
     if (!prepared) return true;
     prepared.endpoints.forEach(noteEndpoint);
     await run("publish", storeId, prepared);

@@ -1,8 +1,11 @@
-import type { RecordKey } from "../storage/index-port.ts";
 import type { LedgerTransaction, Storage } from "../storage/port.ts";
-import type { EndpointNews, PrepareContext } from "./embed-missing.ts";
-import { isSameRecord, type Prepared, prepare } from "./prepare.ts";
-import { addToBuild, keepAhead, keepVectors, namesOf, withoutVector } from "./publish.ts";
+import { isSameRecord, type RecordKey } from "../storage/record-key.ts";
+import { addToBuild } from "./add-to-build.ts";
+import type { EndpointNews } from "./embed-missing.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import type { PrepareContext } from "./prepare-context.ts";
+import { namesOf } from "./publish.ts";
+import { saveVectors, saveVectorsAhead, withoutVector } from "./save-vectors.ts";
 
 /** Records that one step of a new build takes. */
 const STEP_RECORDS = 300;
@@ -35,17 +38,19 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
   const build = builds.find(({ state }) => state === "building");
   if (!build) return { step: null, endpoints: [] };
   const records = await index.indexedRecords(storeId, build.walked, STEP_RECORDS);
-  const marks = records.map((record) => ({ ...record, attempts: 0 }));
+  const entries = records.map((record) => ({ ...record, attempts: 0 }));
   const old = builds.find(({ state }) => state === "active")!;
-  const prepared = await prepare(context, storeId, marks, [build], old);
+  const prepared = await prepare(context, storeId, entries, [build], old);
   // From the first record on of which a version has to wait, all are looked at again: what the build has by then is
   // left out.
-  const ready = new Set(prepared.marks.map(({ version }) => version));
+  const ready = new Set(prepared.entries.map(({ version }) => version));
   const waiting = records.find(({ version }) => !ready.has(version));
-  const last = waiting ? records[records.findIndex((one) => isSameRecord(one, waiting)) - 1] : records.at(-1);
+  const last = waiting
+    ? records[records.findIndex((record) => isSameRecord(record, waiting)) - 1]
+    : records.at(-1);
   const isLast = records.length === 0;
   const to = last ? { namespace: last.namespace, id: last.id } : build.walked;
-  // What was embedded is kept even if no record is ready.
+  // What was embedded is saved even if no record is ready.
   const isVain = !last && !isLast && prepared.builds.every(({ vectors }) => vectors.length === 0);
   const step = isVain ? null : { build: build.build, prepared, from: build.walked, to, isLast };
   return { step, endpoints: prepared.endpoints };
@@ -56,14 +61,14 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
  * out, as are those that the build has: whoever published what they are now brought it to this build too.
  */
 export async function publishStep(storage: Storage, storeId: string, step: Step): Promise<void> {
-  await keepAhead(storage, storeId, step.prepared);
+  await saveVectorsAhead(storage, storeId, step.prepared);
   await storage.ledger(storeId, (tx) => publishStepIn(tx, step));
 }
 
 async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
   const { index } = tx;
   const builds = await index.builds();
-  const build = builds.find((one) => one.build === step.build && one.state === "building");
+  const build = builds.find(({ build, state }) => build === step.build && state === "building");
   if (!build || !isSameRecord(build.walked, step.from)) return;
   if (step.isLast) {
     for (const old of builds.filter(({ state }) => state === "active")) {
@@ -73,12 +78,14 @@ async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
     return;
   }
   const { prepared } = step;
-  const numbers = await keepVectors(tx, builds, prepared);
+  const numbers = await saveVectors(tx, builds, prepared);
   if (withoutVector(prepared, numbers).length > 0) return;
-  const rows = await tx.rowsOf(namesOf(prepared.marks));
-  const found = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
-  const known = await index.versionsIn(build.build, prepared.marks);
-  const added = new Set(prepared.marks.flatMap(({ version }) => (found.has(version) ? version : [])));
+  const rows = await tx.rowsOf(namesOf(prepared.entries));
+  const indexedVersions = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
+  const known = await index.versionsIn(build.build, prepared.entries);
+  const added = new Set(
+    prepared.entries.flatMap(({ version }) => (indexedVersions.has(version) ? version : [])),
+  );
   for (const version of known) added.delete(version);
   await addToBuild(tx, { ...build, walked: step.to }, prepared.builds[0]!, added, numbers);
 }

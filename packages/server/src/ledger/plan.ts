@@ -29,7 +29,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
       dropRows: [],
       contents: [],
       dropContents: [],
-      dirty: [],
+      enqueue: [],
       sweep: [],
       runs: [],
       runNamespaces: [],
@@ -64,7 +64,7 @@ export function sample({ samples }: Plan, kind: Sampled, id: string): void {
 export function addContent(plan: Plan, namespace: string, id: string, content: Content): number {
   const version = plan.revision * VERSIONS_PER_REVISION + plan.writes.contents.length;
   plan.writes.contents.push({ version, content: content.text });
-  plan.writes.dirty.push({ version, namespace, id });
+  plan.writes.enqueue.push({ version, namespace, id });
   return version;
 }
 
@@ -82,7 +82,7 @@ export function dropUnused(
       plan.writes.dropContents.push(version);
     const indexed = row?.indexed ?? null;
     if (indexed !== null && !rowsAfter.some((kept) => kept?.indexed === indexed))
-      plan.writes.dirty.push({ version: indexed, namespace, id });
+      plan.writes.enqueue.push({ version: indexed, namespace, id });
   }
 }
 

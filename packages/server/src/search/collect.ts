@@ -1,25 +1,28 @@
 import { parseJson } from "@tidemark/protocol/parse-json";
-import type { Build, IndexSnapshot, RecordKey } from "../storage/index-port.ts";
+import type { SearchChunk } from "@tidemark/protocol/search";
+import type { Build, Candidate, IndexSnapshot } from "../storage/index-port.ts";
+import { type RecordKey, recordKey } from "../storage/record-key.ts";
 import type { Filter } from "./filter.ts";
-import type { Candidate, Candidates } from "./legs.ts";
+import type { Retriever } from "./retrievers.ts";
 
-/** A record that a leg found. */
+/** A record that a retriever found. */
 export interface Hit extends RecordKey {
-  /** That of its best passage. */
+  /** That of its best chunk. */
   score: number;
   /** Those that matched, best first. */
-  passages: { text: string; score: number }[];
+  chunks: SearchChunk[];
   writtenAt: number;
   /** Canonical JSON; null unless it was needed. */
   content: string | null;
 }
 
-export interface Wanted {
+/** Which records to collect. */
+export interface Collection {
   namespaces: string[] | null;
   filter: Filter | null;
   withData: boolean;
-  /** Records. */
-  wanted: number;
+  /** How many records. */
+  limit: number;
 }
 
 /** Candidates that are looked up at once: few at first, as most are answers, and more where a filter keeps few. */
@@ -33,34 +36,34 @@ const PAGE_MAX = 4000;
 export async function collectRecords(
   index: IndexSnapshot,
   build: Build,
-  candidates: Candidates,
-  { namespaces, filter, withData, wanted }: Wanted,
+  retrieve: Retriever,
+  { namespaces, filter, withData, limit }: Collection,
 ): Promise<Hit[]> {
   const hits = new Map<string, Hit>();
   const withContent = withData || filter !== null;
-  for (let page = Math.max(FIRST_PAGE, 2 * wanted); hits.size < wanted; page = Math.min(2 * page, PAGE_MAX)) {
-    const some: Candidate[] = await candidates(page);
-    if (some.length === 0) break;
-    const chunks = some.map(({ chunk }) => chunk);
-    const visible = await index.visible(build.build, chunks, namespaces, withContent);
-    const found = new Map(visible.map((row) => [row.chunk, row]));
+  for (let page = Math.max(FIRST_PAGE, 2 * limit); hits.size < limit; page = Math.min(2 * page, PAGE_MAX)) {
+    const candidates: Candidate[] = await retrieve(page);
+    if (candidates.length === 0) break;
+    const numbers = candidates.map(({ chunk }) => chunk);
+    const visible = await index.visible(build.build, numbers, namespaces, withContent);
+    const shown = new Map(visible.map((chunk) => [chunk.chunk, chunk]));
     const kept = new Map<string, boolean>();
-    for (const { chunk, score } of some) {
-      const row = found.get(chunk);
-      if (!row) continue;
-      const { namespace, id, text, writtenAt, content } = row;
-      const key = JSON.stringify([namespace, id]);
+    for (const { chunk: number, score } of candidates) {
+      const chunk = shown.get(number);
+      if (!chunk) continue;
+      const { namespace, id, text, writtenAt, content } = chunk;
+      const key = recordKey(chunk);
       const hit = hits.get(key);
       if (hit) {
-        hit.passages.push({ text, score });
+        hit.chunks.push({ text, score });
         continue;
       }
       if (filter && !kept.has(key)) kept.set(key, filter(dataOf(content!)));
       if (filter && !kept.get(key)) continue;
-      hits.set(key, { namespace, id, score, passages: [{ text, score }], writtenAt, content });
+      hits.set(key, { namespace, id, score, chunks: [{ text, score }], writtenAt, content });
     }
   }
-  return [...hits.values()].slice(0, wanted);
+  return [...hits.values()].slice(0, limit);
 }
 
 const dataOf = (content: string) => (parseJson(content) as { data: never }).data;

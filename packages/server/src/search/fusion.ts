@@ -1,10 +1,5 @@
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
-
-/** What a record is known by within its store. */
-export interface RecordKey {
-  namespace: string;
-  id: string;
-}
+import { type RecordKey, recordKey } from "../storage/record-key.ts";
 
 /** How little the first ranks outweigh the later ones: the value of the paper. */
 const RANK_CONSTANT = 60;
@@ -27,8 +22,7 @@ export function fuseRankings<R extends RecordKey>(
   for (const ranking of rankings) {
     const ranked = new Set<string>();
     for (const record of ranking) {
-      // No namespace and no id has U+0000 in it.
-      const key = `${record.namespace}\0${record.id}`;
+      const key = recordKey(record);
       if (ranked.has(key)) continue;
       ranked.add(key);
       const score = 1 / (RANK_CONSTANT + ranked.size);

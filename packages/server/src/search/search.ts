@@ -6,15 +6,17 @@ import type { SearchMode, SearchRequest, SearchResponse, SearchResult } from "@t
 import { getVectorStore } from "../access/vector-stores.ts";
 import { type Embedder, EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
 import type { EndpointPause } from "../embedding/endpoint-pause.ts";
-import { fits, settingsOf } from "../indexing/build-settings.ts";
+import { fits } from "../indexing/build-settings.ts";
 import type { Build, IndexSnapshot } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
 import { collectRecords, type Hit } from "./collect.ts";
 import { type Filter, readFilter } from "./filter.ts";
 import { fuseRankings } from "./fusion.ts";
-import { rankLexically, rankSemantically } from "./legs.ts";
+import { lexicalRetriever, semanticRetriever } from "./retrievers.ts";
 
-/** Records that each leg of a hybrid search brings: more than are answered, because a record may be good in both. */
+/**
+ * Records that each retriever of a hybrid search finds: more than are answered, because a record may be good in both.
+ */
 const FUSED_MIN = 50;
 /** Contents that wait are counted up to here: an answer need not know more. */
 const PENDING_MAX = 10_000;
@@ -131,7 +133,7 @@ async function waitForSync(
 }
 
 /**
- * How a query is answered: by which legs, and with which vector of it.
+ * How a query is answered: by which retrievers, and with which vector of it.
  * @param problem why the database cannot compare vectors; null: it can
  */
 async function embedQuery(
@@ -141,14 +143,14 @@ async function embedQuery(
   problem: string | null,
 ): Promise<Omit<How, "space">> {
   const { embedder } = context;
-  const model = build ? (settingsOf(build).embeddings?.model ?? null) : (embedder?.model ?? null);
+  const model = build ? (build.settings.embeddings?.model ?? null) : (embedder?.model ?? null);
   if (mode === "lexical" || (mode === undefined && model === null))
     return { mode: "lexical", vector: null, warnings: [] };
   const reason = whyNotEmbedded(model, embedder) ?? problem;
   if (reason === null) {
     try {
       const vector = await vectorOf(context, embedder!, query);
-      const embeddings = build && settingsOf(build).embeddings;
+      const embeddings = build?.settings.embeddings;
       if (embeddings && !fits(vector, embeddings)) {
         const { dimensions } = embeddings;
         throw new EmbedderUnavailable(
@@ -204,15 +206,16 @@ async function findRecords(
   const { request, namespaces, filter, limit } = query;
   if (namespaces?.length === 0 || build.chunks === 0) return [];
   const withData = request.include?.includes("data") ?? false;
-  const wanted = mode === "hybrid" ? Math.max(FUSED_MIN, 2 * limit) : limit;
+  const records = mode === "hybrid" ? Math.max(FUSED_MIN, 2 * limit) : limit;
   const rankings: Hit[][] = [];
-  for (const leg of mode === "hybrid" ? (["lexical", "semantic"] as const) : [mode]) {
-    if (leg === "semantic" && vector === null) continue;
-    const candidates =
-      leg === "semantic"
-        ? rankSemantically(index, build, vector!, namespaces, wanted)
-        : await rankLexically(index, build, request.query, namespaces);
-    rankings.push(await collectRecords(index, build, candidates, { namespaces, filter, withData, wanted }));
+  for (const retriever of mode === "hybrid" ? (["lexical", "semantic"] as const) : [mode]) {
+    if (retriever === "semantic" && vector === null) continue;
+    const retrieve =
+      retriever === "semantic"
+        ? semanticRetriever(index, build, vector!, namespaces, records)
+        : await lexicalRetriever(index, build, request.query, namespaces);
+    const collection = { namespaces, filter, withData, limit: records };
+    rankings.push(await collectRecords(index, build, retrieve, collection));
   }
   const ranked =
     mode === "hybrid"
@@ -222,7 +225,7 @@ async function findRecords(
 }
 
 function toResult(hit: Hit, include: string[]): SearchResult {
-  const [best] = hit.passages;
+  const [best] = hit.chunks;
   return {
     id: hit.id,
     namespace: hit.namespace,
@@ -231,7 +234,7 @@ function toResult(hit: Hit, include: string[]): SearchResult {
     ...(include.includes("data") && hit.content !== null
       ? { data: (parseJson(hit.content) as { data: Record<string, unknown> }).data }
       : {}),
-    ...(include.includes("chunks") ? { chunks: hit.passages.slice(0, LIMITS.resultChunks) } : {}),
+    ...(include.includes("chunks") ? { chunks: hit.chunks.slice(0, LIMITS.resultChunks) } : {}),
     synced_at: new Date(hit.writtenAt).toISOString(),
   };
 }

@@ -6,14 +6,15 @@
 
 import type { SegmentBlock } from "../lexical/segment.ts";
 import type { MaintenanceStep } from "./background-step.ts";
+import type { BuildSettings } from "./build-settings.ts";
+import type { RecordKey } from "./record-key.ts";
 
 /** A whole index of a store, made with one set of settings. */
 export interface Build {
   build: number;
   /** `active`: it serves. `building`: it will, once it has every record. `retired`: its rows are being removed. */
   state: "active" | "building" | "retired";
-  /** JSON: the settings it was made with. */
-  settings: string;
+  settings: BuildSettings;
   /** Its vectors are compared within this; null: it has none. */
   space: number | null;
   /** The first numbers that were never used. */
@@ -27,41 +28,36 @@ export interface Build {
   createdAt: number;
 }
 
-export interface RecordKey {
-  namespace: string;
-  id: string;
-}
-
 /** A content of a record. */
 export interface RecordVersion extends RecordKey {
   version: number;
 }
 
-/** A content that the index has to look at. */
-export interface Mark extends RecordVersion {
+/** An entry of the index queue: a content that the index has to look at. */
+export interface QueueEntry extends RecordVersion {
   /** Times that it failed. */
   attempts: number;
 }
 
-/** A mark that is left for later. */
-export interface PutOff {
+/** How an entry is left for later. */
+export interface Deferral {
   version: number;
   attempts: number;
   /** Why it failed; null: it did not, it only has to wait. */
   error: string | null;
-  /** Not before, ms since 1970; null: not until an operator asks. */
+  /** Not before, ms since 1970; null: it has failed, until an operator has it tried again. */
   dueAt: number | null;
 }
 
-/** A passage of a record, as it is shown. */
-export interface StoredPassage extends RecordVersion {
+/** A chunk of a record: a stretch of its text that search finds and shows. */
+export interface Chunk extends RecordVersion {
   /** Its place in the record, from 0. */
   ordinal: number;
   text: string;
 }
 
-/** A passage of a record, with what search needs of it. */
-export interface ChunkRow extends StoredPassage {
+/** A chunk as the index has it. */
+export interface IndexedChunk extends Chunk {
   chunk: number;
   /** How many terms it has. */
   terms: number;
@@ -101,20 +97,21 @@ export interface IndexTransaction {
   builds(): Promise<Build[]>;
   /** Puts a build in the place of the one with its number. */
   putBuild(build: Build): Promise<void>;
-  /** Which of the versions are still marked. */
-  marked(versions: number[]): Promise<Set<number>>;
-  unmark(versions: number[]): Promise<void>;
+  /** Which of the versions are still in the queue. */
+  queued(versions: number[]): Promise<Set<number>>;
+  /** Takes versions out of the queue. */
+  settle(versions: number[]): Promise<void>;
   /** Notes that search finds records by what these rows, read in this transaction, say. */
   setIndexed(rows: IndexedRow[]): Promise<void>;
-  addChunks(build: number, chunks: ChunkRow[]): Promise<void>;
+  addChunks(build: number, chunks: IndexedChunk[]): Promise<void>;
   /** Which of the versions have chunks in a build. */
-  versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>>;
+  versionsIn(build: number, versions: RecordVersion[]): Promise<Set<number>>;
   /** Removes the chunks of versions from every build. @returns how many, and how many terms they had, by build */
-  dropChunks(of: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>>;
+  dropChunks(versions: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>>;
   segments(build: number): Promise<Segment[]>;
   putSegment(build: number, segment: Segment): Promise<void>;
   addBlocks(build: number, segment: number, blocks: SegmentBlock[]): Promise<void>;
-  /** Keeps vectors; one whose text has one already stays away. */
+  /** Adds vectors, but none for a text that has one already. */
   addVectors(space: number, vectors: NewVector[]): Promise<void>;
   /** The numbers of texts' vectors, by hash. */
   findVectors(space: number, hashes: string[]): Promise<Map<string, number>>;
@@ -136,16 +133,16 @@ export interface IndexStorage {
   /** Every store that is not deleted. */
   stores(now: number): Promise<StoreToIndex[]>;
   builds(storeId: string): Promise<Build[]>;
-  /** Takes marks that are due, oldest content first: nobody else takes them until a moment. */
-  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]>;
-  /** Leaves marks for later. */
-  putOff(storeId: string, marks: PutOff[]): Promise<void>;
+  /** Claims entries that are due, oldest content first: nobody else claims them until a moment. */
+  claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]>;
+  /** Leaves entries for later. Entries that were settled meanwhile stay settled. */
+  defer(storeId: string, deferrals: Deferral[]): Promise<void>;
   /** Contents by version, canonical JSON; one that is gone is left out. */
   contents(storeId: string, versions: number[]): Promise<Map<number, string>>;
   /** What records behind one are found by, in the order of namespace and id: what a new build must have too. */
   indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]>;
-  /** The passages that a build has of versions, in their order. */
-  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]>;
+  /** The chunks that a build has of versions, in their order. */
+  chunks(storeId: string, build: number, versions: RecordVersion[]): Promise<Chunk[]>;
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>>;
   /** As {@link IndexTransaction.addVectors}, without the store's turn: where there are many, adding takes a while. */
   addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void>;
@@ -155,21 +152,19 @@ export interface IndexStorage {
   /** The numbers of chunks in a range, its end excluded, that records have. */
   liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]>;
   /**
-   * Sees to it that a store's vectors are compared quickly, however many they are; what takes long goes on in the
-   * background. Cheap where there is nothing to do.
+   * Keeps comparisons with a store's vectors quick, however many they are; what takes long goes on in the background.
+   * Cheap where there is nothing to do.
    * @returns what an operator should know of it, in one line; null: nothing
    */
-  tendVectors(storeId: string): Promise<string | null>;
-  /**
-   * Removes some of what no build needs any more, and lets marks go whose content is gone though they were given up.
-   */
+  maintainVectors(storeId: string): Promise<string | null>;
+  /** Removes some of what no build needs any more, and makes failed entries due whose content is gone. */
   sweep(now: number): Promise<MaintenanceStep>;
   /** Reads a store's index from one committed snapshot. */
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T>;
 }
 
 /** A chunk that search may show. */
-export interface Found extends RecordKey {
+export interface ShownChunk extends RecordKey {
   chunk: number;
   ordinal: number;
   text: string;
@@ -179,10 +174,11 @@ export interface Found extends RecordKey {
   content: string | null;
 }
 
-/** How near a chunk's vector is: 1 is the same direction. */
-export interface Near {
+/** A chunk that may be an answer. */
+export interface Candidate {
   chunk: number;
-  similarity: number;
+  /** The higher, the better: BM25, or the cosine of its vector and the query's. */
+  score: number;
 }
 
 /** One committed state of a store's index. */
@@ -198,7 +194,7 @@ export interface IndexSnapshot {
     chunks: number[],
     namespaces: string[] | null,
     withContent: boolean,
-  ): Promise<Found[]>;
+  ): Promise<ShownChunk[]>;
   /** How many chunks some namespaces have, counted up to a limit. */
   countChunks(build: number, namespaces: string[], limit: number): Promise<number>;
   /** The numbers of all chunks of some namespaces. */
@@ -210,7 +206,12 @@ export interface IndexSnapshot {
    * `limit` if there are no more.
    * @param namespaces only of these; null: of all
    */
-  nearest(build: Build, query: Float32Array, namespaces: string[] | null, limit: number): Promise<Near[]>;
+  nearest(
+    build: Build,
+    query: Float32Array,
+    namespaces: string[] | null,
+    limit: number,
+  ): Promise<Candidate[]>;
   /** Contents that the index has not looked at, up to a revision of the store (null: all), counted up to a limit. */
   pending(revision: number | null, limit: number): Promise<number>;
 }

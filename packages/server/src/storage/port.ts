@@ -4,7 +4,7 @@
  */
 
 import type { MaintenanceStep } from "./background-step.ts";
-import type { IndexStorage, IndexTransaction } from "./index-port.ts";
+import type { IndexStorage, IndexTransaction, RecordVersion } from "./index-port.ts";
 import type { StoreTable } from "./store-tables.ts";
 
 export type SqlValue = string | number | bigint | null;
@@ -85,13 +85,6 @@ export interface Carry {
   generation: number;
   carriedIn: number;
   alsoCarriedIn: number | null;
-}
-
-/** A content that came, or that search found its record by and does not any more, to be looked at by the index. */
-export interface DirtyMark {
-  version: number;
-  namespace: string;
-  id: string;
 }
 
 /** How many records there are, and the sum of their hashes modulo 2^256. */
@@ -189,7 +182,8 @@ export interface LedgerWrites {
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];
-  dirty: DirtyMark[];
+  /** Versions that the index has to look at: contents that came, and those that search found records by until now. */
+  enqueue: RecordVersion[];
   /** Namespaces where rows have died: they are swept from the beginning. */
   sweep: string[];
   runs: RefreshRun[];

@@ -16,7 +16,7 @@ export const LEDGER_TABLES: StoreTable[] = [
 
 /** The index's: they can be made anew of the ledger's. */
 export const INDEX_TABLES: StoreTable[] = [
-  ["dirty_contents", "version"],
+  ["index_queue", "version"],
   ["chunks", "build, chunk"],
   ["segment_blocks", "build, segment, first_term"],
   ["segments", "build, segment"],

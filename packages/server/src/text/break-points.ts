@@ -13,7 +13,7 @@ export interface Heading {
   text: string;
 }
 
-/** Where passages may begin: everything that decides it is in the text right there, not in what lies far before. */
+/** Where chunks may begin: everything that decides it is in the text right there, not in what lies far before. */
 export interface BreakPoints {
   /** Ascending; the first is 0. */
   offsets: number[];
@@ -41,7 +41,7 @@ const RUN_CHARACTERS = 24;
 /**
  * Finds where Markdown or plain text can be split: at headings, blocks, and within what is longer than `pieceTokens` at
  * lines, then sentences, then words or characters. Sentences are found by their punctuation: `Intl.Segmenter` knows
- * abbreviations better, but it is slow, and another ICU would move passages and embed them again.
+ * abbreviations better, but it is slow, and another ICU would move chunks and embed them again.
  * @param sections in order; the first begins at 0, and a line ends before each
  * @param pieceTokens in tenths: no two neighbouring breaks are much further apart
  */

@@ -11,16 +11,16 @@ export interface TextSettings {
   title_field: string | null;
   /** Dotted paths of `data` that are not searched. */
   metadata_fields: string[];
-  /** About how many tokens a passage has. */
+  /** About how many tokens a chunk has. */
   chunk_tokens: number;
-  /** Tokens that a passage repeats of the one before. */
+  /** Tokens that a chunk repeats of the one before. */
   chunk_overlap: number;
   language: Language;
 }
 
 /**
- * No overlap by default: passages end where paragraphs and sentences do and carry their title and headings, and an
- * overlap embeds and stores text twice, and once more for each passage beside an edited one.
+ * No overlap by default: chunks end where paragraphs and sentences do and carry their title and headings, and an
+ * overlap embeds and stores text twice, and once more for each chunk beside an edited one.
  */
 const DEFAULTS: TextSettings = {
   text_fields: null,
@@ -59,7 +59,7 @@ export function checkTextSettings(
 ): FieldError[] {
   const { chunk_tokens = DEFAULTS.chunk_tokens, chunk_overlap = DEFAULTS.chunk_overlap } = settings;
   if (Number(chunk_overlap) * 2 < Number(chunk_tokens)) return [];
-  const message = `The overlap of ${chunk_overlap} tokens must be less than half of the ${chunk_tokens} tokens of a passage.`;
+  const message = `The overlap of ${chunk_overlap} tokens must be less than half of the ${chunk_tokens} tokens of a chunk.`;
   return Object.hasOwn(named, "chunk_overlap")
     ? [{ field: "settings.chunk_overlap", code: "TOO_LARGE", message }]
     : [{ field: "settings.chunk_tokens", code: "TOO_SMALL", message }];

@@ -3,30 +3,30 @@ import { countTokens, isIdeographic, isLowSurrogate, TENTHS } from "./token-coun
 
 /** A text of its own, such as a field. */
 export interface Section {
-  /** What stands above its passages; "" for nothing. */
+  /** What stands above its chunks; "" for nothing. */
   label: string;
   text: string;
 }
 
-/** A piece of the sections' texts, as they are. */
-export interface Part {
+/** A chunk of the sections' texts, as they are. */
+export interface SectionChunk {
   /** What it stands under, as `label › heading › heading`; "" if it begins with that itself, or there is nothing. */
   context: string;
   text: string;
 }
 
-export interface SplitOptions {
-  /** About how many tokens a part has: 0.4 to 1.6 times as many, or all of a text that is short. */
+export interface ChunkOptions {
+  /** About how many tokens a chunk has: 0.4 to 1.6 times as many, or all of a text that is short. */
   tokens: number;
-  /** Tokens that a part repeats of the one before, counted in `tokens`. */
+  /** Tokens that a chunk repeats of the one before, counted in `tokens`. */
   overlap: number;
   /** A heading that is known anyway: it is left out of contexts. */
   title?: string;
-  /** Parts beyond these are not made. */
-  maxParts: number;
+  /** Chunks beyond these are not made. */
+  maxChunks: number;
 }
 
-/** A part has so many sizes, or less. */
+/** A chunk has so many sizes, or less. */
 const LONGEST = 1.6;
 /** Of `tokens`, what a context may have. */
 const CONTEXT_SHARE = 1 / 8;
@@ -34,16 +34,16 @@ const CONTEXT_SHARE = 1 / 8;
 const SEPARATOR = "\n\n";
 
 /**
- * Splits texts into parts of about the same size, at headings, paragraphs, sentences or words, in that order of
+ * Divides texts into chunks of about the same size, at headings, paragraphs, sentences or words, in that order of
  * preference.
  *
- * Where a part begins is decided by the text near that place alone: it is the best of all breaks less than 0.4 sizes
+ * Where a chunk begins is decided by the text near that place alone: it is the best of all breaks less than 0.4 sizes
  * away, to either side, by what begins there and then by its hash. So an edit moves no boundary further away than that,
  * however much text follows. (Local maximum chunking; Bjørner, Blass, Gurevich, "Content-Dependent Chunking for
- * Differential Compression, the Local Maximum Approach", 2010.) Where that leaves more than 1.6 sizes in one part, it
+ * Differential Compression, the Local Maximum Approach", 2010.) Where that leaves more than 1.6 sizes in one chunk, it
  * is divided within itself.
  */
-export function splitText(sections: Section[], options: SplitOptions): Part[] {
+export function splitText(sections: Section[], options: ChunkOptions): SectionChunk[] {
   const { starts, text } = joinSections(sections);
   if (text.trim() === "") return [];
   const size = (options.tokens - options.overlap) * TENTHS;
@@ -53,19 +53,19 @@ export function splitText(sections: Section[], options: SplitOptions): Part[] {
   const breaks = findBreaks(text, starts, size / 2);
   const cuts = chooseCuts(breaks, size);
   const contexts = new Contexts(breaks.headings, options);
-  const parts: Part[] = [];
+  const chunks: SectionChunk[] = [];
   let section = 0;
   let start = 0;
   for (const [i, cut] of cuts.entries()) {
-    if (parts.length === options.maxParts) break;
+    if (chunks.length === options.maxChunks) break;
     while (section < starts.length && starts[section]!.offset <= cut) section++;
     const earliest = Math.max(start, starts[section - 1]!.offset);
     start = options.overlap > 0 ? overlapStart(text, earliest, cut, options.overlap * TENTHS) : cut;
-    const partText = trimBlankLines(text.slice(start, cuts[i + 1]));
+    const chunk = trimBlankLines(text.slice(start, cuts[i + 1]));
     const context = contexts.at(start);
-    if (partText !== "") parts.push({ context, text: partText });
+    if (chunk !== "") chunks.push({ context, text: chunk });
   }
-  return parts;
+  return chunks;
 }
 
 function joinSections(sections: Section[]): { starts: SectionStart[]; text: string } {
@@ -79,7 +79,7 @@ function joinSections(sections: Section[]): { starts: SectionStart[]; text: stri
   return { starts, text };
 }
 
-/** Offsets at which parts begin. @param size in tenths of tokens */
+/** Offsets at which chunks begin. @param size in tenths of tokens */
 function chooseCuts({ offsets, tokensBefore, ranks, tokens }: BreakPoints, size: number): number[] {
   const reach = size * 0.4;
   const longest = size * LONGEST;
@@ -126,7 +126,7 @@ function isBestAround(
   return true;
 }
 
-/** Where the first part of a stretch that is too long should end: an index between `begin` and `end`, or -1. */
+/** Where the first chunk of a stretch that is too long should end: an index between `begin` and `end`, or -1. */
 function divide(
   ranks: number[],
   tokensBefore: number[],
@@ -152,7 +152,7 @@ function divide(
   return best === -1 ? begin + 1 : best;
 }
 
-/** Where a part begins that repeats up to `tokens` (tenths) before its cut: at a word. */
+/** Where a chunk begins that repeats up to `tokens` (tenths) before its cut: at a word. */
 function overlapStart(text: string, earliest: number, cut: number, tokens: number): number {
   let start = cut;
   let left = tokens;
@@ -179,7 +179,7 @@ class Contexts {
   #next = 0;
   #above: Heading[] = [];
 
-  constructor(headings: Heading[], { tokens, title }: SplitOptions) {
+  constructor(headings: Heading[], { tokens, title }: ChunkOptions) {
     this.#headings = headings;
     this.#title = title;
     this.#tokens = tokens * TENTHS * CONTEXT_SHARE;
@@ -189,7 +189,7 @@ class Contexts {
     while (this.#next < this.#headings.length && this.#headings[this.#next]!.offset <= offset) {
       const heading = this.#headings[this.#next]!;
       this.#above = this.#above.filter(({ depth }) => depth < heading.depth);
-      // The part says this one itself.
+      // The chunk says this one itself.
       if (heading.offset === offset) break;
       this.#above.push(heading);
       this.#next++;

@@ -4,7 +4,7 @@ import { countTokens, isLowSurrogate, TENTHS } from "./token-count.ts";
 
 /** UTF-16 units of a title. */
 const TITLE_CHARACTERS = 300;
-/** Of a passage's tokens, what the title may have: each passage carries it. */
+/** Of a chunk's tokens, what the title may have: each chunk carries it. */
 const TITLE_SHARE = 1 / 4;
 
 /** Members that are a record's title, the likeliest first; case and underscores do not matter. */
@@ -44,7 +44,7 @@ export function findTitle(data: Record<string, unknown>, leftOut: string[]): str
   return title ?? (others.length === 1 ? others[0]! : null);
 }
 
-/** A title in one line, as much of it as passages of so many tokens have room for. */
+/** A title in one line, as much of it as chunks of so many tokens have room for. */
 export function titleLine(title: string, chunkTokens: number): { text: string; isWhole: boolean } {
   const plain = textOf(title.trim());
   // In a title a heading needs no mark.

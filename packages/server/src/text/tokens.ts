@@ -32,7 +32,7 @@ export type Analyzer = (text: string) => string[];
  * beginning still tells it from others.
  */
 export const TERM_BYTES_MAX = 64;
-/** Terms of one text; further ones are left out. Far more than a passage has. */
+/** Terms of one text; further ones are left out. Far more than a chunk has. */
 export const TERMS_MAX = 100_000;
 
 const analyzers = new Map<Language, Promise<Analyzer>>();

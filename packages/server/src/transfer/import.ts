@@ -30,9 +30,9 @@ const columnOf = (table: Table, name: string) => Object.keys(table.columns).inde
 const NAMESPACES = tableOf(LEDGER_TABLES, "namespaces");
 const RUNS = tableOf(LEDGER_TABLES, "refresh_runs");
 const RECORDS = tableOf(LEDGER_TABLES, "records");
-const MARKS: Table = {
-  name: "dirty_contents",
-  columns: { version: "number", namespace: "text", id: "text", marked_at: "number" },
+const QUEUE: Table = {
+  name: "index_queue",
+  columns: { version: "number", namespace: "text", id: "text", queued_at: "number" },
   key: ["version"],
   long: [],
 };
@@ -131,16 +131,16 @@ async function writePage(
   }
   await storage.write(async (sql) => {
     await insertRows(sql, table, storeId, rows);
-    if (table === RECORDS) await insertRows(sql, MARKS, storeId, marksOf(rows));
+    if (table === RECORDS) await insertRows(sql, QUEUE, storeId, queueEntriesOf(rows));
   });
   return true;
 }
 
 /** Has the index look at the contents of records: it is not part of an export. */
-function marksOf(records: Row[]): Row[] {
-  const [version, namespace, id] = Object.keys(MARKS.columns).map((column) => columnOf(RECORDS, column));
-  const marks = records.map((row) => [row[version!]!, row[namespace!]!, row[id!]!, Date.now()]);
-  return marks.filter(([version]) => version !== null);
+function queueEntriesOf(records: Row[]): Row[] {
+  const [version, namespace, id] = Object.keys(QUEUE.columns).map((column) => columnOf(RECORDS, column));
+  const entries = records.map((row) => [row[version!]!, row[namespace!]!, row[id!]!, Date.now()]);
+  return entries.filter(([version]) => version !== null);
 }
 
 /** Brings what was held back, and makes the stores those of their organizations. */

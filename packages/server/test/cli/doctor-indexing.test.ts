@@ -25,7 +25,7 @@ async function runDoctor(settings: Environment) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark doctor`, () => {
-    test("finds an index that lags behind and records that were given up, and says where and why", async (t) => {
+    test("finds an index that lags behind and records that failed, and says where and why", async (t) => {
       const { databaseUrl, createStore, clock, storage, commands } = await openTestLedger(t, engine);
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
       const [one, two] = [await createStore(), await createStore()];
@@ -33,9 +33,9 @@ for (const engine of engines) {
       await one.sync({ operations: [upsert("a"), upsert("b")] });
       clock.now = Date.now();
       await two.sync({ operations: [upsert("c")] });
-      const [mark] = await storage.index.claim(one.storeId, clock.now, clock.now, 1);
-      const { version } = mark!;
-      await storage.index.putOff(one.storeId, [{ version, attempts: 6, error: "too odd", dueAt: null }]);
+      const [entry] = await storage.index.claim(one.storeId, clock.now, clock.now, 1);
+      const { version } = entry!;
+      await storage.index.defer(one.storeId, [{ version, attempts: 6, error: "too odd", dueAt: null }]);
 
       const late = await runDoctor(settings);
       assert.equal(late.code, 0, "a warning is no failure");
@@ -43,7 +43,7 @@ for (const engine of engines) {
       assert.equal(index!.status, "warning");
       assert.match(index!.message, /^2 contents wait, the oldest for 6\d\d s$/);
       assert.equal(failed!.status, "warning");
-      assert.match(failed!.message, new RegExp(`gave up 1 in ${one.storeId} \\(1\\); .*: too odd$`));
+      assert.match(failed!.message, new RegExp(`1 failed in ${one.storeId} \\(1\\); .*: too odd$`));
       assert.match(failed!.advice!, /tidemark index retry/);
 
       await commands.browse("retryFailed", one.organizationId, one.storeId, { namespace: null, id: null });

@@ -30,23 +30,23 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
     },
     /** Has the index give up everything that waits in a store. */
     async giveUp({ storeId }: TestStore, error: string): Promise<void> {
-      const marks = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
-      const put = marks.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
-      await ledger.storage.index.putOff(storeId, put);
+      const entries = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
+      const put = entries.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
+      await ledger.storage.index.defer(storeId, put);
     },
   };
 }
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark index failed and retry`, () => {
-    test("list what was given up, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
+    test("list what failed, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
       const { store, settings, index, status, giveUp, clock, createStore, commands } = await openIndexed(
         t,
         engine,
       );
       const other = await createStore();
       const nothing = await index("failed");
-      assert.deepEqual([nothing.code, nothing.stdout], [0, "The index gave nothing up.\n"]);
+      assert.deepEqual([nothing.code, nothing.stdout], [0, "No records failed.\n"]);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await store.sync({ operations: [upsert("a", "pages")] });
       await other.sync({ operations: [upsert("c")] });
@@ -68,7 +68,7 @@ for (const engine of engines) {
         id: "a",
         attempts: 6,
         error: "The endpoint does not like it.",
-        marked_at: new Date(clock.now).toISOString(),
+        queued_at: new Date(clock.now).toISOString(),
       });
       const { stdout } = await index("failed", "--store", other.storeId);
       assert.deepEqual(
@@ -77,14 +77,14 @@ for (const engine of engines) {
           .split("\n")
           .map((line) => line.split(/ {2,}/)),
         [
-          ["vector_store_id", "namespace", "id", "attempts", "marked_at", "error"],
+          ["vector_store_id", "namespace", "id", "attempts", "queued_at", "error"],
           [other.storeId, "tasks", "c", "6", new Date(clock.now).toISOString(), "Nor this."],
         ],
       );
       assert.deepEqual((await status()).failed, 3);
 
       const none = await index("retry", "--namespace", "nowhere");
-      assert.deepEqual([none.code, none.stdout], [0, "The index gave nothing like that up.\n"]);
+      assert.deepEqual([none.code, none.stdout], [0, "No failed records match.\n"]);
       assert.match((await index("retry", "--namespace", "tasks", "--id", "a")).stdout, /^1 are due now\./);
       assert.deepEqual(await failed(), ["pages/a", "tasks/b", "tasks/c"]);
       const inStore = await runForObject(["index", "retry", "--store", store.storeId], settings);

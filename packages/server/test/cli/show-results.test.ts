@@ -55,16 +55,16 @@ describe("what a search found", () => {
       assert.ok(plain.length <= columns && plain.length > columns - 15, `${plain.length} of ${columns}`);
       assert.match(english!, /… ?.*\[zebra\].*…/);
       const [japanese] = show("動物園", columns, { text: wide });
-      const passage = japanese!.replaceAll(/[[\]]/g, "").replace(/^.*1 {2}/, "");
+      const chunk = japanese!.replaceAll(/[[\]]/g, "").replace(/^.*1 {2}/, "");
       assert.ok(
-        14 + 2 * passage.length - 2 <= columns,
-        `${passage.length} wide characters of ${columns} columns`,
+        14 + 2 * chunk.length - 2 <= columns,
+        `${chunk.length} wide characters of ${columns} columns`,
       );
       assert.ok(japanese!.includes("動物"), japanese);
     }
   });
 
-  test("has its passage below where the names leave no room beside them", () => {
+  test("has its chunk below where the names leave no room beside them", () => {
     assert.deepEqual(show("zebra", 60, { id: "x".repeat(40), text: "A zebra." }), [
       `1  tasks  ${"x".repeat(40)}  1\n    A [zebra].`,
       "1 record, lexical, 0 pending",

@@ -119,7 +119,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     await commands.index("beginBuild", store.storeId, "{}", true);
     await bringLevel({ commands, clock }, store);
     await commands.index("findMerge", store.storeId);
-    await storage.index.tendVectors(store.storeId);
+    await storage.index.maintainVectors(store.storeId);
     const request = {
       query: "2",
       namespaces: ["tasks"],

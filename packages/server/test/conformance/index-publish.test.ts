@@ -17,9 +17,9 @@ const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
 
 /** Takes everything that waits, and works out what it adds, without publishing it. */
 async function prepareAll({ commands }: TestLedger, { storeId }: TestStore): Promise<Prepared> {
-  const marks = await commands.index("claim", storeId);
-  assert.ok(marks.length > 0);
-  return (await commands.index("prepare", storeId, marks))!;
+  const entries = await commands.index("claim", storeId);
+  assert.ok(entries.length > 0);
+  return (await commands.index("prepare", storeId, entries))!;
 }
 
 /** What may happen to a record between the moment its text was read and the one it is published. */
@@ -152,7 +152,7 @@ for (const engine of engines) {
         });
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "apple")] });
       await bringLevel(ledger, store);
-      // The new texts of a refresh wait, as if they had been given up; what comes meanwhile is indexed.
+      // The new texts of a refresh wait, as if they had failed; what comes meanwhile is indexed.
       await part(33, false, [
         ...["a", "b", "c"].map((id) => upsert(id, "damson")),
         upsert("n", "damson", "notes"),

@@ -97,15 +97,15 @@ for (const engine of engines) {
       assert.equal((await ledger.storage.index.builds(store.storeId))[1]!.chunks, 2);
     });
 
-    test("a record whose new text was given up is found by the old one, its vector too, until that is tried again", async (t) => {
+    test("a record whose new text failed is found by the old one, its vector too, until that is tried again", async (t) => {
       const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
       await store.sync({ operations: [upsert("x", "apple pie"), upsert("y", "apple tree")] });
       await bringLevel({ commands, clock }, store);
       endpoint.fault = faults.refuse("forbidden");
       await store.sync({ operations: [upsert("x", "apple forbidden")] });
       await tryAll({ commands, clock }, store);
-      const [mark] = await storage.read((sql) => sql.all("SELECT due_at, attempts FROM dirty_contents"));
-      assert.deepEqual([mark!.due_at, Number(mark!.attempts)], [null, 6]);
+      const [entry] = await storage.read((sql) => sql.all("SELECT due_at, attempts FROM index_queue"));
+      assert.deepEqual([entry!.due_at, Number(entry!.attempts)], [null, 6]);
 
       const found = async () => {
         const vectors = await storage.read((sql) =>
@@ -134,7 +134,7 @@ for (const engine of engines) {
       assert.deepEqual(await found(), before);
 
       endpoint.fault = null;
-      await storage.write((sql) => sql.all("UPDATE dirty_contents SET due_at = 0"), store.storeId);
+      await storage.write((sql) => sql.all("UPDATE index_queue SET due_at = 0"), store.storeId);
       await tryAll({ commands: other, clock }, store);
       assert.deepEqual(await found(), [
         ["x apple forbidden", "y apple tree"],

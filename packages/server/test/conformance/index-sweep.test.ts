@@ -127,15 +127,15 @@ for (const engine of engines) {
       assert.deepEqual(await kept(other), ["used later"]);
     });
 
-    test("a mark that was given up is looked at again when its content is gone", async (t) => {
+    test("a failed entry is looked at again when its content is gone", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const upsert = (id: string, n: number) => ({ action: "upsert", id, namespace: "tasks", data: { n } });
       await store.sync({ operations: [upsert("a", 1), upsert("b", 1)] });
-      const marks = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
-      await ledger.storage.index.putOff(
+      const entries = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
+      await ledger.storage.index.defer(
         store.storeId,
-        marks.map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null })),
+        entries.map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null })),
       );
       await sweepIndex(ledger.storage, ledger.clock.now);
       assert.deepEqual(await ledger.storage.index.claim(store.storeId, 3000, 4000, 10), []);

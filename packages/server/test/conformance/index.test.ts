@@ -126,7 +126,7 @@ for (const engine of engines) {
       assert.equal(Buffer.compare(found!.data, large), 0);
     });
 
-    test("passages are counted and listed by namespace and by number, each build by itself", async (t) => {
+    test("chunks are counted and listed by namespace and by number, each build by itself", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await change(ledger, store, async (index) => {
@@ -151,7 +151,7 @@ for (const engine of engines) {
       assert.deepEqual(await live(5, 9), []);
     });
 
-    test("passages of versions are read in their order, of one build", async (t) => {
+    test("chunks of versions are read in their order, of one build", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const of = (id: string, version: number, namespace = "tasks") => ({ namespace, id, version });
@@ -162,7 +162,7 @@ for (const engine of engines) {
         ]);
         await index.addChunks(2, [chunkOf(0, {})]);
       });
-      const read = (asked: RecordVersion[]) => ledger.storage.index.passages(store.storeId, 1, asked);
+      const read = (asked: RecordVersion[]) => ledger.storage.index.chunks(store.storeId, 1, asked);
       assert.deepEqual(await read([of("b", 1), of("c", 1), of("a", 1), of("a", 3)]), [
         { ...of("b", 1), ordinal: 0, text: "text 5" },
         ...[0, 1, 2].map((ordinal) => ({ ...of("a", 1), ordinal, text: `\n'"\\ ${ordinal}` })),
@@ -170,7 +170,7 @@ for (const engine of engines) {
       assert.deepEqual(await read([]), []);
     });
 
-    test("passages of versions go from every build, and are summed up", async (t) => {
+    test("chunks of versions go from every build, and are summed up", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const key = { namespace: "tasks", id: "a" };
@@ -238,9 +238,9 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a", { n: "\n'\u2028" }), upsert("b")] });
-      const marks = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
+      const entries = await ledger.storage.index.claim(store.storeId, 1000, 2000, 10);
       await store.sync({ operations: [{ action: "delete", id: "b", namespace: "tasks" }] });
-      const versions = marks.map(({ version }) => version);
+      const versions = entries.map(({ version }) => version);
       const contents = await ledger.storage.index.contents(store.storeId, [...versions, 5]);
       assert.deepEqual([...contents], [[versions[0], '{"data":{"n":"\\n\'\u2028"}}']]);
     });

@@ -104,7 +104,7 @@ describe("PostgreSQL without pgvector", () => {
     assert.match(answer.warnings!.join(), what);
     await assert.rejects(search("zebra", { mode: "semantic" }), { code: "VALIDATION_ERROR" });
 
-    assert.match((await storage.index.tendVectors(store.storeId))!, what);
+    assert.match((await storage.index.maintainVectors(store.storeId))!, what);
     for (const embeds of [false, true]) {
       const again = await openStorage(databaseUrl, { embeds });
       whenDone(t, () => again.close());
@@ -121,6 +121,6 @@ describe("PostgreSQL without pgvector", () => {
     });
     const query = new Float32Array([1, 0, 0]);
     assert.deepEqual(await look(ledger, store, (index) => index.nearest(BUILD, query, null, 5)), []);
-    assert.equal(await ledger.storage.index.tendVectors(store.storeId), null);
+    assert.equal(await ledger.storage.index.maintainVectors(store.storeId), null);
   });
 });

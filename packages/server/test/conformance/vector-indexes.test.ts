@@ -24,7 +24,7 @@ function onCircle(number: number, dimensions: number): Float32Array {
   return vector;
 }
 
-/** A store with VECTORS passages on a circle, every tenth of them in another namespace, and what makes indexes. */
+/** A store with VECTORS chunks on a circle, every tenth of them in another namespace, and what makes indexes. */
 async function openCircle(t: TestContext, dimensions = 3) {
   const ledger = await openTestLedger(t, pgvector);
   const store = await ledger.createStore();
@@ -86,17 +86,17 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
   test("a space that has become large gets one, once", async (t) => {
     const { store, connections, indexes, made } = await openCircle(t);
     const others = new VectorIndexes(connections, VECTORS);
-    assert.equal(await others.tend(store.storeId), null);
+    assert.equal(await others.maintain(store.storeId), null);
     await others.settled();
     assert.deepEqual(await made(), []);
 
     const second = new VectorIndexes(connections, VECTORS - 1);
     const both = [indexes, second];
-    assert.deepEqual(await Promise.all(both.map((one) => one.tend(store.storeId))), [null, null]);
+    assert.deepEqual(await Promise.all(both.map((one) => one.maintain(store.storeId))), [null, null]);
     await Promise.all(both.map((one) => one.settled()));
     const expected = [{ name: `vectors_near_${store.storeId}_1`, valid: 1 }];
     assert.deepEqual(await made(), expected);
-    assert.equal(await indexes.tend(store.storeId), null);
+    assert.equal(await indexes.maintain(store.storeId), null);
     await indexes.settled();
     assert.deepEqual(await made(), expected);
   });
@@ -112,7 +112,7 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
         await nearest(200, ["none"], 5),
       ];
       const before = await ask();
-      await indexes.tend(store.storeId);
+      await indexes.maintain(store.storeId);
       await indexes.settled();
       assert.equal(((await made()) as unknown[]).length, 1);
       const after = await ask();
@@ -122,8 +122,8 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
       assert.deepEqual(chunks(after)[0], [5, 6, 7, 8, 9]);
       assert.deepEqual(chunks(after)[3], []);
       for (const [at, near] of after.entries()) {
-        for (const [rank, { similarity }] of near.entries()) {
-          assert.ok(Math.abs(similarity - before[at]![rank]!.similarity) < 1e-6);
+        for (const [rank, { score }] of near.entries()) {
+          assert.ok(Math.abs(score - before[at]![rank]!.score) < 1e-6);
         }
       }
     });
@@ -131,7 +131,7 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
 
   test("one that was not finished is made again", async (t) => {
     const { store, indexes, made, alone } = await openCircle(t);
-    await indexes.tend(store.storeId);
+    await indexes.maintain(store.storeId);
     await indexes.settled();
     const name = `vectors_near_${store.storeId}_1`;
     await alone(
@@ -139,14 +139,14 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
        WHERE indexrelid = (SELECT oid FROM pg_class WHERE relname = '${name}')`,
     );
     assert.deepEqual(await made(), [{ name, valid: 0 }]);
-    await indexes.tend(store.storeId);
+    await indexes.maintain(store.storeId);
     await indexes.settled();
     assert.deepEqual(await made(), [{ name, valid: 1 }]);
   });
 
   test("it goes when no build is in its space any more, and not before", async (t) => {
     const { ledger, store, indexes, made } = await openCircle(t);
-    await indexes.tend(store.storeId);
+    await indexes.maintain(store.storeId);
     await indexes.settled();
     assert.equal(await indexes.sweep(), false);
     await change(ledger, store, (index) => index.putBuild({ ...SPACE, build: 2, state: "building" }));
@@ -163,11 +163,11 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
     const { schema } = readPostgresUrl(ledger.databaseUrl);
     // In another's place under the same name.
     await alone(`CREATE VIEW ${schema}.vectors_near_${store.storeId}_1 AS SELECT 1`);
-    assert.equal(await indexes.tend(store.storeId), null);
+    assert.equal(await indexes.maintain(store.storeId), null);
     await indexes.settled();
-    assert.match((await indexes.tend(store.storeId))!, /cannot be made: .*vectors_near_/);
+    assert.match((await indexes.maintain(store.storeId))!, /cannot be made: .*vectors_near_/);
     await alone(`DROP VIEW ${schema}.vectors_near_${store.storeId}_1`);
-    await indexes.tend(store.storeId);
+    await indexes.maintain(store.storeId);
     await indexes.settled();
     assert.deepEqual(await made(), []);
   });

@@ -29,8 +29,8 @@ const atAngle = (degrees: number, dimensions = 3): Float32Array => {
   return vector;
 };
 
-/** Gives passages, numbered from 0, vectors of their own in space 1. */
-async function addPassages(
+/** Gives chunks, numbered from 0, vectors of their own in space 1. */
+async function addChunks(
   ledger: TestLedger,
   store: TestStore,
   embeddings: Float32Array[],
@@ -70,7 +70,7 @@ for (const engine of vectorEngines) {
     test("they come best first with their cosine, as many as asked for", async (t) => {
       const { ledger, store } = await open(t, engine);
       const angles = [50, 10, 180, 30, 0, 90];
-      await addPassages(
+      await addChunks(
         ledger,
         store,
         angles.map((angle) => atAngle(angle)),
@@ -80,15 +80,15 @@ for (const engine of vectorEngines) {
         near.map(({ chunk }) => angles[chunk]),
         [0, 10, 30, 50],
       );
-      for (const { chunk, similarity } of near) {
-        assert.ok(Math.abs(similarity - atAngle(angles[chunk]!)[0]!) < 1e-6, `${similarity}`);
+      for (const { chunk, score } of near) {
+        assert.ok(Math.abs(score - atAngle(angles[chunk]!)[0]!) < 1e-6, `${score}`);
       }
       const all = await nearest(ledger, store, atAngle(0), null, 100);
       assert.deepEqual(
         all.map(({ chunk }) => angles[chunk]),
         angles.toSorted((a, b) => a - b),
       );
-      assert.ok(Math.abs(all.at(-1)!.similarity + 1) < 1e-6);
+      assert.ok(Math.abs(all.at(-1)!.score + 1) < 1e-6);
       assert.deepEqual(await look(ledger, store, (index) => index.nearest(BUILD, atAngle(0), null, 4)), []);
     });
 
@@ -96,7 +96,7 @@ for (const engine of vectorEngines) {
       const { ledger, store } = await open(t, engine);
       const names = ["tasks", "notes", "others"];
       const vectors = Array.from({ length: 90 }, (_, chunk) => atAngle(chunk));
-      await addPassages(ledger, store, vectors, (chunk) => names[chunk % 3]!);
+      await addChunks(ledger, store, vectors, (chunk) => names[chunk % 3]!);
       await change(ledger, store, async (index) => {
         const vector = (await index.findVectors(1, ["hash 1"])).get("hash 1")!;
         await index.addChunks(2, [chunkOf(1000, { vector, namespace: "notes" })]);
@@ -117,7 +117,7 @@ for (const engine of vectorEngines) {
 
     test("every chunk that has a vector comes, and one without any does not", async (t) => {
       const { ledger, store } = await open(t, engine);
-      await addPassages(ledger, store, [atAngle(0), atAngle(90)]);
+      await addChunks(ledger, store, [atAngle(0), atAngle(90)]);
       await change(ledger, store, async (index) => {
         const found = await index.findVectors(1, ["hash 1"]);
         const vector = found.get("hash 1")!;
@@ -140,7 +140,7 @@ for (const engine of vectorEngines) {
         ofLengthOne(Array.from({ length: 64 }, (_, at) => (at === 0 ? around : 0) + next()));
       const query = ofLengthOne(Array.from({ length: 64 }, (_, at) => (at === 0 ? 1 : 0)));
       const far = Array.from({ length: 500 }, () => random());
-      await addPassages(ledger, store, far);
+      await addChunks(ledger, store, far);
       await change(ledger, store, async (index) => {
         const near = Array.from({ length: 1500 }, (_, n) => ({ hash: `near ${n}`, embedding: random(9) }));
         await index.addVectors(1, near);
@@ -168,23 +168,23 @@ for (const engine of vectorEngines) {
         const vectors = Array.from({ length: 40 }, () =>
           ofLengthOne(Array.from({ length: dimensions }, () => next())),
         );
-        await addPassages(ledger, store, vectors);
+        await addChunks(ledger, store, vectors);
         const query = ofLengthOne(Array.from({ length: dimensions }, () => next()));
         const near = await nearest(ledger, store, query, null, 40);
         assert.equal(near.length, 40);
-        for (const [rank, { chunk, similarity }] of near.entries()) {
+        for (const [rank, { chunk, score }] of near.entries()) {
           const cosine = vectors[chunk]!.reduce((sum, value, at) => sum + value * query[at]!, 0);
-          assert.ok(Math.abs(similarity - cosine) < 1e-5, `${similarity} is ${cosine}`);
-          if (rank > 0) assert.ok(similarity <= near[rank - 1]!.similarity);
+          assert.ok(Math.abs(score - cosine) < 1e-5, `${score} is ${cosine}`);
+          if (rank > 0) assert.ok(score <= near[rank - 1]!.score);
         }
       });
     }
 
     test("nothing is wrong with comparing vectors here", async (t) => {
       const { ledger, store } = await open(t, engine);
-      await addPassages(ledger, store, [atAngle(0)]);
+      await addChunks(ledger, store, [atAngle(0)]);
       assert.equal(await look(ledger, store, (index) => index.vectorProblem()), null);
-      assert.equal(await ledger.storage.index.tendVectors(store.storeId), null);
+      assert.equal(await ledger.storage.index.maintainVectors(store.storeId), null);
     });
   });
 }

@@ -19,8 +19,8 @@ export function embedderFor(settings: Partial<Config>): Embedder {
   return openEmbedder(readConfig({}, { embeddingsModel: "test-model", ...settings }))!;
 }
 
-export const embedPassages = (embedder: Embedder, texts: string[], signal?: AbortSignal) =>
-  embedder.embed(texts, { purpose: "passage", ...(signal && { signal }) });
+export const embedChunks = (embedder: Embedder, texts: string[], signal?: AbortSignal) =>
+  embedder.embed(texts, { purpose: "chunk", ...(signal && { signal }) });
 
 /** So many texts, each another. */
 export const numbered = (count: number) => Array.from({ length: count }, (_, i) => `text number ${i}`);

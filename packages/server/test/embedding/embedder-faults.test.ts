@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { describe, test } from "node:test";
 import { type Fault, faults } from "../embeddings-server.ts";
 import { whenDone } from "../when-done.ts";
-import { embedPassages, missing, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
+import { embedChunks, missing, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
 
 const KEY = "sk-test-0123456789abcdef";
 
@@ -58,31 +58,31 @@ describe("an endpoint is unavailable", () => {
       const hanging = name.startsWith("hangs");
       const { server, embedder } = await startEmbedder(t, hanging ? { embeddingsTimeoutMs: 150 } : {});
       server.fault = fault;
-      const error = await unavailable(embedPassages(embedder, ["one", "two"]));
+      const error = await unavailable(embedChunks(embedder, ["one", "two"]));
       assert.match(error.message, message);
       assert.equal(error.retryAfterMs, null);
       assert.deepEqual(missing(error.embedded), [0, 1]);
       if (hanging) return;
       server.fault = null;
-      assert.equal((await embedPassages(embedder, ["one", "two"])).length, 2);
+      assert.equal((await embedChunks(embedder, ["one", "two"])).length, 2);
     });
   }
 
   test("that does not listen, until it does", async (t) => {
     const { server, embedder } = await startEmbedder(t);
-    await embedPassages(embedder, ["one"]);
+    await embedChunks(embedder, ["one"]);
     await server.die();
-    const error = await unavailable(embedPassages(embedder, ["two"]));
+    const error = await unavailable(embedChunks(embedder, ["two"]));
     assert.match(error.message, /at 127\.0\.0\.1:\d+ cannot be reached \((?:E\w+|UND_ERR_SOCKET)\)/);
     await server.revive();
-    assert.equal((await embedPassages(embedder, ["two"])).length, 1);
+    assert.equal((await embedChunks(embedder, ["two"])).length, 1);
   });
 
   test("that asks for a pause says for how long", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     for (const status of [429, 500, 503]) {
       server.next = [faults.status(status, { "retry-after": "7" })];
-      const error = await unavailable(embedPassages(embedder, ["one"]));
+      const error = await unavailable(embedChunks(embedder, ["one"]));
       assert.equal(error.retryAfterMs, 7000);
     }
     assert.equal(server.requests.length, 3);
@@ -104,7 +104,7 @@ describe("an endpoint is unavailable", () => {
       },
     ] as Fault[];
     for (const _ of server.next.slice()) {
-      assert.equal((await unavailable(embedPassages(embedder, ["one"]))).retryAfterMs, 7000);
+      assert.equal((await unavailable(embedChunks(embedder, ["one"]))).retryAfterMs, 7000);
     }
   });
 
@@ -121,7 +121,7 @@ describe("an endpoint is unavailable", () => {
     ];
     for (const [body, said] of bodies) {
       server.next = [({ response }) => void response.writeHead(401).end(body)];
-      const { message } = await unavailable(embedPassages(embedder, ["one"]));
+      const { message } = await unavailable(embedChunks(embedder, ["one"]));
       assert.match(message.replace(/\.$/, ""), said);
       assert.ok(!message.includes(KEY));
     }
@@ -135,7 +135,7 @@ describe("an endpoint is unavailable", () => {
     const location = `http://127.0.0.1:${(other.address() as { port: number }).port}/v1/embeddings`;
     for (const status of [301, 302, 307, 308]) {
       server.next = [faults.status(status, { location })];
-      const { message } = await unavailable(embedPassages(embedder, ["one"]));
+      const { message } = await unavailable(embedChunks(embedder, ["one"]));
       assert.ok(message.includes(`redirects to ${location}, which TIDEMARK_EMBEDDINGS_URL`), message);
     }
   });
@@ -143,7 +143,7 @@ describe("an endpoint is unavailable", () => {
   test("and what it gave before is kept; no further batch is sent", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 2, embeddingsConcurrency: 1 });
     server.next = [null, faults.status(503)];
-    const error = await unavailable(embedPassages(embedder, numbered(9)));
+    const error = await unavailable(embedChunks(embedder, numbered(9)));
     assert.deepEqual(missing(error.embedded), [2, 3, 4, 5, 6, 7, 8]);
     assert.equal(server.requests.length, 2);
   });
@@ -159,7 +159,7 @@ describe("an endpoint is unavailable", () => {
       },
     ];
     const texts = numbered(4);
-    const error = await unavailable(embedPassages(embedder, texts));
+    const error = await unavailable(embedChunks(embedder, texts));
     const sent = server.texts.map((text) => texts.indexOf(text));
     assert.equal(sent.length, 2);
     assert.deepEqual(

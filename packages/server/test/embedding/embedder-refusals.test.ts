@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Fault, faults } from "../embeddings-server.ts";
-import { embedPassages, missing, numbered, refused, startEmbedder } from "./embedder-calls.ts";
+import { embedChunks, missing, numbered, refused, startEmbedder } from "./embedder-calls.ts";
 
 describe("a text is refused", () => {
   const refusals: [name: string, fault: Fault, why: RegExp][] = [
@@ -22,12 +22,12 @@ describe("a text is refused", () => {
         embeddingsConcurrency: 2,
       });
       const texts = numbered(40);
-      const right = await embedPassages(embedder, texts);
+      const right = await embedChunks(embedder, texts);
       server.requests.length = 0;
       texts[5] = "poison in a text";
       texts[30] = "poison in another";
       server.fault = fault;
-      const error = await refused(embedPassages(embedder, texts));
+      const error = await refused(embedChunks(embedder, texts));
       assert.equal(error.index, 5);
       assert.deepEqual(
         [...error.refusals.keys()].sort((a, b) => a - b),
@@ -44,7 +44,7 @@ describe("a text is refused", () => {
     test(`that the endpoint ${name}, when it is alone`, async (t) => {
       const { server, embedder } = await startEmbedder(t);
       server.fault = fault;
-      const error = await refused(embedPassages(embedder, ["poison"]));
+      const error = await refused(embedChunks(embedder, ["poison"]));
       assert.deepEqual([error.index, error.embedded], [0, [null]]);
       await refused(embedder.embed(["poison"], { purpose: "query" }));
     });
@@ -54,9 +54,9 @@ describe("a text is refused", () => {
     for (const fault of [faults.status(500), faults.number(null), faults.zeros()]) {
       const { server, embedder } = await startEmbedder(t);
       server.next = [fault];
-      assert.equal((await embedPassages(embedder, ["one"])).length, 1);
+      assert.equal((await embedChunks(embedder, ["one"])).length, 1);
       server.next = [fault];
-      assert.equal((await embedPassages(embedder, numbered(9))).length, 9);
+      assert.equal((await embedChunks(embedder, numbered(9))).length, 9);
     }
   });
 
@@ -66,7 +66,7 @@ describe("a text is refused", () => {
     server.fault = (exchange) =>
       exchange.request.texts.includes("poison") ? spoilAll(exchange) : exchange.reply();
     const texts = [...numbered(6), "poison", "last"];
-    const error = await refused(embedPassages(embedder, texts));
+    const error = await refused(embedChunks(embedder, texts));
     assert.deepEqual(missing(error.embedded), [6]);
   });
 });
@@ -76,12 +76,12 @@ describe("a text that is too long for the model", () => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = faults.refuseLonger(300);
     const long = `${"a".repeat(249)}😀${"b".repeat(749)}`;
-    const vectors = await embedPassages(embedder, ["short", long, "brief"]);
+    const vectors = await embedChunks(embedder, ["short", long, "brief"]);
     assert.equal(vectors.length, 3);
     // A half of 500.5 characters, and one of 250 that would end in half of a pair.
     assert.ok(server.texts.includes("a".repeat(249)));
-    assert.deepEqual(vectors[1], (await embedPassages(embedder, ["a".repeat(249)]))[0]);
-    assert.deepEqual(vectors[0], (await embedPassages(embedder, ["short"]))[0]);
+    assert.deepEqual(vectors[1], (await embedChunks(embedder, ["a".repeat(249)]))[0]);
+    assert.deepEqual(vectors[0], (await embedChunks(embedder, ["short"]))[0]);
   });
 
   test("is cut where the endpoint says so by status 413 alone", async (t) => {
@@ -90,7 +90,7 @@ describe("a text that is too long for the model", () => {
       exchange.request.texts.some(({ length }) => length > 600)
         ? void exchange.response.writeHead(413).end()
         : exchange.reply();
-    await embedPassages(embedder, ["a".repeat(1000)]);
+    await embedChunks(embedder, ["a".repeat(1000)]);
     assert.deepEqual(server.texts, ["a".repeat(1000), "a".repeat(500)]);
   });
 
@@ -98,14 +98,14 @@ describe("a text that is too long for the model", () => {
     const { server, embedder } = await startEmbedder(t);
     server.next = [faults.status(500, {}, "context deadline exceeded")];
     const text = "a".repeat(1000);
-    await embedPassages(embedder, [text]);
+    await embedChunks(embedder, [text]);
     assert.equal(server.texts.at(-1), text);
   });
 
   test("is refused if a sixteenth of it is too long", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = faults.refuseLonger(10);
-    const error = await refused(embedPassages(embedder, ["short", "a".repeat(1000)]));
+    const error = await refused(embedChunks(embedder, ["short", "a".repeat(1000)]));
     assert.deepEqual(missing(error.embedded), [1]);
     assert.match(error.message, /maximum context length/);
     const shortest = Math.min(...server.texts.map(({ length }) => length).filter((length) => length > 8));
@@ -116,9 +116,9 @@ describe("a text that is too long for the model", () => {
 test("an endpoint that takes fewer texts at once is asked for as many from then on", async (t) => {
   const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 32, embeddingsConcurrency: 1 });
   server.fault = faults.refuseMore(10);
-  assert.equal((await embedPassages(embedder, numbered(64))).length, 64);
+  assert.equal((await embedChunks(embedder, numbered(64))).length, 64);
   server.requests.length = 0;
-  await embedPassages(embedder, numbered(64));
+  await embedChunks(embedder, numbered(64));
   assert.deepEqual(
     server.requests.map(({ texts }) => texts.length),
     [8, 8, 8, 8, 8, 8, 8, 8],
@@ -128,9 +128,9 @@ test("an endpoint that takes fewer texts at once is asked for as many from then 
 test("a text that is refused does not make the batches smaller", async (t) => {
   const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 32, embeddingsConcurrency: 1 });
   server.fault = faults.refuse("poison");
-  await refused(embedPassages(embedder, [...numbered(31), "poison"]));
+  await refused(embedChunks(embedder, [...numbered(31), "poison"]));
   server.fault = null;
   server.requests.length = 0;
-  await embedPassages(embedder, numbered(32));
+  await embedChunks(embedder, numbered(32));
   assert.equal(server.requests.length, 1);
 });

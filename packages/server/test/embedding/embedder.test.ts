@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Config } from "../../src/config.ts";
 import { faults } from "../embeddings-server.ts";
 import { whenDone } from "../when-done.ts";
-import { embedderFor, embedPassages, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
+import { embedChunks, embedderFor, numbered, startEmbedder, unavailable } from "./embedder-calls.ts";
 
 const KEY = "sk-test-0123456789abcdef";
 
@@ -14,31 +14,31 @@ describe("vectors", () => {
     const { embedder } = await startEmbedder(t, { embeddingsBatchSize: 2 });
     assert.equal(embedder.dimensions, null);
     const texts = ["a cat on a mat", "stocks fell on monday", "the cat on the mat"];
-    const [cat, stocks, again] = await embedPassages(embedder, texts);
+    const [cat, stocks, again] = await embedChunks(embedder, texts);
     assert.equal(embedder.dimensions, 64);
     for (const vector of [cat, stocks, again]) assert.ok(Math.abs(dot(vector!, vector!) - 1) < 1e-6);
     assert.ok(dot(cat!, again!) > dot(cat!, stocks!));
-    const [alone] = await embedPassages(embedder, [texts[1]!]);
+    const [alone] = await embedChunks(embedder, [texts[1]!]);
     assert.deepEqual(alone, stocks);
   });
 
   test("are sorted by their index where the endpoint gives one", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     const texts = numbered(5);
-    const straight = await embedPassages(embedder, texts);
+    const straight = await embedChunks(embedder, texts);
     server.fault = ({ answer, reply }) => {
       answer.data.reverse();
       reply();
     };
-    assert.deepEqual(await embedPassages(embedder, texts), straight);
+    assert.deepEqual(await embedChunks(embedder, texts), straight);
     server.fault = ({ answer, reply }) =>
       reply({ data: answer.data.map(({ embedding }) => ({ embedding })) });
-    assert.deepEqual(await embedPassages(embedder, texts), straight);
+    assert.deepEqual(await embedChunks(embedder, texts), straight);
   });
 
   test("none are asked for where there are no texts", async (t) => {
     const { server, embedder } = await startEmbedder(t);
-    assert.deepEqual(await embedPassages(embedder, []), []);
+    assert.deepEqual(await embedChunks(embedder, []), []);
     assert.equal(server.requests.length, 0);
   });
 });
@@ -52,7 +52,7 @@ describe("a request", () => {
     whenDone(t, () => {
       for (const name of Object.keys(environment)) delete process.env[name];
     });
-    await embedPassages(embedder, ["one", "two"]);
+    await embedChunks(embedder, ["one", "two"]);
     const [{ path, body, headers }] = server.requests as [(typeof server.requests)[0]];
     assert.equal(path, "/v1/embeddings");
     assert.deepEqual(body, { model: "test-model", input: ["one", "two"], encoding_format: "float" });
@@ -68,7 +68,7 @@ describe("a request", () => {
     const { server, embedder } = await startEmbedder(t);
     process.env.OPENAI_API_KEY = "sk-of-something-else";
     whenDone(t, () => delete process.env.OPENAI_API_KEY);
-    await embedPassages(embedder, ["one"]);
+    await embedChunks(embedder, ["one"]);
     assert.equal(server.requests[0]!.headers.authorization, undefined);
     assert.equal(server.requests[0]!.headers["api-key"], undefined);
   });
@@ -76,7 +76,7 @@ describe("a request", () => {
   test("has Azure's header and API version where the URL names a version", async (t) => {
     const { server } = await startEmbedder(t);
     const url = `${server.url}/openai/deployments/mine/?api-version=2024-10-21`;
-    await embedPassages(embedderFor({ embeddingsUrl: url, embeddingsApiKey: KEY }), ["one"]);
+    await embedChunks(embedderFor({ embeddingsUrl: url, embeddingsApiKey: KEY }), ["one"]);
     const { path, headers } = server.requests[0]!;
     assert.equal(path, "/v1/openai/deployments/mine/embeddings?api-version=2024-10-21");
     assert.equal(headers["api-key"], KEY);
@@ -94,7 +94,7 @@ describe("a request", () => {
       ["/a%20b?x=1&y=%C3%BC#frag", "/a%20b/embeddings?x=1&y=%C3%BC"],
     ];
     for (const [base, path] of cases) {
-      await embedPassages(embedderFor({ embeddingsUrl: origin + base, embeddingsApiKey: KEY }), ["one"]);
+      await embedChunks(embedderFor({ embeddingsUrl: origin + base, embeddingsApiKey: KEY }), ["one"]);
       const { path: sent, headers } = server.requests.pop()!;
       assert.equal(sent, path);
       assert.equal(headers.authorization, `Bearer ${KEY}`);
@@ -104,13 +104,13 @@ describe("a request", () => {
   test("may be answered with a byte order mark before the JSON", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = faults.body('\ufeff{"data":[{"index":0,"embedding":[3,4]}]}');
-    assert.deepEqual(await embedPassages(embedder, ["one"]), [new Float32Array([0.6, 0.8])]);
+    assert.deepEqual(await embedChunks(embedder, ["one"]), [new Float32Array([0.6, 0.8])]);
   });
 
-  test("has the prefix of its purpose before each text, and only the passages' belongs to the fingerprint", async (t) => {
-    const prefixes = { embeddingsPassagePrefix: "passage: ", embeddingsQueryPrefix: "query: " };
+  test("has the prefix of its purpose before each text, and only the chunks' belongs to the fingerprint", async (t) => {
+    const prefixes = { embeddingsChunkPrefix: "passage: ", embeddingsQueryPrefix: "query: " };
     const { server, embedder } = await startEmbedder(t, prefixes);
-    await embedPassages(embedder, ["one", "two"]);
+    await embedChunks(embedder, ["one", "two"]);
     await embedder.embed(["three"], { purpose: "query" });
     assert.deepEqual(server.texts, ["passage: one", "passage: two", "query: three"]);
     const fingerprint = (settings: Partial<Config>) =>
@@ -120,7 +120,7 @@ describe("a request", () => {
     for (const other of [
       { embeddingsModel: "x" },
       { embeddingsDimensions: 8 },
-      { embeddingsPassagePrefix: "" },
+      { embeddingsChunkPrefix: "" },
     ]) {
       assert.notEqual(fingerprint(other), embedder.fingerprint);
     }
@@ -128,13 +128,13 @@ describe("a request", () => {
 
   test("has no more texts than the batch size, and no more characters than a request may have", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 8, embeddingsConcurrency: 1 });
-    await embedPassages(embedder, numbered(20));
+    await embedChunks(embedder, numbered(20));
     assert.deepEqual(
       server.requests.map(({ texts }) => texts.length),
       [8, 8, 4],
     );
     server.requests.length = 0;
-    await embedPassages(embedder, [
+    await embedChunks(embedder, [
       "a".repeat(30_000),
       "b".repeat(30_000),
       "c".repeat(30_000),
@@ -151,7 +151,7 @@ describe("a request", () => {
 
   test("has no half of a surrogate pair in it", async (t) => {
     const { server, embedder } = await startEmbedder(t);
-    await embedPassages(embedder, ["half \ud83d of it", `${"x".repeat(31_999)}😀`]);
+    await embedChunks(embedder, ["half \ud83d of it", `${"x".repeat(31_999)}😀`]);
     assert.deepEqual(server.texts, ["half \ufffd of it", "x".repeat(31_999)]);
   });
 
@@ -160,7 +160,7 @@ describe("a request", () => {
     const gate = Promise.withResolvers<void>();
     server.fault = faults.until(gate.promise);
     const arrived = server.arrival().then(() => server.arrival());
-    const calls = [numbered(3), numbered(3), numbered(3)].map((texts) => embedPassages(embedder, texts));
+    const calls = [numbered(3), numbered(3), numbered(3)].map((texts) => embedChunks(embedder, texts));
     await arrived;
     assert.equal(server.requests.length, 2);
     gate.resolve();
@@ -170,12 +170,12 @@ describe("a request", () => {
     assert.deepEqual(embedded[0], embedded[2]);
   });
 
-  test("with a query waits for no passages", async (t) => {
+  test("with a query waits for no chunks", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsConcurrency: 1 });
     const gate = Promise.withResolvers<void>();
     server.next = [faults.until(gate.promise)];
     const arrival = server.arrival();
-    const waiting = embedPassages(embedder, ["slow"]);
+    const waiting = embedChunks(embedder, ["slow"]);
     await arrival;
     const [vector] = await embedder.embed(["fast"], { purpose: "query" });
     assert.equal(vector!.length, 64);
@@ -188,31 +188,28 @@ describe("dimensions", () => {
   test("that are configured are asked for and checked", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsDimensions: 16 });
     assert.equal(embedder.dimensions, 16);
-    const [vector] = await embedPassages(embedder, ["one"]);
+    const [vector] = await embedChunks(embedder, ["one"]);
     assert.equal(vector!.length, 16);
     assert.equal(server.requests[0]!.body.dimensions, 16);
     server.next = [faults.dimensions(24)];
-    const error = await unavailable(embedPassages(embedder, ["one"]));
+    const error = await unavailable(embedChunks(embedder, ["one"]));
     assert.match(error.message, /24 dimensions instead of 16/);
     assert.equal(embedder.dimensions, 16);
   });
 
   test("that differ from those before are refused once: the next answer decides", async (t) => {
     const { server, embedder } = await startEmbedder(t);
-    await embedPassages(embedder, ["one"]);
+    await embedChunks(embedder, ["one"]);
     server.fault = faults.dimensions(24);
-    assert.match(
-      (await unavailable(embedPassages(embedder, ["one"]))).message,
-      /24 dimensions instead of 64/,
-    );
-    const [vector] = await embedPassages(embedder, ["one"]);
+    assert.match((await unavailable(embedChunks(embedder, ["one"]))).message, /24 dimensions instead of 64/);
+    const [vector] = await embedChunks(embedder, ["one"]);
     assert.equal(vector!.length, 24);
     assert.equal(embedder.dimensions, 24);
   });
 
   test("beyond what the engines can keep are refused", async (t) => {
     const { embedder } = await startEmbedder(t, {}, 16_001);
-    const error = await unavailable(embedPassages(embedder, ["one"]));
+    const error = await unavailable(embedChunks(embedder, ["one"]));
     assert.match(error.message, /16001 dimensions instead of at most 16000/);
   });
 });
@@ -225,8 +222,8 @@ describe("a call that is given up", () => {
       const running = new AbortController();
       const waiting = new AbortController();
       const arrival = server.arrival();
-      const first = embedPassages(embedder, ["one"], running.signal);
-      const second = embedPassages(embedder, ["two"], waiting.signal);
+      const first = embedChunks(embedder, ["one"], running.signal);
+      const second = embedChunks(embedder, ["two"], waiting.signal);
       await arrival;
       waiting.abort(new Error("second thoughts"));
       await assert.rejects(second, /^Error: second thoughts$/);
@@ -234,8 +231,8 @@ describe("a call that is given up", () => {
       await assert.rejects(first, /^Error: shutdown$/);
     }
     assert.deepEqual(server.texts, ["one", "one"]);
-    await assert.rejects(embedPassages(embedder, ["one"], AbortSignal.abort(new Error("before"))), /before/);
+    await assert.rejects(embedChunks(embedder, ["one"], AbortSignal.abort(new Error("before"))), /before/);
     server.fault = null;
-    assert.equal((await embedPassages(embedder, ["three"])).length, 1);
+    assert.equal((await embedChunks(embedder, ["three"])).length, 1);
   });
 });

@@ -88,7 +88,7 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
     /** What failed of the records that wait. */
     blamed: () =>
       server.storage.read((sql) =>
-        sql.all("SELECT id, attempts, error FROM dirty_contents WHERE attempts > 0 OR error IS NOT NULL"),
+        sql.all("SELECT id, attempts, error FROM index_queue WHERE attempts > 0 OR error IS NOT NULL"),
       ),
     /** How many dimensions the vectors have that are kept. */
     async dimensions(): Promise<number[]> {
@@ -103,7 +103,7 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
 }
 
 /** Whether a request is for records' texts. */
-const isForPassages = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
+const isForChunks = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
 
 /** What an endpoint does when it is out of order, and what brings it back. */
 const OUTAGES: { name: string; fault: Fault }[] = [
@@ -168,13 +168,13 @@ for (const engine of engines) {
         // A sync says that there may be work: nobody waits for the next look.
         await store.sync({ operations: [] });
         await until(`try ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
-        const [mark] = await store.blamed();
-        assert.match(String(mark!.error), /fault: poison/);
+        const [entry] = await store.blamed();
+        assert.match(String(entry!.error), /fault: poison/);
         assert.equal(endpoint.texts.filter((text) => text.includes("poison")).length >= tried, true);
         server.clock.now += 3_600_000;
       }
       await store.sync({ operations: [] });
-      await until("it is given up", async () => (await store.indexing()).failed === 1);
+      await until("it has failed", async () => (await store.indexing()).failed === 1);
       assert.deepEqual(
         (await store.blamed()).map(({ id, attempts }) => [id, attempts]),
         [["bad", 6]],
@@ -184,7 +184,7 @@ for (const engine of engines) {
       server.clock.now += 24 * 3_600_000;
       await store.putSome(1);
       await until("level", async () => (await store.indexing()).pending === 0);
-      assert.equal(endpoint.requests.length, asked + 1, "what was given up is not tried again");
+      assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
       assert.equal(await server.commands.browse("retryFailed", ...of, { namespace: "tasks", id: "bad" }), 1);
@@ -306,6 +306,6 @@ async function throughOutage(
 /** Requests for records' texts from now on; of an endpoint that is dead nobody knows of any. */
 function countAttempts(endpoint: EmbeddingsServer, isDead: boolean) {
   const from = endpoint.requests.length;
-  const count = () => endpoint.requests.slice(from).filter(isForPassages).length;
+  const count = () => endpoint.requests.slice(from).filter(isForChunks).length;
   return { some: async () => isDead || count() > 0, several: async () => isDead || count() > 2 };
 }

@@ -8,7 +8,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import type { Storage } from "../../src/storage/port.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines } from "../engines.ts";
-import { checkIndexed, releaseMarks, wordOf } from "../indexed-store.ts";
+import { checkIndexed, releaseEntries, wordOf } from "../indexed-store.ts";
 import { LONG } from "../long.ts";
 import { startServerProcess } from "../server-process.ts";
 import { syncBody, type Tenant } from "../test-server.ts";
@@ -22,7 +22,7 @@ const KILLS = LONG ? 100 : 4;
 const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);
 const NAMESPACES = ["tasks", "notes"];
-/** Words of every record, in sentences: one in six has more of them than go into one passage. */
+/** Words of every record, in sentences: one in six has more of them than go into one chunk. */
 const FILLER = "It drips a little, and nobody knows why. ".repeat(6);
 
 /** Sends upserts, deletes and refreshes, each content with a word of its own, until the server is gone. */
@@ -74,7 +74,7 @@ class Writer {
 
 const pick = <T>(from: T[]): T => from[Math.floor(Math.random() * from.length)]!;
 
-/** The texts whose vectors are kept, of passages that search has. */
+/** The texts whose vectors are kept, of chunks that search has. */
 async function readEmbedded(storage: Storage, storeId: string): Promise<Set<string>> {
   const rows = await storage.read((sql) =>
     sql.all("SELECT text FROM chunks WHERE store_id = $1 AND vector IS NOT NULL", [storeId]),
@@ -83,7 +83,7 @@ async function readEmbedded(storage: Storage, storeId: string): Promise<Set<stri
 }
 
 for (const engine of engines) {
-  test(`${engine.name}: an indexer that is killed again and again ends with each record's passages, once`, async (t) => {
+  test(`${engine.name}: an indexer that is killed again and again ends with each record's chunks, once`, async (t) => {
     const endpoint = await startEmbeddingsServer(t);
     // Slow enough that kills meet texts on their way.
     endpoint.fault = faults.slow(20);
@@ -133,7 +133,7 @@ for (const engine of engines) {
       await writing;
       await checkAsked(from);
       // What the dead server had taken is taken up at once, and not when its lease is over.
-      await releaseMarks(storage, tenant.storeId);
+      await releaseEntries(storage, tenant.storeId);
     }
 
     const from = endpoint.texts.length;
@@ -156,8 +156,8 @@ for (const engine of engines) {
       (word) => !words.has(word),
     );
     endpoint.fault = null;
-    const { records, passages } = await checkIndexed(storage, tenant, endpoint, gone.slice(-100));
-    assert.ok(records > 20 && passages > records, `${records} records, ${passages} passages`);
+    const { records, chunks } = await checkIndexed(storage, tenant, endpoint, gone.slice(-100));
+    assert.ok(records > 20 && chunks > records, `${records} records, ${chunks} chunks`);
     assert.deepEqual(await engine.findCorruption(storage), []);
     t.diagnostic(
       `${kills} kills, ${writer.acknowledged} syncs, ${before.size} texts, ${repeated} times one was on its way at a kill`,

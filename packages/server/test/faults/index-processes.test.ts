@@ -3,12 +3,12 @@ import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { type EmbeddingsServer, faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines, type TestEngine } from "../engines.ts";
-import { checkIndexed, releaseMarks, wordOf } from "../indexed-store.ts";
+import { checkIndexed, releaseEntries, wordOf } from "../indexed-store.ts";
 import { startServerProcess } from "../server-process.ts";
 import { openTestLedger } from "../test-ledger.ts";
 
 const RECORDS = 1500;
-/** Marks that one process takes: two batches. */
+/** Entries that one process takes: two batches. */
 const TAKEN = 1000;
 
 /**
@@ -24,7 +24,7 @@ async function openBacklog(t: TestContext, engine: TestEngine) {
   await store.sync({ operations });
   const count = async (condition: string) => {
     const [row] = await storage.read((sql) =>
-      sql.all(`SELECT count(*) AS count FROM dirty_contents WHERE store_id = $1 AND ${condition}`, [
+      sql.all(`SELECT count(*) AS count FROM index_queue WHERE store_id = $1 AND ${condition}`, [
         store.storeId,
       ]),
     );
@@ -42,7 +42,7 @@ async function openBacklog(t: TestContext, engine: TestEngine) {
         TIDEMARK_EMBEDDINGS_TIMEOUT_MS: "300000",
       }),
     /** Waits until so many contents wait for the index, or are taken by a process. */
-    async marks(kind: "waiting" | "taken", expected: number): Promise<void> {
+    async entries(kind: "waiting" | "taken", expected: number): Promise<void> {
       const condition = kind === "waiting" ? "due_at IS NOT NULL" : "due_at > 0";
       const end = performance.now() + 60_000;
       for (let is = await count(condition); is !== expected; is = await count(condition)) {
@@ -56,35 +56,35 @@ async function openBacklog(t: TestContext, engine: TestEngine) {
 for (const engine of engines.filter(({ servers }) => servers > 1)) {
   describe(`${engine.name}: two processes that index one store`, () => {
     test("share its backlog: each record is embedded by one of them, and indexed once", async (t) => {
-      const { store, storage, start, marks } = await openBacklog(t, engine);
+      const { store, storage, start, entries } = await openBacklog(t, engine);
       const endpoints = [await startEmbeddingsServer(t), await startEmbeddingsServer(t)] as const;
       // None is done before both have begun.
       const begun = Promise.all(endpoints.map((endpoint) => endpoint.arrival()));
       for (const endpoint of endpoints) endpoint.fault = faults.until(begun);
       const servers = await Promise.all(endpoints.map(start));
-      await marks("waiting", 0);
+      await entries("waiting", 0);
       for (const server of servers) assert.equal((await server.end("SIGTERM")).code, 0);
       const [one, other] = endpoints.map(({ texts }) => texts);
       assert.equal(new Set([...one!, ...other!]).size, RECORDS);
       assert.equal(one!.length + other!.length, RECORDS, "no text is embedded twice");
-      const { records, passages } = await checkIndexed(storage, store, endpoints[0], []);
-      assert.deepEqual([records, passages], [RECORDS, RECORDS]);
+      const { records, chunks } = await checkIndexed(storage, store, endpoints[0], []);
+      assert.deepEqual([records, chunks], [RECORDS, RECORDS]);
       t.diagnostic(`one embedded ${one!.length}, the other ${other!.length}`);
     });
 
     test("leave each other what is taken; what a killed one had taken is taken over", async (t) => {
-      const { store, storage, start, marks } = await openBacklog(t, engine);
+      const { store, storage, start, entries } = await openBacklog(t, engine);
       const [hanging, working] = [await startEmbeddingsServer(t), await startEmbeddingsServer(t)];
       hanging.fault = faults.hang();
       const killed = await start(hanging);
-      await marks("taken", TAKEN);
+      await entries("taken", TAKEN);
       const survivor = await start(working);
-      await marks("waiting", TAKEN);
+      await entries("waiting", TAKEN);
       assert.equal(working.texts.length, RECORDS - TAKEN, "the survivor did the rest, and nothing else");
       await killed.end("SIGKILL");
       // Instead of waiting for the end of the lease.
-      await releaseMarks(storage, store.storeId);
-      await marks("waiting", 0);
+      await releaseEntries(storage, store.storeId);
+      await entries("waiting", 0);
       assert.equal((await survivor.end("SIGTERM")).code, 0);
       assert.equal(working.texts.length, RECORDS);
       assert.equal(new Set(working.texts).size, RECORDS);

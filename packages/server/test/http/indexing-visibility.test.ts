@@ -60,7 +60,7 @@ async function startPoisoned(t: TestContext) {
   const endpoint = await startEmbeddingsServer(t);
   endpoint.fault = faults.refuse("poison", 400, "fault: poison");
   const store = await startStore(t, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
-  /** Goes on until the index has given up what it cannot have. */
+  /** Goes on until the index has failed on what it cannot have. */
   const giveUp = async () => {
     for (let tries = 0; tries < 8; tries++) {
       await store.index();

@@ -105,7 +105,7 @@ describe("a store that embeds", () => {
   test("asks for the vector of the query alone, and for none where it is lexical", async (t) => {
     const searching = await startEmbedding(t, {
       embeddingsQueryPrefix: "query: ",
-      embeddingsPassagePrefix: "passage: ",
+      embeddingsChunkPrefix: "passage: ",
     });
     await put(searching);
     await searching.index();

@@ -102,7 +102,7 @@ describe("other settings of a store", () => {
     assert.equal((await found({ query: "Nummern", limit: 100 })).length, 100);
   });
 
-  test("name what is searched, and how long a passage is", async (t) => {
+  test("name what is searched, and how long a chunk is", async (t) => {
     const { put, index, found, search, set } = await startSearching(t);
     const text = Array.from({ length: 40 }, (_, i) => `Sentence number ${i} is about a walrus.`).join(" ");
     await put({ a: { name: "okapi", text, internal: { note: "giraffe" } } });
@@ -114,7 +114,7 @@ describe("other settings of a store", () => {
     await set({ text_fields: ["name", "text"], title_field: "name", chunk_tokens: 40 });
     await index();
     assert.deepEqual([await found("giraffe"), await found("okapi")], [[], ["a"]]);
-    assert.ok((await length()) < before / 2, "shorter passages");
+    assert.ok((await length()) < before / 2, "shorter chunks");
     assert.match((await search("walrus")).body.data[0].text, /^okapi\n/);
 
     await set({ text_fields: null, metadata_fields: ["name"] });

@@ -60,7 +60,7 @@ describe("an answer to a search", () => {
     assert.ok((await search("printer")).body.indexing.pending > 0);
   });
 
-  test("has one row for a record, with its best passage", async (t) => {
+  test("has one row for a record, with its best chunk", async (t) => {
     const { put, index, search } = await startSearching(t);
     const parts = [
       `# First\n\n${filler(1)}\n\nA walrus.`,
@@ -73,13 +73,13 @@ describe("an answer to a search", () => {
     const [long, short] = body.data;
     assert.deepEqual([body.data.length, long.id, short.id], [2, "long", "short"]);
     assert.match(long.text, /^Fable\n.*met another walrus and its carpenter\.$/s);
-    assert.equal(long.chunks.length, 2, "the passages that match, and no others");
+    assert.equal(long.chunks.length, 2, "the chunks that match, and no others");
     assert.deepEqual(long.chunks[0], { text: long.text, score: long.score });
     assert.match(long.chunks[1].text, /^Fable\n.*A walrus\./s);
     assert.ok(long.chunks[1].score < long.score);
   });
 
-  test("shows at most ten passages of a record", async (t) => {
+  test("shows at most ten chunks of a record", async (t) => {
     const { put, index, search, set } = await startSearching(t);
     await set({ chunk_tokens: 32 });
     const text = Array.from({ length: 30 }, (_, i) => `# Day ${i}\n\nWe saw a walrus.`).join("\n\n");
@@ -188,7 +188,7 @@ describe("a search", () => {
     assert.deepEqual(await found("10.2.1"), ["version"]);
   });
 
-  test("finds numbers, dates and addresses of a record, though no passage shows them", async (t) => {
+  test("finds numbers, dates and addresses of a record, though no chunk shows them", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put({ a: { title: "Invoice", amount: 48211, due: "2025-12-24", link: "https://example.com/pay" } });
     await index();

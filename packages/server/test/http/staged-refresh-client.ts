@@ -139,7 +139,7 @@ const COLUMNS: Record<string, string> = {
     CAST(refreshed_at AS TEXT) AS refreshed, CAST(newest_at AS TEXT) AS newest`,
   records: "namespace, id, generation, version, hash, written_at, CAST(decided_at AS TEXT) AS decided",
   contents: "version, content",
-  dirty_contents: "version, namespace, id",
+  index_queue: "version, namespace, id",
   refresh_runs: "run_id, connector_id, refresh_id, state, operations, failed, batches, last_part_at",
   refresh_run_namespaces: "run_id, namespace, generation, upserts, digest, newer_records, recount",
   refresh_run_parts: "run_id, part",

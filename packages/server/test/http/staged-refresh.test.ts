@@ -204,13 +204,13 @@ describe("a staged refresh", () => {
   test("rewrites nothing that comes again as it was", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 200, { text: "as it was" }) });
-    const { contents, dirty_contents } = (await refresher.rows()) as Record<string, string[]>;
+    const { contents, index_queue } = (await refresher.rows()) as Record<string, string[]>;
     await refresher.stage(upserts(0, 100, { text: "as it was" }));
     const last = await refresher.refresh({ operations: upserts(100, 200, { text: "as it was" }) });
     assert.deepEqual(last.body.changes, changes({ unchanged: 200 }));
     await refresher.runMaintenance();
     const after = (await refresher.rows()) as Record<string, string[]>;
-    assert.deepEqual([after.contents, after.dirty_contents], [contents, dirty_contents]);
+    assert.deepEqual([after.contents, after.index_queue], [contents, index_queue]);
   });
 
   test("takes its own fields in a full refresh only, and each where it belongs", async (t) => {

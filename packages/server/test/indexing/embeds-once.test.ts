@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
-import { passagesOf } from "../../src/text/record-text.ts";
+import { chunkRecord } from "../../src/text/record-text.ts";
 import { readTextSettings } from "../../src/text/settings.ts";
 import { startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines, type TestEngine } from "../engines.ts";
@@ -50,7 +50,7 @@ async function openCounted(t: TestContext, engine: TestEngine) {
     return endpoint.texts.slice(before);
   };
 
-  /** Every passage is there once, and has its vector: so what was not embedded was not needed. */
+  /** Every chunk is there once, and has its vector: so what was not embedded was not needed. */
   const checkLevel = async () => {
     const { settings } = await commands.access("getVectorStore", organizationId, storeId);
     const { data } = await commands.browse("listRecords", organizationId, storeId, {
@@ -58,7 +58,7 @@ async function openCounted(t: TestContext, engine: TestEngine) {
       limit: 100,
     });
     const expected = data.flatMap(({ id, data }) =>
-      passagesOf(data, readTextSettings(settings)).map(({ text }) => [id, text]),
+      chunkRecord(data, readTextSettings(settings)).map(({ text }) => [id, text]),
     );
     const rows = await storage.read((sql) =>
       sql.all(
@@ -126,17 +126,14 @@ for (const engine of engines) {
       );
     });
 
-    test("a change of one of 250 paragraphs embeds the passages that it changed alone", async (t) => {
+    test("a change of one of 250 paragraphs embeds the chunks that it changed alone", async (t) => {
       const { put } = await openCounted(t, engine);
       const all = await put(upsert("a", document()));
-      assert.ok(all.length > 10, `${all.length} passages`);
+      assert.ok(all.length > 10, `${all.length} chunks`);
       for (const changed of [0, 120, 249]) {
         const again = await put(upsert("a", document(changed)));
         const back = await put(upsert("a", document()));
-        assert.ok(
-          again.length >= 1 && again.length <= 3,
-          `${again.length} passages for paragraph ${changed}`,
-        );
+        assert.ok(again.length >= 1 && again.length <= 3, `${again.length} chunks for paragraph ${changed}`);
         assert.ok(again.some((text) => text.includes(paragraph(9000 + changed))));
         assert.deepEqual(back, [], "the text that was there before");
       }
@@ -170,12 +167,12 @@ for (const engine of engines) {
       assert.deepEqual(await put(upsert("d", titled(1)), remove("a")), []);
     });
 
-    test("other sizes of passages embed the passages that are new", async (t) => {
+    test("other sizes of chunks embed the chunks that are new", async (t) => {
       const { put, set } = await openCounted(t, engine);
       const short = Array.from({ length: 20 }, (_, index) => upsert(`r${index}`, titled(index)));
       const before = new Set(await put(upsert("long", document(1, 2, 3)), ...short));
       const after = await set({ chunk_tokens: 200 });
-      assert.ok(after.length > 10, `${after.length} passages are new`);
+      assert.ok(after.length > 10, `${after.length} chunks are new`);
       assert.equal(new Set(after).size, after.length, "none of them twice");
       assert.deepEqual(
         after.filter((text) => before.has(text)),

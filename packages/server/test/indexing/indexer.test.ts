@@ -73,7 +73,7 @@ describe("what the log says of an embeddings endpoint", () => {
     const isOf =
       (id: string) =>
       ([, prepared]: unknown[]) =>
-        (prepared as { marks: { id: string }[] }).marks.some((mark) => mark.id === id);
+        (prepared as { entries: { id: string }[] }).entries.some((entry) => entry.id === id);
     const publish = (amount: number) =>
       step(() => sync("a", { title: "apple", amount }), "publish", isOf("a"));
     await publish(1);

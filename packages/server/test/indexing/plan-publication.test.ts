@@ -27,14 +27,14 @@ function row(version: number | null, indexed: number | null, of: Partial<RecordR
   };
 }
 
-const planPublication = (marks: RecordVersion[], rows: RecordRow[]) =>
-  publication.planPublication(marks, rows, ({ generation }) => generation === CURRENT);
+const planPublication = (entries: RecordVersion[], rows: RecordRow[]) =>
+  publication.planPublication(entries, rows, ({ generation }) => generation === CURRENT);
 
-const mark = (version: number, id = "a", namespace = "tasks"): RecordVersion => ({ namespace, id, version });
+const entry = (version: number, id = "a", namespace = "tasks"): RecordVersion => ({ namespace, id, version });
 
-/** What becomes of marks, the rows by their generation. */
-function plan(marks: RecordVersion[], rows: RecordRow[]) {
-  const { publish, indexed, drop } = planPublication(marks, rows);
+/** What becomes of entries, the rows by their generation. */
+function plan(entries: RecordVersion[], rows: RecordRow[]) {
+  const { publish, indexed, drop } = planPublication(entries, rows);
   return {
     publish: [...publish],
     indexed: indexed.map((row) => [row.generation, row.indexed]),
@@ -43,8 +43,8 @@ function plan(marks: RecordVersion[], rows: RecordRow[]) {
 }
 
 /** The rows after a publication. */
-function apply(marks: RecordVersion[], rows: RecordRow[]): RecordRow[] {
-  const { indexed } = planPublication(marks, rows);
+function apply(entries: RecordVersion[], rows: RecordRow[]): RecordRow[] {
+  const { indexed } = planPublication(entries, rows);
   const keyOf = ({ namespace, id, generation }: RecordRow) => JSON.stringify([namespace, id, generation]);
   const changed = new Map(indexed.map((row) => [keyOf(row), row]));
   return rows.map((row) => changed.get(keyOf(row)) ?? row);
@@ -53,45 +53,45 @@ function apply(marks: RecordVersion[], rows: RecordRow[]): RecordRow[] {
 describe("a content that was prepared", () => {
   test("is what a new record is found by", () => {
     const expected = { publish: [5], indexed: [[CURRENT, 5]], drop: [] };
-    assert.deepEqual(plan([mark(5)], [row(5, null)]), expected);
+    assert.deepEqual(plan([entry(5)], [row(5, null)]), expected);
   });
 
   test("takes the place of what the record was found by, which goes in the same step", () => {
     const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
-    assert.deepEqual(plan([mark(9)], [row(9, 5)]), expected);
+    assert.deepEqual(plan([entry(9)], [row(9, 5)]), expected);
   });
 
   test("is left out if the record has a newer one meanwhile", () => {
-    assert.deepEqual(plan([mark(5)], [row(9, null)]), { publish: [], indexed: [], drop: [5] });
+    assert.deepEqual(plan([entry(5)], [row(9, null)]), { publish: [], indexed: [], drop: [5] });
   });
 
   test("stays while the record is found by it, although a newer one waits", () => {
-    assert.deepEqual(plan([mark(5)], [row(9, 5)]), { publish: [], indexed: [], drop: [] });
+    assert.deepEqual(plan([entry(5)], [row(9, 5)]), { publish: [], indexed: [], drop: [] });
   });
 
   test("brings no deleted record back", () => {
     const nothing = { publish: [], indexed: [], drop: [5] };
-    assert.deepEqual(plan([mark(5)], [row(null, null)]), nothing, "a tombstone");
-    assert.deepEqual(plan([mark(5)], []), nothing, "no row at all");
+    assert.deepEqual(plan([entry(5)], [row(null, null)]), nothing, "a tombstone");
+    assert.deepEqual(plan([entry(5)], []), nothing, "no row at all");
   });
 
   test("of a record that was deleted and made again is not taken for the new one", () => {
     const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
-    assert.deepEqual(plan([mark(5), mark(9)], [row(9, null)]), expected);
+    assert.deepEqual(plan([entry(5), entry(9)], [row(9, null)]), expected);
   });
 
   test("that is published a second time changes nothing", () => {
-    const marks = [mark(5), mark(9)];
-    const rows = apply(marks, [row(9, 5)]);
-    assert.deepEqual(plan([mark(9)], rows), { publish: [], indexed: [], drop: [] });
+    const entries = [entry(5), entry(9)];
+    const rows = apply(entries, [row(9, 5)]);
+    assert.deepEqual(plan([entry(9)], rows), { publish: [], indexed: [], drop: [] });
   });
 
   test("is published once where a batch has an older one of the record too, in either order", () => {
-    for (const marks of [
-      [mark(5), mark(9)],
-      [mark(9), mark(5)],
+    for (const entries of [
+      [entry(5), entry(9)],
+      [entry(9), entry(5)],
     ]) {
-      const { drop, ...rest } = plan(marks, [row(9, 5)]);
+      const { drop, ...rest } = plan(entries, [row(9, 5)]);
       assert.deepEqual(rest, { publish: [9], indexed: [[CURRENT, 9]] });
       assert.deepEqual([...new Set(drop)], [5]);
     }
@@ -99,17 +99,17 @@ describe("a content that was prepared", () => {
 
   test("concerns its own record alone, whatever the names have in common", () => {
     const rows = [row(9, 5, { namespace: "ab", id: "c" }), row(6, null, { namespace: "a", id: "bc" })];
-    const { publish, indexed, drop } = planPublication([mark(6, "bc", "a"), mark(5, "b", "ab")], rows);
+    const { publish, indexed, drop } = planPublication([entry(6, "bc", "a"), entry(5, "b", "ab")], rows);
     assert.deepEqual([...publish], [6]);
     assert.deepEqual(indexed, [{ ...rows[1]!, indexed: 6 }]);
-    assert.deepEqual(drop, [mark(5, "b", "ab")]);
+    assert.deepEqual(drop, [entry(5, "b", "ab")]);
   });
 });
 
 describe("a content that an unfinished refresh has staged", () => {
   test("is published before the refresh is applied, and the record stays found by what it says now", () => {
     const rows = [row(5, 5), row(9, 5, { generation: RUN })];
-    assert.deepEqual(plan([mark(9)], rows), { publish: [9], indexed: [[RUN, 9]], drop: [] });
+    assert.deepEqual(plan([entry(9)], rows), { publish: [9], indexed: [[RUN, 9]], drop: [] });
   });
 
   test("which the record has already is found in both rows", () => {
@@ -122,7 +122,7 @@ describe("a content that an unfinished refresh has staged", () => {
       ],
       drop: [],
     };
-    assert.deepEqual(plan([mark(5)], rows), expected);
+    assert.deepEqual(plan([entry(5)], rows), expected);
   });
 
   test("does not take a record back when it is applied: it is found by what the record is, until its own text is", () => {
@@ -135,34 +135,34 @@ describe("a content that an unfinished refresh has staged", () => {
       ],
       drop: [],
     };
-    assert.deepEqual(plan([mark(5)], [row(5, null), waits]), followed, "a new record");
-    const older = plan([mark(5)], [row(5, 3), { ...waits, indexed: 3 }]);
+    assert.deepEqual(plan([entry(5)], [row(5, null), waits]), followed, "a new record");
+    const older = plan([entry(5)], [row(5, 3), { ...waits, indexed: 3 }]);
     assert.deepEqual(older, { ...followed, drop: [3] }, "an updated one");
-    for (const marks of [
-      [mark(5), mark(9)],
-      [mark(9), mark(5)],
+    for (const entries of [
+      [entry(5), entry(9)],
+      [entry(9), entry(5)],
     ]) {
-      const after = apply(marks, [row(5, 3), { ...waits, indexed: 3 }]);
+      const after = apply(entries, [row(5, 3), { ...waits, indexed: 3 }]);
       assert.deepEqual(
         after.map(({ indexed }) => indexed),
         [5, 9],
       );
     }
     for (const other of [row(9, 9, { generation: RUN }), row(null, null, { generation: RUN })]) {
-      assert.deepEqual(plan([mark(5)], [row(5, null), other]).indexed, [[CURRENT, 5]]);
+      assert.deepEqual(plan([entry(5)], [row(5, null), other]).indexed, [[CURRENT, 5]]);
     }
-    assert.deepEqual(plan([mark(9)], [row(5, null), { ...waits, indexed: null }]).indexed, [[RUN, 9]]);
+    assert.deepEqual(plan([entry(9)], [row(5, null), { ...waits, indexed: null }]).indexed, [[RUN, 9]]);
   });
 
   test("replaces the earlier one once no row is found by that", () => {
     const before = [row(5, 5), row(9, 5, { generation: RUN })];
-    const [, applied] = apply([mark(9)], before);
-    // Applied: the current row is gone, and the sweep marks what it had.
-    assert.deepEqual(plan([mark(5)], [applied!]), { publish: [], indexed: [], drop: [5] });
+    const [, applied] = apply([entry(9)], before);
+    // Applied: the current row is gone, and the sweep queues what it had.
+    assert.deepEqual(plan([entry(5)], [applied!]), { publish: [], indexed: [], drop: [5] });
   });
 
   test("goes with the refresh, if that is given up", () => {
-    assert.deepEqual(plan([mark(9)], [row(5, 5)]), { publish: [], indexed: [], drop: [9] });
+    assert.deepEqual(plan([entry(9)], [row(5, 5)]), { publish: [], indexed: [], drop: [9] });
   });
 });
 
@@ -172,19 +172,19 @@ test("whatever rows a record has: what a row is found by stays, everything else 
   const rows = fc
     .array(fc.record({ version: maybe, indexed: maybe }), { maxLength: 3 })
     .map((list) => list.map(({ version, indexed }, generation) => row(version, indexed, { generation })));
-  const marks = fc.uniqueArray(version, { maxLength: 4 }).map((list) => list.map((one) => mark(one)));
+  const entries = fc.uniqueArray(version, { maxLength: 4 }).map((list) => list.map((one) => entry(one)));
   fc.assert(
-    fc.property(rows, marks, (rows, marks) => {
-      const { publish, drop } = planPublication(marks, rows);
-      const after = apply(marks, rows);
+    fc.property(rows, entries, (rows, entries) => {
+      const { publish, drop } = planPublication(entries, rows);
+      const after = apply(entries, rows);
       const foundBy = (of: RecordRow[]) => new Set(of.flatMap(({ indexed }) => indexed ?? []));
       const gone = new Set(drop.map(({ version }) => version));
-      const marked = new Set(marks.map(({ version }) => version));
+      const queued = new Set(entries.map(({ version }) => version));
       for (const version of foundBy(after)) {
         // What is published is added after the old has gone.
         assert.ok(publish.has(version) || !gone.has(version), `${version} is needed`);
       }
-      for (const version of [...marked, ...foundBy(rows)]) {
+      for (const version of [...queued, ...foundBy(rows)]) {
         assert.ok(
           foundBy(after).has(version) || gone.has(version),
           `${version} is neither found nor dropped`,
@@ -192,13 +192,13 @@ test("whatever rows a record has: what a row is found by stays, everything else 
       }
       for (const [index, { version, indexed }] of after.entries()) {
         const before = rows[index]!.indexed;
-        const isNews = version !== null && marked.has(version) && before !== version;
+        const isNews = version !== null && queued.has(version) && before !== version;
         const shown = rows[CURRENT]?.version ?? null;
-        const follows = version !== null && version !== before && shown !== null && marked.has(shown);
+        const follows = version !== null && version !== before && shown !== null && queued.has(shown);
         assert.equal(indexed, isNews ? version : follows ? shown : before);
         if (isNews) assert.ok(publish.has(version));
       }
-      for (const version of publish) assert.ok(marked.has(version) && foundBy(after).has(version));
+      for (const version of publish) assert.ok(queued.has(version) && foundBy(after).has(version));
     }),
   );
 });

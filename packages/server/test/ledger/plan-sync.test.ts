@@ -283,10 +283,10 @@ describe("planSync", () => {
       { version: row.version, hash: row.hash, writtenAt: row.writtenAt },
     );
     assert.equal(decidedAt, ns(timeOf("newer")));
-    assert.deepEqual([writes.contents, writes.dropContents, writes.dirty], [[], [], []]);
+    assert.deepEqual([writes.contents, writes.dropContents, writes.enqueue], [[], [], []]);
   });
 
-  test("marks for the index what came and what no record is found by, in the same writes", () => {
+  test("queues for the index what came and what no record is found by, in the same writes", () => {
     const rows = [
       rowOf("a", { n: 1 }, { version: 11, indexed: 11 }),
       rowOf("b", { n: 1 }, { version: 12, indexed: 9 }),
@@ -305,8 +305,8 @@ describe("planSync", () => {
         ["c", null],
       ],
     );
-    const marked = writes.dirty.map(({ version, id }) => `${id} ${version}`).sort();
-    assert.deepEqual(marked, [`a ${added[0]}`, "b 9", `c ${added[1]}`].sort());
+    const queued = writes.enqueue.map(({ version, id }) => `${id} ${version}`).sort();
+    assert.deepEqual(queued, [`a ${added[0]}`, "b 9", `c ${added[1]}`].sort());
   });
 
   test("gives contents numbers that grow from sync to sync, and never twice the same", () => {

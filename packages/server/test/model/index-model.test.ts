@@ -9,7 +9,7 @@ import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } 
 
 /**
  * The index beside a ledger that changes all the time: batches are taken, held back and published late, twice or never,
- * or given up, builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what
+ * or failed, builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what
  * is not there, a record that it finds stays found, by that text or a newer one, and in the end it finds exactly what
  * the ledger has.
  */
@@ -103,8 +103,9 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
     clock.now += 1;
     if (step.kind === "incremental" || step.kind === "refresh") await sync(store, step);
     else if (step.kind === "take") {
-      const marks = await commands.index("claim", storeId);
-      const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks.slice(0, 3)) : null;
+      const entries = await commands.index("claim", storeId);
+      const prepared =
+        entries.length > 0 ? await commands.index("prepare", storeId, entries.slice(0, 3)) : null;
       if (prepared) held.push(prepared);
     } else if (step.kind === "publish") {
       const prepared = held[step.which % Math.max(1, held.length)];
@@ -112,11 +113,11 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
       await commands.index("publish", storeId, prepared);
       if (!step.keeps) held.splice(held.indexOf(prepared), 1);
     } else if (step.kind === "giveUp") {
-      const marks = await commands.index("claim", storeId);
-      const givenUp = marks
+      const entries = await commands.index("claim", storeId);
+      const failed = entries
         .slice(0, 2)
         .map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null }));
-      await storage.index.putOff(storeId, givenUp);
+      await storage.index.defer(storeId, failed);
     } else if (step.kind === "sweep") {
       await sweepAll(storage, clock.now);
       while ((await storage.index.sweep(clock.now)).more);
@@ -175,8 +176,8 @@ async function bringLevel(ledger: TestLedger, storeId: string): Promise<void> {
   const { commands, clock } = ledger;
   for (;;) {
     clock.now += LEASE_MS;
-    const marks = await commands.index("claim", storeId);
-    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
+    const entries = await commands.index("claim", storeId);
+    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
     if (prepared) await commands.index("publish", storeId, prepared);
     else if (!(await walk(ledger, storeId))) break;
   }
@@ -251,7 +252,7 @@ async function checkLevel(ledger: TestLedger, store: TestStore, lives: Lives): P
   assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null, 10)), 0);
 }
 
-/** The passages there are: each live record's, once, and the build counts them. */
+/** The chunks there are: each live record's, once, and the build counts them. */
 async function checkRows({ storage }: TestLedger, storeId: string, lives: Lives): Promise<void> {
   const { chunks, builds } = await storage.read(async (sql) => ({
     chunks: await sql.all("SELECT namespace, id, terms FROM chunks WHERE store_id = $1", [storeId]),

@@ -14,7 +14,7 @@ interface LedgerRows {
   namespaces: SqlRow[];
   records: SqlRow[];
   contents: SqlRow[];
-  dirty: SqlRow[];
+  queue: SqlRow[];
 }
 
 async function readRows(storage: Storage, storeId: string): Promise<LedgerRows> {
@@ -32,7 +32,7 @@ async function readRows(storage: Storage, storeId: string): Promise<LedgerRows> 
       [storeId],
     ),
     contents: await sql.all("SELECT version, content FROM contents WHERE store_id = $1", [storeId]),
-    dirty: await sql.all("SELECT version FROM dirty_contents WHERE store_id = $1", [storeId]),
+    queue: await sql.all("SELECT version FROM index_queue WHERE store_id = $1", [storeId]),
   }));
 }
 
@@ -45,7 +45,7 @@ export async function readRecords(
   storeId: string,
   { swept = false } = {},
 ): Promise<StoredRecord[]> {
-  const { namespaces, records, contents, dirty } = await readRows(storage, storeId);
+  const { namespaces, records, contents, queue } = await readRows(storage, storeId);
   const contentOf = new Map(contents.map(({ version, content }) => [version, String(content)]));
   const visible = records.filter((row) => row.visible);
   const live = visible.filter((row) => row.version !== null);
@@ -60,11 +60,11 @@ export async function readRecords(
     assert.equal(digest, BigInt.asUintN(256, sum).toString(16), `${namespace}: digest`);
   }
 
-  const marked = new Set(dirty.map(({ version }) => version));
+  const queued = new Set(queue.map(({ version }) => version));
   const stored = live.map(({ namespace, id, version, indexed }) => {
     assert.ok(contentOf.has(version!), `${namespace} ${id}: a live record has its content`);
-    const isKnown = indexed === version || marked.has(version!);
-    assert.ok(isKnown, `${namespace} ${id}: its content is in the index, or marked for it`);
+    const isKnown = indexed === version || queued.has(version!);
+    assert.ok(isKnown, `${namespace} ${id}: its content is in the index, or queued for it`);
     return {
       namespace: String(namespace),
       id: String(id),

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
 import fc from "fast-check";
-import { fuseRankings, type RecordKey } from "../../src/search/fusion.ts";
+import { fuseRankings } from "../../src/search/fusion.ts";
+import type { RecordKey } from "../../src/storage/record-key.ts";
 import { LONG } from "../long.ts";
 
 const RUNS = LONG ? 20_000 : 1000;
@@ -48,8 +49,8 @@ test("equal scores are ordered by namespace, then id, both by their bytes", () =
 });
 
 test("a record is given as the first ranking that has it gives it", () => {
-  const [first] = fuseRankings([[{ ...record("a"), passage: 1 }], [{ ...record("a"), passage: 2 }]]);
-  assert.equal(first!.record.passage, 1);
+  const [first] = fuseRankings([[{ ...record("a"), chunk: 1 }], [{ ...record("a"), chunk: 2 }]]);
+  assert.equal(first!.record.chunk, 1);
 });
 
 test("the scores are those of the definition, best first, whichever of two rankings comes first", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { passagesOf } from "../../src/text/record-text.ts";
+import { chunkRecord } from "../../src/text/record-text.ts";
 import { readTextSettings } from "../../src/text/settings.ts";
 import { countTokens } from "../../src/text/token-count.ts";
 import { LONG } from "../long.ts";
@@ -9,16 +9,16 @@ import { LONG } from "../long.ts";
 const RUNS = LONG ? 1000 : 60;
 
 type Data = Record<string, unknown>;
-const passages = (data: Data, settings: object = {}) => passagesOf(data, readTextSettings({ ...settings }));
+const chunks = (data: Data, settings: object = {}) => chunkRecord(data, readTextSettings({ ...settings }));
 
-/** The text and words of a record that has one passage. */
-function passage(data: Data, settings: object = {}): { text: string; words: string } {
-  const [first, ...others] = passages(data, settings);
+/** The text and words of a record that has one chunk. */
+function chunk(data: Data, settings: object = {}): { text: string; words: string } {
+  const [first, ...others] = chunks(data, settings);
   assert.deepEqual(others, []);
   return { text: first!.text, words: first!.words };
 }
-const textOf = (data: Data, settings?: object) => passage(data, settings).text;
-const wordsOf = (data: Data, settings?: object) => passage(data, settings).words;
+const textOf = (data: Data, settings?: object) => chunk(data, settings).text;
+const wordsOf = (data: Data, settings?: object) => chunk(data, settings).words;
 
 const sentences = (count: number) =>
   Array.from({ length: count }, (_, i) => `Sentence ${i} says what number ${i * 7} is good for.`).join(" ");
@@ -42,7 +42,7 @@ test("a record is its title, its fields in lines with their paths, its long text
     urgent: true,
     vip: false,
   };
-  assert.deepEqual(passages(data), [
+  assert.deepEqual(chunks(data), [
     {
       title: "Printer on fire",
       text: [
@@ -102,12 +102,12 @@ test("the title is where the settings say, else found by name", () => {
   }
   assert.equal(textOf({ a: [{ t: "one" }, { t: "two" }], b: "c" }, { title_field: "a.t" }), "one\nb: c");
   assert.equal(textOf({ a: "only" }, { title_field: "a", text_fields: [] }), "only");
-  assert.deepEqual(passages({ a: "only" }, { title_field: "a", metadata_fields: ["a"] }), []);
+  assert.deepEqual(chunks({ a: "only" }, { title_field: "a", metadata_fields: ["a"] }), []);
 });
 
-test("a title that is too long is cut on each passage and said once in full", () => {
+test("a title that is too long is cut on each chunk and said once in full", () => {
   const title = sentences(20);
-  const all = passages({ title, body: sentences(60) }, { title_field: "title", chunk_tokens: 100 });
+  const all = chunks({ title, body: sentences(60) }, { title_field: "title", chunk_tokens: 100 });
   assert.ok(all.length > 5);
   const line = all[0]!.text.split("\n")[0]!;
   assert.ok(countTokens(line) <= 250 && title.startsWith(`${line} `), line);
@@ -129,14 +129,14 @@ test("text_fields are all that is searched, with what is below them; metadata_fi
     n: 2,
     title: "t",
   };
-  const both = (settings: object) => passage(data, settings);
+  const both = (settings: object) => chunk(data, settings);
   assert.deepEqual(both({ text_fields: ["a"] }), { text: "t\na.b: ab\na.c.d: acd", words: "n 1" });
   assert.deepEqual(both({ text_fields: ["a.c.d", "a.x"] }), { text: "t\na.c.d: acd\na.x: ax", words: "" });
   assert.deepEqual(both({ text_fields: ["n"] }), { text: "t", words: "n 2" });
   assert.deepEqual(both({ text_fields: [] }), { text: "t", words: "" });
   assert.deepEqual(both({ metadata_fields: ["a", "title"] }), { text: "a.x: ax\nab: ab2", words: "n 2" });
   assert.deepEqual(both({ metadata_fields: ["a.c"], text_fields: ["a"] }), { text: "t\na.b: ab", words: "" });
-  assert.deepEqual(passages(data, { metadata_fields: ["title"], text_fields: [] }), []);
+  assert.deepEqual(chunks(data, { metadata_fields: ["title"], text_fields: [] }), []);
 });
 
 test("numbers, dates, URLs and hashes are words and not text: changing them changes no text", () => {
@@ -158,14 +158,14 @@ test("numbers, dates, URLs and hashes are words and not text: changing them chan
   assert.match(wordsOf(data(2)), /done true/);
 });
 
-test("a record with words alone has one passage without text; one with neither has none", () => {
-  assert.deepEqual(passages({ priority: 3 }), [{ title: "", text: "", words: "priority 3" }]);
+test("a record with words alone has one chunk without text; one with neither has none", () => {
+  assert.deepEqual(chunks({ priority: 3 }), [{ title: "", text: "", words: "priority 3" }]);
   for (const data of [{}, { a: null, b: "", c: [], d: {}, e: "  ", f: false, g: "---" }]) {
-    assert.deepEqual(passages(data), []);
+    assert.deepEqual(chunks(data), []);
   }
 });
 
-test("every passage of a long record has the title, and what it stands under; words are on the first", () => {
+test("every chunk of a long record has the title, and what it stands under; words are on the first", () => {
   const body = [
     "# Guide",
     sentences(10),
@@ -176,14 +176,14 @@ test("every passage of a long record has the title, and what it stands under; wo
     "## Use",
     sentences(20),
   ].join("\n\n");
-  const all = passages({ title: "Manual", notes: sentences(30), body, version: 3 }, { chunk_tokens: 100 });
+  const all = chunks({ title: "Manual", notes: sentences(30), body, version: 3 }, { chunk_tokens: 100 });
   assert.ok(all.length > 10);
   for (const [i, { text, words }] of all.entries()) {
     assert.ok(text.startsWith("Manual\n"));
     assert.equal(words, i === 0 ? "version 3" : "");
   }
   const second = all.map(({ text }) => text.split("\n")[1]!);
-  assert.ok(second.includes("notes"), "a field's label stands above its later passages");
+  assert.ok(second.includes("notes"), "a field's label stands above its later chunks");
   assert.ok(second.includes("Guide › Install › On Linux"), "headings stand above what is below them");
   assert.ok(!second.some((line) => line.includes("On Linux › ") || line.includes("Install › Use")));
 });
@@ -216,15 +216,15 @@ test("HTML is read as text, and files within texts are left out", () => {
 
 test("what is too much is left out, and the rest is there", () => {
   const vector = Array.from({ length: 1536 }, (_, i) => i / 7);
-  assert.deepEqual(passage({ title: "t", vector, after: "a" }), { text: "t\nafter: a", words: "" });
+  assert.deepEqual(chunk({ title: "t", vector, after: "a" }), { text: "t\nafter: a", words: "" });
 
   const flags = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`flag${i}`, i]));
   assert.ok(wordsOf(flags).length <= 10_000);
   assert.match(wordsOf(flags), /^flag0 0 flag1 1 /);
 
-  const long = passages({ title: "t", body: "word ".repeat(900_000) });
+  const long = chunks({ title: "t", body: "word ".repeat(900_000) });
   assert.equal(long.length, 2000);
-  assert.ok(passages({ list: Array.from({ length: 200_000 }, (_, i) => `item${i}`) }).length > 100);
+  assert.ok(chunks({ list: Array.from({ length: 200_000 }, (_, i) => `item${i}`) }).length > 100);
 
   let deep: unknown = "bottom";
   for (let i = 0; i < 60; i++) deep = { [`level${i}`]: deep };
@@ -235,11 +235,11 @@ test("what is too much is left out, and the rest is there", () => {
   const key = "📚".repeat(300);
   assert.equal(textOf({ [key]: "value" }), `${"📚".repeat(50)}: value`);
   const title = `x${"📚".repeat(200)}`;
-  const [titled] = passages({ t: title }, { title_field: "t", chunk_tokens: 2000 });
+  const [titled] = chunks({ t: title }, { title_field: "t", chunk_tokens: 2000 });
   assert.equal(titled!.text, `x${"📚".repeat(149)}\nt: ${title}`);
 });
 
-test("passages are never twice the size, well-formed, and the same again", () => {
+test("chunks are never twice the size, well-formed, and the same again", () => {
   const word = fc.oneof(
     { weight: 8, arbitrary: fc.stringMatching(/^[a-z]{1,12}$/) },
     fc.string({ unit: "grapheme", maxLength: 12 }),
@@ -276,14 +276,14 @@ test("passages are never twice the size, well-formed, and the same again", () =>
   );
   fc.assert(
     fc.property(record, settings, (data, set) => {
-      const found = passages(data, set);
+      const found = chunks(data, set);
       const { chunk_tokens } = readTextSettings({ ...set });
       for (const { text, words } of found) {
         assert.ok(countTokens(text) <= 2 * chunk_tokens * 10, `${countTokens(text) / 10} tokens: ${text}`);
         assert.ok(text.isWellFormed() && words.isWellFormed());
         assert.equal(text, text.trimEnd());
       }
-      assert.deepEqual(passages(structuredClone(data), set), found);
+      assert.deepEqual(chunks(structuredClone(data), set), found);
     }),
     { numRuns: RUNS, endOnFailure: true },
   );

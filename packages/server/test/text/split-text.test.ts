@@ -2,23 +2,23 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Part, type SplitOptions, splitText } from "../../src/text/split-text.ts";
+import { type ChunkOptions, type SectionChunk, splitText } from "../../src/text/split-text.ts";
 import { countTokens } from "../../src/text/token-count.ts";
 import { LONG } from "../long.ts";
 
 const RUNS = LONG ? 10_000 : 500;
 
-const split = (text: string, options: Partial<SplitOptions> = {}): Part[] =>
+const split = (text: string, options: Partial<ChunkOptions> = {}): SectionChunk[] =>
   splitText([{ label: "", text }], {
     tokens: 300,
     overlap: 0,
-    maxParts: Number.POSITIVE_INFINITY,
+    maxChunks: Number.POSITIVE_INFINITY,
     ...options,
   });
 
 /** Control characters are space between words. */
 const bare = (text: string) => text.replace(/[\s\p{Cc}]+/gu, "");
-const joined = (parts: Part[]) => bare(parts.map(({ text }) => text).join(""));
+const joined = (chunks: SectionChunk[]) => bare(chunks.map(({ text }) => text).join(""));
 
 /** Texts that are the same in every run (mulberry32). */
 function writer(seed: number) {
@@ -39,11 +39,11 @@ function writer(seed: number) {
   return { random, word, sentence, paragraph, heading };
 }
 
-/** Counts the parts of an edited text that are not among those of the text before. */
+/** Counts the chunks of an edited text that are not among those of the text before. */
 function changeCounter(before: string): (after: string) => number {
-  const saying = ({ context, text }: Part) => `${context}\n${text}`;
+  const saying = ({ context, text }: SectionChunk) => `${context}\n${text}`;
   const known = new Set(split(before).map(saying));
-  return (after) => split(after).filter((part) => !known.has(saying(part))).length;
+  return (after) => split(after).filter((chunk) => !known.has(saying(chunk))).length;
 }
 
 const EDITED: [name: string, separator: string, make: (of: ReturnType<typeof writer>) => string][] = [
@@ -54,7 +54,7 @@ const EDITED: [name: string, separator: string, make: (of: ReturnType<typeof wri
 ];
 
 for (const [name, separator, make] of EDITED) {
-  test(`an edit of one of 250 ${name} changes at most 3 parts`, () => {
+  test(`an edit of one of 250 ${name} changes at most 3 chunks`, () => {
     for (const seed of [1, 2]) {
       const of = writer(seed);
       const isHeading = (i: number) => name.endsWith("headings") && i % 7 === 3;
@@ -67,13 +67,13 @@ for (const [name, separator, make] of EDITED) {
         const edits = [pieces.with(i, make(of)), pieces.toSpliced(i, 1), pieces.toSpliced(i, 0, make(of))];
         counts.push(...edits.map((edited) => countChanges(edited.join(separator))));
       }
-      assert.ok(Math.max(...counts) <= 3, `changed parts: ${counts}`);
-      assert.ok(counts.filter((count) => count <= 1).length > counts.length / 2, `changed parts: ${counts}`);
+      assert.ok(Math.max(...counts) <= 3, `changed chunks: ${counts}`);
+      assert.ok(counts.filter((count) => count <= 1).length > counts.length / 2, `changed chunks: ${counts}`);
     }
   });
 }
 
-test("an edit of a random text changes parts near it only", () => {
+test("an edit of a random text changes chunks near it only", () => {
   const letters = fc.constantFrom(..."abcdefgh .\n");
   const paragraph = fc.string({ unit: letters, minLength: 1, maxLength: 900, size: "max" });
   const paragraphs = fc.array(paragraph, { minLength: 40, maxLength: 60, size: "max" });
@@ -89,8 +89,8 @@ test("an edit of a random text changes parts near it only", () => {
 test("boundaries are where they always were: to move them is to embed everything again", () => {
   const of = writer(3);
   const pieces = Array.from({ length: 120 }, (_, i) => (i % 9 === 5 ? of.heading() : of.paragraph()));
-  const parts = split(`${pieces.join("\n\n")} ${"日本語の文章。".repeat(200)} ${"x".repeat(9000)}`);
-  assert.equal(hash("sha256", JSON.stringify(parts)).slice(0, 16), "0ca9c486e73a28b8");
+  const chunks = split(`${pieces.join("\n\n")} ${"日本語の文章。".repeat(200)} ${"x".repeat(9000)}`);
+  assert.equal(hash("sha256", JSON.stringify(chunks)).slice(0, 16), "0ca9c486e73a28b8");
 });
 
 const anyText = fc
@@ -129,24 +129,24 @@ const anyText = fc
   )
   .map((pieces) => pieces.join(" "));
 
-test("nothing of a text is lost, moved or said twice, and no part is above twice the size", () => {
+test("nothing of a text is lost, moved or said twice, and no chunk is above twice the size", () => {
   fc.assert(
     fc.property(anyText, fc.constantFrom(32, 50, 300), (text, tokens) => {
-      const parts = split(text, { tokens });
-      assert.equal(joined(parts), bare(text));
-      for (const part of parts) {
-        const all = `${part.context}\n${part.text}`;
+      const chunks = split(text, { tokens });
+      assert.equal(joined(chunks), bare(text));
+      for (const chunk of chunks) {
+        const all = `${chunk.context}\n${chunk.text}`;
         assert.ok(countTokens(all) <= 2 * tokens * 10, `${countTokens(all) / 10} tokens`);
         assert.ok(all.isWellFormed());
-        assert.equal(part.text, part.text.trimEnd());
-        assert.notEqual(part.text, "");
+        assert.equal(chunk.text, chunk.text.trimEnd());
+        assert.notEqual(chunk.text, "");
       }
     }),
     { numRuns: RUNS },
   );
 });
 
-test("an overlap repeats whole words of the part before, and no more tokens than it may", () => {
+test("an overlap repeats whole words of the chunk before, and no more tokens than it may", () => {
   const separators = fc.array(fc.constantFrom(" ", " ", " ", ". ", "\n", "\n\n", "\n# ", "、"), {
     maxLength: 900,
     size: "max",
@@ -156,17 +156,17 @@ test("an overlap repeats whole words of the part before, and no more tokens than
       const text = between.map((separator, i) => `Word${i}${separator}`).join("");
       let end = 0;
       let least = 0;
-      for (const part of split(text, { tokens: 100, overlap })) {
-        const start = text.indexOf(part.text);
-        assert.notEqual(start, -1, "a part is a piece of the text");
-        assert.match(part.text, /^[\s#]*(Word|、)/);
-        assert.ok(countTokens(part.text) <= 2000);
+      for (const chunk of split(text, { tokens: 100, overlap })) {
+        const start = text.indexOf(chunk.text);
+        assert.notEqual(start, -1, "a chunk is a piece of the text");
+        assert.match(chunk.text, /^[\s#]*(Word|、)/);
+        assert.ok(countTokens(chunk.text) <= 2000);
         const repeated = countTokens(text.slice(start, end));
         assert.ok(repeated <= overlap * 10 && repeated >= least, `${repeated / 10} tokens`);
-        assert.equal(bare(text.slice(end, start)), "", "nothing lies between parts");
-        end = start + part.text.length;
-        // As much as fits; but a short part can only be repeated as a whole.
-        least = Math.min((overlap - 4) * 10, countTokens(part.text));
+        assert.equal(bare(text.slice(end, start)), "", "nothing lies between chunks");
+        end = start + chunk.text.length;
+        // As much as fits; but a short chunk can only be repeated as a whole.
+        least = Math.min((overlap - 4) * 10, countTokens(chunk.text));
       }
       assert.equal(bare(text.slice(end)), "");
     }),
@@ -189,29 +189,29 @@ test("texts of any size without places to break are split in one pass", () => {
     marks: `e${"\u0301".repeat(500_000)}`,
   };
   for (const [name, text] of Object.entries(texts)) {
-    const parts = split(text);
-    assert.ok(joined(parts) === bare(text), name);
-    const largest = Math.max(...parts.map((part) => countTokens(part.text)));
+    const chunks = split(text);
+    assert.ok(joined(chunks) === bare(text), name);
+    const largest = Math.max(...chunks.map((chunk) => countTokens(chunk.text)));
     assert.ok(largest <= 6000 || name === "marks", `${name}: ${largest / 10} tokens`);
   }
 });
 
-test("a part begins at a heading or a paragraph rather than within one", () => {
+test("a chunk begins at a heading or a paragraph rather than within one", () => {
   const of = writer(5);
   const pieces = Array.from({ length: 200 }, (_, i) => (i % 5 === 0 ? of.heading() : of.paragraph()));
-  const parts = split(pieces.join("\n\n"));
-  const begins = parts.map(({ text }) => text.split("\n")[0]!);
-  assert.ok(begins.filter((line) => line.startsWith("## ")).length > parts.length / 2);
+  const chunks = split(pieces.join("\n\n"));
+  const begins = chunks.map(({ text }) => text.split("\n")[0]!);
+  assert.ok(begins.filter((line) => line.startsWith("## ")).length > chunks.length / 2);
   for (const line of begins) assert.ok(pieces.includes(line), line);
 });
 
-test("no part ends with a heading", () => {
+test("no chunk ends with a heading", () => {
   for (let seed = 0; seed < 50; seed++) {
     const of = writer(seed);
     const pieces = Array.from({ length: 60 }, () => (of.random(3) === 0 ? of.heading() : of.paragraph()));
     const text = `${pieces.join("\n\n")}\n\n${of.paragraph()}`;
-    for (const part of split(text, { tokens: 80 })) {
-      assert.ok(!part.text.split("\n").at(-1)!.startsWith("#"), part.text);
+    for (const chunk of split(text, { tokens: 80 })) {
+      assert.ok(!chunk.text.split("\n").at(-1)!.startsWith("#"), chunk.text);
     }
   }
 });
@@ -237,22 +237,22 @@ test("a context has the nearest headings that there is room for, without the tit
   assert.equal(last(`# One #\n\n### Three ###\n\n## Two\n\n${body}`), "One › Two");
 });
 
-test("sections are split apart from each other, and no more parts are made than asked for", () => {
+test("sections are split apart from each other, and no more chunks are made than asked for", () => {
   const of = writer(8);
   const sections = ["a", "b", "c"].map((label) => ({
     label,
     text: Array.from({ length: 40 }, () => `${of.paragraph()} `).join("\n\n"),
   }));
-  const parts = splitText(sections, { tokens: 300, overlap: 40, maxParts: 1000 });
+  const chunks = splitText(sections, { tokens: 300, overlap: 40, maxChunks: 1000 });
   for (const { text } of sections) {
-    assert.ok(parts.some((part) => part.context === "" && text.startsWith(part.text.slice(0, 300))));
+    assert.ok(chunks.some((chunk) => chunk.context === "" && text.startsWith(chunk.text.slice(0, 300))));
   }
-  for (const { context, text } of parts) {
+  for (const { context, text } of chunks) {
     const inside = sections.filter((section) => section.text.includes(text.slice(-60)));
     assert.deepEqual(context === "" ? [] : inside.map(({ label }) => label), context === "" ? [] : [context]);
   }
-  const some = splitText(sections, { tokens: 300, overlap: 40, maxParts: 7 });
-  assert.deepEqual(some, parts.slice(0, 7));
+  const some = splitText(sections, { tokens: 300, overlap: 40, maxChunks: 7 });
+  assert.deepEqual(some, chunks.slice(0, 7));
 });
 
 test("tokens are about what models count", () => {

@@ -8,7 +8,7 @@ import type { RebuildOptions } from "../rebuild-index.ts";
 /** `tidemark index …` */
 export function indexCommand(): Command {
   return new Command("index")
-    .description("the indexes that search uses: how far they are, what they gave up, new ones")
+    .description("the indexes that search uses: how far they are, what failed, new ones")
     .addCommand(statusCommand())
     .addCommand(failedCommand())
     .addCommand(retryCommand())
@@ -38,9 +38,9 @@ function statusCommand(): Command {
 
 function failedCommand(): Command {
   return new Command("failed")
-    .summary("list the records that the index gave up, and why")
+    .summary("list the records that the index failed on, and why")
     .description(
-      `list the records that the index gave up, oldest first, and why
+      `list the records that the index failed on, oldest first, and why
 
 Search does not find them by what they say now; it finds those that it had before by what they said then.`,
     )
@@ -56,12 +56,12 @@ Search does not find them by what they say now; it finds those that it had befor
           data.push(...failed.data);
         }
         if (!json && data.length === 0) {
-          console.log("The index gave nothing up.");
+          console.log("No records failed.");
           return;
         }
         printList(
           { object: "list", data, has_more: false, next_cursor: null },
-          ["vector_store_id", "namespace", "id", "attempts", "marked_at", "error"],
+          ["vector_store_id", "namespace", "id", "attempts", "queued_at", "error"],
           json,
         );
       }),
@@ -77,7 +77,7 @@ interface RetryOptions {
 
 function retryCommand(): Command {
   return new Command("retry")
-    .description("have a running server try again what the index gave up: all of it, or some")
+    .description("have a running server try failed records again: all of them, or some")
     .option(...storeOption)
     .option("--namespace <name>", "this namespace alone")
     .option("--id <id>", "the records with this id alone")
@@ -86,15 +86,19 @@ function retryCommand(): Command {
       withDatabase(async (commands) => {
         let retried = 0;
         for (const { organization, store } of await everyStore(commands, only)) {
-          const of = [organization.id, store.id, { namespace: namespace ?? null, id: id ?? null }] as const;
+          const failed = [
+            organization.id,
+            store.id,
+            { namespace: namespace ?? null, id: id ?? null },
+          ] as const;
           let step: number;
           do {
-            step = await commands.browse("retryFailed", ...of);
+            step = await commands.browse("retryFailed", ...failed);
             retried += step;
           } while (step > 0);
         }
         if (json) console.log(JSON.stringify({ retried }, null, 2));
-        else if (retried === 0) console.log("The index gave nothing like that up.");
+        else if (retried === 0) console.log("No failed records match.");
         else
           console.log(`${retried} are due now. tidemark serve tries them; tidemark index status shows it.`);
       }),

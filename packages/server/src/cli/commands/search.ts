@@ -10,7 +10,7 @@ export function searchCommand(): Command {
     .description(
       `search the records of a store, with a reader's key
 
-Each record is a row: its rank, namespace, id and score, and of its best passage what matches.
+Each record is a row: its rank, namespace, id and score, and of its best chunk what matches.
 
 Exit codes: 0 answered; 1 an error; 3 what --after-sync names is not searchable yet.`,
     )

@@ -1,14 +1,15 @@
+import { readBuildSettings } from "../build-settings.ts";
 import type { Build, NewVector, RecordVersion, Segment } from "../index-port.ts";
 import { numberArray, realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 
 /** All builds of a store, the oldest first. */
 export async function readBuilds(tx: Transaction, storeId: string): Promise<Build[]> {
-  type Found = [
+  type Row = [
     ...[number, Build["state"], string, number | null, number, number],
     ...[number, number, string | null, string | null, number],
   ];
-  const rows = await tx.rows<Found>(
+  const rows = await tx.rows<Row>(
     `SELECT build, state, settings, space, next_chunk, next_segment, chunks, terms, walked_namespace, walked_id,
        created_at
      FROM index_builds WHERE store_id = $1 ORDER BY build`,
@@ -16,7 +17,16 @@ export async function readBuilds(tx: Transaction, storeId: string): Promise<Buil
   );
   return rows.map(
     ([build, state, settings, space, nextChunk, nextSegment, chunks, terms, namespace, id, createdAt]) => ({
-      ...{ build, state, settings, space, nextChunk, nextSegment, chunks, terms },
+      ...{
+        build,
+        state,
+        settings: readBuildSettings(settings),
+        space,
+        nextChunk,
+        nextSegment,
+        chunks,
+        terms,
+      },
       walked: namespace === null ? null : { namespace, id: id! },
       createdAt,
     }),
@@ -25,8 +35,8 @@ export async function readBuilds(tx: Transaction, storeId: string): Promise<Buil
 
 /** All segments of a build. */
 export async function readSegments(tx: Transaction, storeId: string, build: number): Promise<Segment[]> {
-  type Found = [number, Segment["state"], number, number, number, number, number];
-  const rows = await tx.rows<Found>(
+  type Row = [number, Segment["state"], number, number, number, number, number];
+  const rows = await tx.rows<Row>(
     `SELECT segment, state, first_chunk, end_chunk, chunks, bytes, making_until
      FROM segments WHERE store_id = $1 AND build = $2 ORDER BY segment`,
     [storeId, build],
@@ -57,7 +67,7 @@ export async function findVectors(
  */
 const NUMBERS = 2 ** 52;
 
-/** Keeps vectors; one whose text has one already stays away. If numbers were taken, some are missing afterwards. */
+/** Adds vectors, but none for a text that has one already. If numbers were taken, some are missing afterwards. */
 export async function addVectors(
   tx: Transaction,
   storeId: string,
@@ -81,8 +91,8 @@ export async function addVectors(
 }
 
 /** Versions as arrays of their namespaces, ids and numbers. */
-export const keyColumns = (of: RecordVersion[]): string[] => [
-  textArray(of.map(({ namespace }) => namespace)),
-  textArray(of.map(({ id }) => id)),
-  numberArray(of.map(({ version }) => version)),
+export const keyColumns = (versions: RecordVersion[]): string[] => [
+  textArray(versions.map(({ namespace }) => namespace)),
+  textArray(versions.map(({ id }) => id)),
+  numberArray(versions.map(({ version }) => version)),
 ];

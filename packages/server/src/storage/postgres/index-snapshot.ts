@@ -1,4 +1,5 @@
-import type { Build, Found, IndexSnapshot, Near, Segment, TermBlock } from "../index-port.ts";
+import { IS_PENDING } from "../failed.ts";
+import type { Build, Candidate, IndexSnapshot, Segment, ShownChunk, TermBlock } from "../index-port.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
@@ -58,7 +59,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     chunks: number[],
     namespaces: string[] | null,
     withContent: boolean,
-  ): Promise<Found[]> {
+  ): Promise<ShownChunk[]> {
     const content = withContent
       ? "(SELECT o.content FROM contents o WHERE o.store_id = $1 AND o.version = r.version)"
       : "NULL";
@@ -109,15 +110,15 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
     query: Float32Array,
     namespaces: string[] | null,
     limit: number,
-  ): Promise<Near[]> {
+  ): Promise<Candidate[]> {
     if (build.space === null) return [];
     return nearestChunks(this.#tx, { storeId: this.#storeId, build, query, namespaces, limit });
   }
 
   async pending(revision: number | null, limit: number): Promise<number> {
     const [row] = await this.#rows<[number]>(
-      `SELECT count(*) FROM (SELECT FROM dirty_contents
-         WHERE store_id = $1 AND due_at IS NOT NULL AND ($2::bigint IS NULL OR version < $2) LIMIT $3) d`,
+      `SELECT count(*) FROM (SELECT FROM index_queue
+         WHERE store_id = $1 AND ${IS_PENDING} AND ($2::bigint IS NULL OR version < $2) LIMIT $3) q`,
       ...[revision === null ? null : versionsEnd(revision), limit],
     );
     return row![0];

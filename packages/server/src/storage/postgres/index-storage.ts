@@ -2,17 +2,17 @@ import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { MaintenanceStep } from "../background-step.ts";
 import type {
   Build,
+  Chunk,
+  Deferral,
   IndexSnapshot,
   IndexStorage,
-  Mark,
   NewVector,
-  PutOff,
-  RecordKey,
+  QueueEntry,
   RecordVersion,
   Segment,
-  StoredPassage,
   StoreToIndex,
 } from "../index-port.ts";
+import type { RecordKey } from "../record-key.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
@@ -26,7 +26,7 @@ const BLOCKS_READ = 256;
 /** Vectors that one transaction adds: an index takes some milliseconds for each. */
 const VECTORS_ADDED = 100;
 
-/** What a crash may forget, such as who took a mark: nobody waits for the disk. */
+/** What a crash may forget, such as who claimed an entry: nobody waits for the disk. */
 const FORGETTABLE = "SET LOCAL synchronous_commit = off";
 
 /** The index on PostgreSQL. */
@@ -47,11 +47,11 @@ export class PostgresIndexStorage implements IndexStorage {
         tx.rows<[string, string]>(
           `SELECT s.id, s.settings FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
         ),
-        // Every store that has marks or builds has a revision. One look for each store, whatever the planner guesses.
+        // Every store that has entries or builds has a revision. One look for each store, whatever the planner guesses.
         tx.rows<[string, number, number]>(
           `SELECT s.store_id,
-             coalesce((SELECT 1 FROM dirty_contents d
-               WHERE d.store_id = s.store_id AND d.due_at <= $1 LIMIT 1), 0),
+             coalesce((SELECT 1 FROM index_queue q
+               WHERE q.store_id = s.store_id AND q.due_at <= $1 LIMIT 1), 0),
              coalesce((SELECT 1 FROM index_builds b
                WHERE b.store_id = s.store_id AND b.state = 'building' LIMIT 1), 0)
            FROM store_revisions s`,
@@ -70,15 +70,15 @@ export class PostgresIndexStorage implements IndexStorage {
     return this.#read((tx) => readBuilds(tx, storeId));
   }
 
-  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
+  claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]> {
     return this.#connections.transaction("write", async (tx) => {
       const [, rows] = await Promise.all([
         tx.rows(FORGETTABLE),
         tx.rows<[number, string, string, number]>(
-          `UPDATE dirty_contents d SET due_at = $3 WHERE d.store_id = $1 AND d.ctid = ANY (ARRAY(
-             SELECT ctid FROM dirty_contents WHERE store_id = $1 AND due_at <= $2
+          `UPDATE index_queue q SET due_at = $3 WHERE q.store_id = $1 AND q.ctid = ANY (ARRAY(
+             SELECT ctid FROM index_queue WHERE store_id = $1 AND due_at <= $2
              ORDER BY version LIMIT $4 FOR UPDATE SKIP LOCKED))
-           RETURNING d.version, d.namespace, d.id, d.attempts`,
+           RETURNING q.version, q.namespace, q.id, q.attempts`,
           [storeId, now, until, limit],
         ),
       ]);
@@ -88,18 +88,18 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  async putOff(storeId: string, marks: PutOff[]): Promise<void> {
-    if (marks.length === 0) return;
-    const sorted = marks.toSorted((a, b) => a.version - b.version);
+  async defer(storeId: string, deferrals: Deferral[]): Promise<void> {
+    if (deferrals.length === 0) return;
+    const sorted = deferrals.toSorted((a, b) => a.version - b.version);
     await this.#connections.transaction("write", (tx) =>
       Promise.all([
         tx.rows(FORGETTABLE),
         // An insert that always finds its row: that is an update by key, whatever the planner guesses.
         tx.rows(
-          `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at, due_at, attempts, error)
-           SELECT $1, k.version, f.namespace, f.id, f.marked_at, k.due_at, k.attempts, coalesce(k.error, f.error)
+          `INSERT INTO index_queue (store_id, version, namespace, id, queued_at, due_at, attempts, error)
+           SELECT $1, k.version, f.namespace, f.id, f.queued_at, k.due_at, k.attempts, coalesce(k.error, f.error)
            FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) k(version, due_at, attempts, error)
-           CROSS JOIN LATERAL (SELECT * FROM dirty_contents f
+           CROSS JOIN LATERAL (SELECT * FROM index_queue f
              WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f
            ON CONFLICT (store_id, version) DO UPDATE SET
              due_at = excluded.due_at, attempts = excluded.attempts, error = excluded.error`,
@@ -154,7 +154,7 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]> {
+  chunks(storeId: string, build: number, versions: RecordVersion[]): Promise<Chunk[]> {
     return this.#read(async (tx) => {
       const rows = await tx.rows<[string, string, number, number, string]>(
         `SELECT k.namespace, k.id, k.version, c.ordinal, c.text
@@ -163,7 +163,7 @@ export class PostgresIndexStorage implements IndexStorage {
            WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
              AND f.build + 0 = $2 OFFSET 0) c
          ORDER BY k.number, c.ordinal`,
-        [storeId, build, ...keyColumns(of)],
+        [storeId, build, ...keyColumns(versions)],
       );
       return rows.map(([namespace, id, version, ordinal, text]) => ({
         namespace,
@@ -181,9 +181,9 @@ export class PostgresIndexStorage implements IndexStorage {
 
   async addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     for (let from = 0; from < vectors.length; from += VECTORS_ADDED) {
-      const some = vectors.slice(from, from + VECTORS_ADDED);
+      const batch = vectors.slice(from, from + VECTORS_ADDED);
       await this.#connections.transaction("write", (tx) =>
-        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, some)]),
+        Promise.all([tx.rows(FORGETTABLE), addVectors(tx, storeId, space, batch)]),
       );
     }
   }
@@ -215,8 +215,8 @@ export class PostgresIndexStorage implements IndexStorage {
     });
   }
 
-  tendVectors(storeId: string): Promise<string | null> {
-    return this.#vectorIndexes.tend(storeId);
+  maintainVectors(storeId: string): Promise<string | null> {
+    return this.#vectorIndexes.maintain(storeId);
   }
 
   async sweep(now: number): Promise<MaintenanceStep> {

@@ -1,5 +1,5 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_GIVEN_UP } from "../given-up.ts";
+import { IS_FAILED } from "../failed.ts";
 import type { Connections } from "./connections.ts";
 import { lockStore } from "./ledger.ts";
 import { stepOn } from "./maintenance.ts";
@@ -15,15 +15,15 @@ const UNUSED_VECTOR_MS = 24 * 3_600_000;
 function sweepSegments(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build, segment FROM segments WHERE state = 'merged'" };
   return stepOn(connections, look, async (tx, storeId, [build, segment]) => {
-    const of = [storeId, build, segment];
+    const key = [storeId, build, segment];
     const gone = await tx.rows(
       `DELETE FROM segment_blocks WHERE store_id = $1 AND ctid = ANY (ARRAY(
          SELECT ctid FROM segment_blocks WHERE store_id = $1 AND build = $2 AND segment = $3
          LIMIT ${STEP_BLOCKS})) RETURNING 1`,
-      of,
+      key,
     );
     if (gone.length === STEP_BLOCKS) return { rows: gone.length, more: true };
-    await tx.rows("DELETE FROM segments WHERE store_id = $1 AND build = $2 AND segment = $3", of);
+    await tx.rows("DELETE FROM segments WHERE store_id = $1 AND build = $2 AND segment = $3", key);
     return { rows: gone.length + 1, more: true };
   });
 }
@@ -32,7 +32,7 @@ function sweepSegments(connections: Connections): Promise<MaintenanceStep> {
 function sweepBuilds(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build FROM index_builds WHERE state = 'retired'" };
   return stepOn(connections, look, async (tx, storeId, [build]) => {
-    const of = [storeId, build];
+    const key = [storeId, build];
     for (const [table, rows] of [
       ["chunks", STEP_ROWS],
       ["segment_blocks", STEP_BLOCKS],
@@ -40,24 +40,24 @@ function sweepBuilds(connections: Connections): Promise<MaintenanceStep> {
       const gone = await tx.rows(
         `DELETE FROM ${table} WHERE store_id = $1 AND ctid = ANY (ARRAY(
            SELECT ctid FROM ${table} WHERE store_id = $1 AND build = $2 LIMIT ${rows})) RETURNING 1`,
-        of,
+        key,
       );
       if (gone.length > 0) return { rows: gone.length, more: true };
     }
     for (const table of ["segments", "index_builds"])
-      await tx.rows(`DELETE FROM ${table} WHERE store_id = $1 AND build = $2`, of);
+      await tx.rows(`DELETE FROM ${table} WHERE store_id = $1 AND build = $2`, key);
     return { rows: 1, more: true };
   });
 }
 
-/** Lets marks go that were given up, whose content is gone since. */
-function sweepMarks(connections: Connections): Promise<MaintenanceStep> {
-  const isGone = (storeId: string) => `${IS_GIVEN_UP} AND NOT EXISTS
-    (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = d.version)`;
-  const look = { text: `SELECT d.store_id FROM dirty_contents d WHERE ${isGone("d.store_id")}` };
+/** Makes failed entries due whose content is gone. */
+function releaseFailed(connections: Connections): Promise<MaintenanceStep> {
+  const isGone = (storeId: string) => `${IS_FAILED} AND NOT EXISTS
+    (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = q.version)`;
+  const look = { text: `SELECT q.store_id FROM index_queue q WHERE ${isGone("q.store_id")}` };
   return stepOn(connections, look, async (tx, storeId) => {
     const released = await tx.rows(
-      `UPDATE dirty_contents d SET due_at = 0 WHERE d.store_id = $1 AND ${isGone("$1")} RETURNING 1`,
+      `UPDATE index_queue q SET due_at = 0 WHERE q.store_id = $1 AND ${isGone("$1")} RETURNING 1`,
       [storeId],
     );
     return { rows: released.length, more: false };
@@ -137,6 +137,6 @@ export async function sweepIndex(connections: Connections): Promise<MaintenanceS
     const step = await sweep(connections);
     if (step.rows > 0) return step;
   }
-  await sweepMarks(connections);
+  await releaseFailed(connections);
   return { rows: 0, more: false };
 }

@@ -1,10 +1,18 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
-import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segment } from "../index-port.ts";
+import { writeBuildSettings } from "../build-settings.ts";
+import type {
+  Build,
+  IndexedChunk,
+  IndexTransaction,
+  NewVector,
+  RecordVersion,
+  Segment,
+} from "../index-port.ts";
 import type { RecordRow } from "../port.ts";
 import { bytesArray, numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
-import { IS_MARK_OF } from "./lookups.ts";
+import { IS_ENTRY_OF } from "./lookups.ts";
 
 /** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
 export class PostgresIndexTransaction implements IndexTransaction {
@@ -35,16 +43,25 @@ export class PostgresIndexTransaction implements IndexTransaction {
          next_chunk = excluded.next_chunk, next_segment = excluded.next_segment, chunks = excluded.chunks,
          terms = excluded.terms, walked_namespace = excluded.walked_namespace, walked_id = excluded.walked_id,
          created_at = excluded.created_at`,
-      ...[build.build, build.state, build.settings, build.space, nextChunk, nextSegment, chunks, terms],
+      ...[
+        build.build,
+        build.state,
+        writeBuildSettings(build.settings),
+        build.space,
+        nextChunk,
+        nextSegment,
+        chunks,
+        terms,
+      ],
       ...[walked?.namespace ?? null, walked?.id ?? null, build.createdAt],
     );
   }
 
-  /** Holds those that are: nobody puts them off, or takes them, before this transaction is over. */
-  async marked(versions: number[]): Promise<Set<number>> {
+  /** Holds those that are: nobody defers or claims them before this transaction is over. */
+  async queued(versions: number[]): Promise<Set<number>> {
     const rows = await this.#rows<[number]>(
       `SELECT k.version FROM unnest($2::bigint[]) k(version)
-       CROSS JOIN LATERAL (SELECT 1 FROM dirty_contents f
+       CROSS JOIN LATERAL (SELECT 1 FROM index_queue f
          WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f`,
       // In one order everywhere, so that nobody waits in a circle.
       numberArray(versions.toSorted((a, b) => a - b)),
@@ -52,9 +69,9 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return new Set(rows.map(([version]) => version));
   }
 
-  async unmark(versions: number[]): Promise<void> {
+  async settle(versions: number[]): Promise<void> {
     if (versions.length === 0) return;
-    await this.#rows(`DELETE FROM dirty_contents d WHERE ${IS_MARK_OF}`, numberArray(versions));
+    await this.#rows(`DELETE FROM index_queue q WHERE ${IS_ENTRY_OF}`, numberArray(versions));
   }
 
   async setIndexed(rows: RecordRow[]): Promise<void> {
@@ -67,7 +84,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
+  async addChunks(build: number, chunks: IndexedChunk[]): Promise<void> {
     await this.#rows(
       `INSERT INTO chunks (store_id, build, chunk, namespace, id, version, ordinal, text, terms, vector)
        SELECT $1, $2, c.* FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -84,19 +101,19 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  async versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>> {
+  async versionsIn(build: number, versions: RecordVersion[]): Promise<Set<number>> {
     const rows = await this.#rows<[number]>(
       `SELECT k.version FROM unnest($3::text[], $4::text[], $5::bigint[]) k(namespace, id, version)
        CROSS JOIN LATERAL (SELECT 1 FROM chunks f
          WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.id = k.id AND f.version = k.version
            AND f.build + 0 = $2 LIMIT 1) c`,
-      ...[build, ...keyColumns(of)],
+      ...[build, ...keyColumns(versions)],
     );
     return new Set(rows.map(([version]) => version));
   }
 
-  async dropChunks(of: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
-    if (of.length === 0) return new Map();
+  async dropChunks(versions: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
+    if (versions.length === 0) return new Map();
     const rows = await this.#rows<[number, number, number]>(
       `WITH gone AS (
          DELETE FROM chunks c WHERE c.store_id = $1 AND c.ctid = ANY (ARRAY(
@@ -106,7 +123,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
              OFFSET 0) p))
          RETURNING c.build, c.terms)
        SELECT build, count(*), sum(terms)::bigint FROM gone GROUP BY build`,
-      ...keyColumns(of),
+      ...keyColumns(versions),
     );
     return new Map(rows.map(([build, chunks, terms]) => [build, { chunks, terms }]));
   }
@@ -115,8 +132,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return readSegments(this.#tx, this.#storeId, build);
   }
 
-  async putSegment(build: number, of: Segment): Promise<void> {
-    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
+  async putSegment(build: number, row: Segment): Promise<void> {
+    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = row;
     await this.#rows(
       `INSERT INTO segments
          (store_id, build, segment, state, first_chunk, end_chunk, chunks, bytes, making_until)

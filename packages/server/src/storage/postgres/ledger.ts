@@ -9,6 +9,7 @@ import type {
   RunNamespace,
   SyncRow,
 } from "../port.ts";
+import { recordKey } from "../record-key.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
@@ -21,8 +22,7 @@ const PAGE_ROWS = 10_000;
 
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
 
-const keyOf = ({ namespace, id, generation }: RowKey) =>
-  `${generation} ${namespace.length} ${namespace} ${id}`;
+const keyOf = (row: RowKey) => `${row.generation} ${recordKey(row)}`;
 const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] =>
   ids.map((id) => ({ namespace, id, generation }));
 
@@ -299,7 +299,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     ];
   }
 
-  #writeContents({ dropContents, contents, dirty }: LedgerWrites, now: number): Promise<unknown>[] {
+  #writeContents({ dropContents, contents, enqueue }: LedgerWrites, now: number): Promise<unknown>[] {
     return [
       this.#unless(dropContents, `DELETE FROM contents c WHERE ${IS_CONTENT_OF}`, numberArray),
       // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
@@ -311,8 +311,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => of.map(({ content }) => content).join("\n"),
       ),
       this.#unless(
-        dirty,
-        `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at)
+        enqueue,
+        `INSERT INTO index_queue (store_id, version, namespace, id, queued_at)
          SELECT $1, d.*, $5::bigint FROM unnest($2::bigint[], $3::text[], $4::text[]) d
          ON CONFLICT (store_id, version) DO NOTHING`,
         (of) => numberArray(of.map(({ version }) => version)),

@@ -34,8 +34,8 @@ export const CHUNKS_OF_NAMESPACE = `LATERAL (
   SELECT chunk, vector FROM chunks f
   WHERE f.store_id = $1 AND f.namespace = k.namespace AND f.build + 0 = $2 OFFSET 0)`;
 
-/** A condition on `dirty_contents d`: that it is of one of the versions $2. */
-export const IS_MARK_OF = `d.store_id = $1 AND d.ctid = ANY (ARRAY(
+/** A condition on `index_queue q`: that it is one of the versions $2. */
+export const IS_ENTRY_OF = `q.store_id = $1 AND q.ctid = ANY (ARRAY(
   SELECT p.place FROM unnest($2::bigint[]) k(version)
-  CROSS JOIN LATERAL (SELECT ctid AS place FROM dirty_contents f
+  CROSS JOIN LATERAL (SELECT ctid AS place FROM index_queue f
     WHERE f.store_id = $1 AND f.version = k.version OFFSET 0) p))`;

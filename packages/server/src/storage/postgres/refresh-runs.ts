@@ -343,10 +343,10 @@ export async function dropUnused(
     sent.push(tx.rows(drop, [storeId, namespace, ...columns(contents)]));
   }
   if (indexed.length > 0) {
-    const mark = `INSERT INTO dirty_contents (store_id, version, namespace, id, marked_at)
+    const enqueue = `INSERT INTO index_queue (store_id, version, namespace, id, queued_at)
       SELECT $1, k.version, $2, k.id, $5::bigint FROM unnest($3::text[], $4::bigint[]) k(id, version)
       ON CONFLICT (store_id, version) DO NOTHING`;
-    sent.push(tx.rows(mark, [storeId, namespace, ...columns(indexed), now]));
+    sent.push(tx.rows(enqueue, [storeId, namespace, ...columns(indexed), now]));
   }
   await Promise.all(sent);
 }

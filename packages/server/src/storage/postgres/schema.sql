@@ -64,18 +64,18 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 );
 
-CREATE TABLE dirty_contents (
+CREATE TABLE index_queue (
   store_id text COLLATE "C" NOT NULL,
   version bigint NOT NULL,
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
-  marked_at bigint NOT NULL,
+  queued_at bigint NOT NULL,
   due_at bigint DEFAULT 0,
   attempts bigint NOT NULL DEFAULT 0,
   error text,
   PRIMARY KEY (store_id, version)
 ) WITH (fillfactor=50);
-CREATE INDEX dirty_contents_failed ON dirty_contents USING btree (store_id, version) WHERE (attempts > 0);
+CREATE INDEX index_queue_failed ON index_queue USING btree (store_id, version) WHERE (attempts > 0);
 
 CREATE TABLE idempotency_keys (
   store_id text COLLATE "C" NOT NULL,

@@ -50,7 +50,7 @@ export class VectorIndexes {
    * Begins to make the index of a store's space that has become large.
    * @returns what an operator should know, in one line; null: nothing
    */
-  async tend(storeId: string): Promise<string | null> {
+  async maintain(storeId: string): Promise<string | null> {
     const { embeds, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
       const spaces = await readSpaces(tx, storeId, this.#from + 1);
       const large = spaces.filter(({ vectors }) => vectors > this.#from);

@@ -1,4 +1,4 @@
-import type { Build, Near } from "../index-port.ts";
+import type { Build, Candidate } from "../index-port.ts";
 import { realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 import { CHUNKS_OF_NAMESPACE } from "./lookups.ts";
@@ -38,15 +38,15 @@ interface NearestQuery {
  */
 export async function nearestChunks(
   tx: Transaction,
-  of: NearestQuery,
+  nearest: NearestQuery,
   exactChunks = EXACT_CHUNKS,
-): Promise<Near[]> {
-  const [pgvector, few] = await Promise.all([findPgvector(tx), areFew(tx, of, exactChunks)]);
+): Promise<Candidate[]> {
+  const [pgvector, few] = await Promise.all([findPgvector(tx), areFew(tx, nearest, exactChunks)]);
   if (!pgvector || pgvectorProblem(pgvector) !== null) return [];
-  const rows = await (few ? compareAll(tx, pgvector, of) : walk(tx, pgvector, of));
+  const rows = await (few ? compareAll(tx, pgvector, nearest) : walk(tx, pgvector, nearest));
   return rows
-    .map(([chunk, similarity]) => ({ chunk, similarity }))
-    .sort((a, b) => b.similarity - a.similarity || a.chunk - b.chunk);
+    .map(([chunk, score]) => ({ chunk, score }))
+    .sort((a, b) => b.score - a.score || a.chunk - b.chunk);
 }
 
 type Row = [chunk: number, similarity: number];
@@ -55,8 +55,8 @@ type Row = [chunk: number, similarity: number];
  * Whether comparing all chunks that are asked for is quicker than finding enough of them among all: the fewer they
  * are, the further apart they lie on the index's way.
  */
-async function areFew(tx: Transaction, of: NearestQuery, exactChunks: number): Promise<boolean> {
-  const { storeId, build, namespaces, limit } = of;
+async function areFew(tx: Transaction, nearest: NearestQuery, exactChunks: number): Promise<boolean> {
+  const { storeId, build, namespaces, limit } = nearest;
   if (!namespaces) return false;
   const most = Math.max(exactChunks, Math.ceil(Math.sqrt(STEP_COST * limit * build.chunks)));
   const [row] = await tx.rows<[number]>(
@@ -69,8 +69,8 @@ async function areFew(tx: Transaction, of: NearestQuery, exactChunks: number): P
 }
 
 /** Compares the query with every chunk of the namespaces. */
-function compareAll(tx: Transaction, { schema }: Pgvector, of: NearestQuery): Promise<Row[]> {
-  const { storeId, build, query, namespaces, limit } = of;
+function compareAll(tx: Transaction, { schema }: Pgvector, nearest: NearestQuery): Promise<Row[]> {
+  const { storeId, build, query, namespaces, limit } = nearest;
   const type = `${schema}.vector(${query.length})`;
   return tx.rows<Row>(
     `SELECT c.chunk, -(v.embedding::${type} OPERATOR(${schema}.<#>) $5::real[]::${type}) AS similarity
@@ -88,8 +88,8 @@ function compareAll(tx: Transaction, { schema }: Pgvector, of: NearestQuery): Pr
  * Goes through the space's vectors from the nearest on, by the index if there is one: then they come in groups, each of
  * which may have some that are nearer than some before. Not to leave those out finds more of the nearest.
  */
-async function walk(tx: Transaction, pgvector: Pgvector, of: NearestQuery): Promise<Row[]> {
-  const { storeId, build, query, namespaces, limit } = of;
+async function walk(tx: Transaction, pgvector: Pgvector, nearest: NearestQuery): Promise<Row[]> {
+  const { storeId, build, query, namespaces, limit } = nearest;
   const { schema } = pgvector;
   const exact = `${schema}.vector(${query.length})`;
   const type = indexedType(pgvector, query.length)?.type ?? exact;

@@ -1,3 +1,4 @@
+import { readBuildSettings } from "../build-settings.ts";
 import type { Build, Segment } from "../index-port.ts";
 import type { Connection } from "./connection.ts";
 
@@ -12,7 +13,7 @@ export function readBuilds(connection: Connection, storeId: string): Build[] {
   return rows.map((row) => ({
     build: row.build!,
     state: row.state as unknown as Build["state"],
-    settings: row.settings!,
+    settings: readBuildSettings(row.settings!),
     space: row.space ?? null,
     nextChunk: row.next_chunk!,
     nextSegment: row.next_segment!,

@@ -1,21 +1,22 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { MaintenanceStep } from "../background-step.ts";
+import { IS_PENDING } from "../failed.ts";
 import type {
   Build,
-  Found,
+  Candidate,
+  Chunk,
+  Deferral,
   IndexSnapshot,
   IndexStorage,
-  Mark,
-  Near,
   NewVector,
-  PutOff,
-  RecordKey,
+  QueueEntry,
   RecordVersion,
   Segment,
-  StoredPassage,
+  ShownChunk,
   StoreToIndex,
   TermBlock,
 } from "../index-port.ts";
+import type { RecordKey } from "../record-key.ts";
 import { IS_SERVED } from "../served-stores.ts";
 import { versionsEnd } from "../versions.ts";
 import { IS_CURRENT } from "../visibility.ts";
@@ -46,7 +47,7 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => {
       const rows = this.#sql(
         `SELECT s.id, s.settings, EXISTS
-           (SELECT 1 FROM dirty_contents d WHERE d.store_id = s.id AND d.due_at <= ?1) AS due,
+           (SELECT 1 FROM index_queue q WHERE q.store_id = s.id AND q.due_at <= ?1) AS due,
            EXISTS (SELECT 1 FROM index_builds b WHERE b.store_id = s.id AND b.state = 'building') AS building
          FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
       ).all(now) as { id: string; settings: string; due: number; building: number }[];
@@ -63,24 +64,24 @@ export class SqliteIndexStorage implements IndexStorage {
     return this.#read(() => readBuilds(this.#connection, storeId));
   }
 
-  claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
+  claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]> {
     return this.#transaction("IMMEDIATE", () => {
       const rows = this.#sql(
-        `UPDATE dirty_contents SET due_at = ?3 WHERE store_id = ?1 AND version IN
-           (SELECT version FROM dirty_contents WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
+        `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
+           (SELECT version FROM index_queue WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
          RETURNING version, namespace, id, attempts`,
-      ).all(storeId, now, until, limit) as unknown as Mark[];
+      ).all(storeId, now, until, limit) as unknown as QueueEntry[];
       return rows.sort((a, b) => a.version - b.version);
     });
   }
 
-  putOff(storeId: string, marks: PutOff[]): Promise<void> {
+  defer(storeId: string, deferrals: Deferral[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () => {
       const put = this.#sql(
-        `UPDATE dirty_contents SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
+        `UPDATE index_queue SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
          WHERE store_id = ?1 AND version = ?2`,
       );
-      for (const { version, dueAt, attempts, error } of marks)
+      for (const { version, dueAt, attempts, error } of deferrals)
         put.run(storeId, version, dueAt, attempts, error);
     });
   }
@@ -88,8 +89,8 @@ export class SqliteIndexStorage implements IndexStorage {
   contents(storeId: string, versions: number[]): Promise<Map<number, string>> {
     return this.#read(() => {
       const get = this.#sql("SELECT content FROM contents WHERE store_id = ?1 AND version = ?2");
-      const found = versions.map((version) => [version, get.get(storeId, version)?.content] as const);
-      return new Map(found.filter((pair): pair is readonly [number, string] => pair[1] !== undefined));
+      const contents = versions.map((version) => [version, get.get(storeId, version)?.content] as const);
+      return new Map(contents.filter((pair): pair is readonly [number, string] => pair[1] !== undefined));
     });
   }
 
@@ -112,15 +113,15 @@ export class SqliteIndexStorage implements IndexStorage {
     });
   }
 
-  passages(storeId: string, build: number, of: RecordVersion[]): Promise<StoredPassage[]> {
+  chunks(storeId: string, build: number, versions: RecordVersion[]): Promise<Chunk[]> {
     return this.#read(() => {
       const get = this.#sql(
         `SELECT ordinal, text FROM chunks
          WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5 ORDER BY ordinal`,
       );
-      return of.flatMap(({ namespace, id, version }) => {
-        const found = get.all(storeId, build, namespace, id, version) as { ordinal: number; text: string }[];
-        return found.map(({ ordinal, text }) => ({ namespace, id, version, ordinal, text }));
+      return versions.flatMap(({ namespace, id, version }) => {
+        const rows = get.all(storeId, build, namespace, id, version) as { ordinal: number; text: string }[];
+        return rows.map(({ ordinal, text }) => ({ namespace, id, version, ordinal, text }));
       });
     });
   }
@@ -152,16 +153,16 @@ export class SqliteIndexStorage implements IndexStorage {
 
   liveChunks(storeId: string, build: number, from: number, to: number): Promise<number[]> {
     return this.#read(() => {
-      const { found } = this.#sql(
-        `SELECT json_group_array(chunk) AS found FROM chunks
+      const { chunks } = this.#sql(
+        `SELECT json_group_array(chunk) AS chunks FROM chunks
          WHERE store_id = ?1 AND build = ?2 AND chunk >= ?3 AND chunk < ?4`,
-      ).get(storeId, build, from, to) as { found: string };
-      return JSON.parse(found);
+      ).get(storeId, build, from, to) as { chunks: string };
+      return JSON.parse(chunks);
     });
   }
 
   /** They are all looked at in any case. */
-  async tendVectors(): Promise<null> {
+  async maintainVectors(): Promise<null> {
     return null;
   }
 
@@ -221,7 +222,7 @@ class SqliteIndexSnapshot implements IndexSnapshot {
     chunks: number[],
     namespaces: string[] | null,
     withContent: boolean,
-  ): Promise<Found[]> {
+  ): Promise<ShownChunk[]> {
     const content = withContent
       ? "(SELECT o.content FROM contents o WHERE o.store_id = r.store_id AND o.version = r.version)"
       : "NULL";
@@ -238,7 +239,7 @@ class SqliteIndexSnapshot implements IndexSnapshot {
       ...[this.#storeId, build, JSON.stringify(chunks)],
       ...(namespaces ? [JSON.stringify(namespaces)] : []),
     );
-    return rows as unknown as Found[];
+    return rows as unknown as ShownChunk[];
   }
 
   async countChunks(build: number, namespaces: string[], limit: number): Promise<number> {
@@ -251,11 +252,11 @@ class SqliteIndexSnapshot implements IndexSnapshot {
   }
 
   async chunksOf(build: number, namespaces: string[]): Promise<number[]> {
-    const { found } = this.#sql(
-      `SELECT json_group_array(c.chunk) AS found FROM json_each(?3) j CROSS JOIN chunks c
+    const { chunks } = this.#sql(
+      `SELECT json_group_array(c.chunk) AS chunks FROM json_each(?3) j CROSS JOIN chunks c
          ON c.store_id = ?1 AND c.build = ?2 AND c.namespace = j.value`,
-    ).get(this.#storeId, build, JSON.stringify(namespaces)) as { found: string };
-    return JSON.parse(found);
+    ).get(this.#storeId, build, JSON.stringify(namespaces)) as { chunks: string };
+    return JSON.parse(chunks);
   }
 
   async vectorProblem(): Promise<null> {
@@ -267,16 +268,16 @@ class SqliteIndexSnapshot implements IndexSnapshot {
     query: Float32Array,
     namespaces: string[] | null,
     limit: number,
-  ): Promise<Near[]> {
+  ): Promise<Candidate[]> {
     if (space === null) return [];
-    const of = { storeId: this.#storeId, build, space, query, namespaces, limit };
-    return nearestChunks(this.#connection, of);
+    const nearest = { storeId: this.#storeId, build, space, query, namespaces, limit };
+    return nearestChunks(this.#connection, nearest);
   }
 
   async pending(revision: number | null, limit: number): Promise<number> {
     const { pending } = this.#sql(
-      `SELECT count(*) AS pending FROM (SELECT 1 FROM dirty_contents
-         WHERE store_id = ?1 AND due_at IS NOT NULL AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
+      `SELECT count(*) AS pending FROM (SELECT 1 FROM index_queue
+         WHERE store_id = ?1 AND ${IS_PENDING} AND (?2 IS NULL OR version < ?2) LIMIT ?3)`,
     ).get(this.#storeId, revision === null ? null : versionsEnd(revision), limit) as { pending: number };
     return pending;
   }

@@ -1,5 +1,5 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_GIVEN_UP } from "../given-up.ts";
+import { IS_FAILED } from "../failed.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
 
@@ -49,12 +49,12 @@ const sweepBuilds: Sweep = (connection) => {
   return 1;
 };
 
-/** Marks that were given up, whose content is gone since. */
-const sweepMarks: Sweep = (connection) => {
+/** Makes failed entries due whose content is gone. */
+const releaseFailed: Sweep = (connection) => {
   const { changes } = connection
     .statement(
-      `UPDATE dirty_contents SET due_at = 0 WHERE ${IS_GIVEN_UP} AND NOT EXISTS
-         (SELECT 1 FROM contents c WHERE c.store_id = dirty_contents.store_id AND c.version = dirty_contents.version)`,
+      `UPDATE index_queue SET due_at = 0 WHERE ${IS_FAILED} AND NOT EXISTS
+         (SELECT 1 FROM contents c WHERE c.store_id = index_queue.store_id AND c.version = index_queue.version)`,
     )
     .run();
   return Number(changes);
@@ -80,15 +80,15 @@ export function sweepVectors(connection: Connection, from: number, now: number):
   const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
   const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
   const dropped: LookedAt[] = [];
-  for (const one of rows) {
-    const { row, store_id, space, vector, since, unused } = one;
+  for (const looked of rows) {
+    const { row, store_id, space, vector, since, unused } = looked;
     if (since === null) {
       if (unused) note.run(store_id, space, vector, now);
     } else if (!unused || since < now - UNUSED_VECTOR_MS) {
       forget.run(store_id, space, vector);
       if (unused) {
         drop.run(row);
-        dropped.push(one);
+        dropped.push(looked);
       }
     }
   }
@@ -111,6 +111,6 @@ export function sweepIndex(connection: Connection, now: number): MaintenanceStep
     const rows = sweep(connection, now);
     if (rows > 0) return { rows, more: true };
   }
-  sweepMarks(connection, now);
+  releaseFailed(connection, now);
   return { rows: 0, more: false };
 }

@@ -1,5 +1,13 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
-import type { Build, ChunkRow, IndexTransaction, NewVector, RecordVersion, Segment } from "../index-port.ts";
+import { writeBuildSettings } from "../build-settings.ts";
+import type {
+  Build,
+  IndexedChunk,
+  IndexTransaction,
+  NewVector,
+  RecordVersion,
+  Segment,
+} from "../index-port.ts";
 import type { RecordRow } from "../port.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
@@ -27,23 +35,23 @@ export class SqliteIndexTransaction implements IndexTransaction {
           walked_namespace, walked_id, created_at)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`,
     ).run(
-      ...[this.#storeId, build.build, build.state, build.settings, build.space],
+      ...[this.#storeId, build.build, build.state, writeBuildSettings(build.settings), build.space],
       ...[nextChunk, nextSegment, chunks, terms, walked?.namespace ?? null, walked?.id ?? null],
       build.createdAt,
     );
   }
 
-  async marked(versions: number[]): Promise<Set<number>> {
+  async queued(versions: number[]): Promise<Set<number>> {
     const rows = this.#sql(
-      `SELECT d.version FROM json_each(?2) j CROSS JOIN dirty_contents d
-         ON d.store_id = ?1 AND d.version = j.value`,
+      `SELECT q.version FROM json_each(?2) j CROSS JOIN index_queue q
+         ON q.store_id = ?1 AND q.version = j.value`,
     ).all(this.#storeId, JSON.stringify(versions));
     return new Set(rows.map(({ version }) => version as number));
   }
 
-  async unmark(versions: number[]): Promise<void> {
-    const unmark = this.#sql("DELETE FROM dirty_contents WHERE store_id = ?1 AND version = ?2");
-    for (const version of versions) unmark.run(this.#storeId, version);
+  async settle(versions: number[]): Promise<void> {
+    const settle = this.#sql("DELETE FROM index_queue WHERE store_id = ?1 AND version = ?2");
+    for (const version of versions) settle.run(this.#storeId, version);
   }
 
   async setIndexed(rows: RecordRow[]): Promise<void> {
@@ -56,7 +64,7 @@ export class SqliteIndexTransaction implements IndexTransaction {
     }
   }
 
-  async addChunks(build: number, chunks: ChunkRow[]): Promise<void> {
+  async addChunks(build: number, chunks: IndexedChunk[]): Promise<void> {
     const add = this.#sql(`INSERT INTO chunks
         (store_id, build, chunk, namespace, id, version, ordinal, text, terms, vector)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`);
@@ -65,17 +73,17 @@ export class SqliteIndexTransaction implements IndexTransaction {
     }
   }
 
-  async versionsIn(build: number, of: RecordVersion[]): Promise<Set<number>> {
+  async versionsIn(build: number, versions: RecordVersion[]): Promise<Set<number>> {
     const has = this.#sql(
       `SELECT 1 FROM chunks WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5 LIMIT 1`,
     );
-    const found = of.filter(({ namespace, id, version }) =>
+    const present = versions.filter(({ namespace, id, version }) =>
       has.get(this.#storeId, build, namespace, id, version),
     );
-    return new Set(found.map(({ version }) => version));
+    return new Set(present.map(({ version }) => version));
   }
 
-  async dropChunks(of: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
+  async dropChunks(versions: RecordVersion[]): Promise<Map<number, { chunks: number; terms: number }>> {
     const dropped = new Map<number, { chunks: number; terms: number }>();
     const drop = this.#sql(
       `DELETE FROM chunks WHERE store_id = ?1 AND build = ?2 AND namespace = ?3 AND id = ?4 AND version = ?5
@@ -83,7 +91,7 @@ export class SqliteIndexTransaction implements IndexTransaction {
     );
     for (const { build } of await this.builds()) {
       const sum = { chunks: 0, terms: 0 };
-      for (const { namespace, id, version } of of) {
+      for (const { namespace, id, version } of versions) {
         for (const { terms } of drop.all(this.#storeId, build, namespace, id, version)) {
           sum.chunks++;
           sum.terms += terms as number;
@@ -98,8 +106,8 @@ export class SqliteIndexTransaction implements IndexTransaction {
     return readSegments(this.#connection, this.#storeId, build);
   }
 
-  async putSegment(build: number, of: Segment): Promise<void> {
-    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = of;
+  async putSegment(build: number, row: Segment): Promise<void> {
+    const { segment, state, firstChunk, endChunk, chunks, bytes, makingUntil } = row;
     this.#sql(`INSERT OR REPLACE INTO segments
         (store_id, build, segment, state, first_chunk, end_chunk, chunks, bytes, making_until)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`).run(

@@ -11,8 +11,8 @@ import type {
 } from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
+import { ENQUEUE } from "./enqueue.ts";
 import { SqliteIndexTransaction } from "./index-transaction.ts";
-import { MARK_DIRTY } from "./marks.ts";
 import { SqliteRefreshRuns } from "./refresh-runs.ts";
 import { updateRows } from "./update-rows.ts";
 
@@ -271,8 +271,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     const addContent = sql("INSERT INTO contents (store_id, version, content) VALUES (?1, ?2, ?3)");
     for (const { version, content } of writes.contents) addContent.run(store, version, content);
 
-    const markDirty = sql(MARK_DIRTY);
-    for (const { version, namespace, id } of writes.dirty) markDirty.run(store, version, namespace, id, now);
+    const enqueue = sql(ENQUEUE);
+    for (const { version, namespace, id } of writes.enqueue) enqueue.run(store, version, namespace, id, now);
   }
 
   #writeNamespaces(writes: LedgerWrites, now: number): void {

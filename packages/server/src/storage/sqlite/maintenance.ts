@@ -4,7 +4,7 @@ import type { Forgetting } from "../port.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
-import { MARK_DIRTY } from "./marks.ts";
+import { ENQUEUE } from "./enqueue.ts";
 import { DROP_UNUSED, SqliteRefreshRuns } from "./refresh-runs.ts";
 
 /** Rows that one step looks at: small, so that a sync never waits long behind it. */
@@ -44,7 +44,7 @@ export function sweepNamespace(connection: Connection, now: number): Maintenance
     "DELETE FROM records WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND generation = ?4",
   );
   const dropUnused = sql(DROP_UNUSED);
-  const markDirty = sql(MARK_DIRTY);
+  const enqueue = sql(ENQUEUE);
   const kept = rows.filter((row) => row.kept);
   const keptVersions = new Set(kept.map(({ version }) => version));
   const keptIndexed = new Set(kept.map(({ indexed }) => indexed));
@@ -52,7 +52,7 @@ export function sweepNamespace(connection: Connection, now: number): Maintenance
     if (kept) continue;
     dropRow.run(store, namespace, id, generation);
     if (version !== null && !keptVersions.has(version)) dropUnused.run(store, namespace, id, version);
-    if (indexed !== null && !keptIndexed.has(indexed)) markDirty.run(store, indexed, namespace, id, now);
+    if (indexed !== null && !keptIndexed.has(indexed)) enqueue.run(store, indexed, namespace, id, now);
   }
   // The next step begins with the last id again: its rows may go on behind the limit.
   const next = rows.length < STEP_ROWS ? null : rows.at(-1)!.id;

@@ -11,7 +11,7 @@ import type {
 } from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
-import { MARK_DIRTY } from "./marks.ts";
+import { ENQUEUE } from "./enqueue.ts";
 
 type Columns = Record<string, string & number>;
 
@@ -137,12 +137,12 @@ export class SqliteRefreshRuns implements RefreshRuns {
     );
     const drop = this.#sql(DROP_UNUSED);
     const [store, namespace] = of;
-    const markDirty = this.#sql(MARK_DIRTY);
+    const enqueue = this.#sql(ENQUEUE);
     for (const { id, generation, version, indexed, current_version, current_indexed } of equal) {
       share.run(store, namespace, generation!, id!, current_version!, current_indexed!);
       drop.run(store, namespace, id!, version!);
       if (indexed !== null && indexed !== current_indexed)
-        markDirty.run(store, indexed!, namespace, id!, Date.now());
+        enqueue.run(store, indexed!, namespace, id!, Date.now());
     }
   }
 
@@ -158,11 +158,11 @@ export class SqliteRefreshRuns implements RefreshRuns {
     const level = this.#sql(
       "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
     );
-    const markDirty = this.#sql(MARK_DIRTY);
+    const enqueue = this.#sql(ENQUEUE);
     const [store, namespace] = of;
     for (const { id, generation, indexed, current_indexed } of astray) {
       level.run(store, namespace, generation!, id!, current_indexed!);
-      if (indexed !== null) markDirty.run(store, indexed!, namespace, id!, Date.now());
+      if (indexed !== null) enqueue.run(store, indexed!, namespace, id!, Date.now());
     }
   }
 

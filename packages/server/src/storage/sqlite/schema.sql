@@ -198,19 +198,19 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 ) STRICT;
 
-CREATE TABLE dirty_contents (
+CREATE TABLE index_queue (
   store_id TEXT NOT NULL,
   version INTEGER NOT NULL,
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
-  marked_at INTEGER NOT NULL,
-  due_at INTEGER DEFAULT 0,                   -- not to be taken before; NULL: given up until an operator asks
+  queued_at INTEGER NOT NULL,
+  due_at INTEGER DEFAULT 0,                   -- not claimed before; NULL: failed, until an operator retries it
   attempts INTEGER NOT NULL DEFAULT 0,        -- that failed
   error TEXT,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
+CREATE INDEX index_queue_failed ON index_queue (store_id, version) WHERE attempts > 0;
 
 CREATE TABLE index_builds (
   store_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
-import type { Near } from "../index-port.ts";
+import type { Candidate } from "../index-port.ts";
 import type { Connection } from "./connection.ts";
 import { CodeScan, encode, topOf } from "./vector-scan.ts";
 
@@ -104,56 +104,62 @@ interface NearestQuery {
   limit: number;
 }
 
+/** How near a vector is to the query: 1 is the same direction. */
+interface NearVector {
+  vector: number;
+  similarity: number;
+}
+
 /** The chunks whose vectors are nearest, best first. */
-export function nearestChunks(connection: Connection, of: NearestQuery): Near[] {
-  const { namespaces, limit } = of;
-  const scope = namespaces && chunksWithVectors(connection, of, namespaces);
+export function nearestChunks(connection: Connection, nearest: NearestQuery): Candidate[] {
+  const { namespaces, limit } = nearest;
+  const scope = namespaces && chunksOfNamespaces(connection, nearest, namespaces);
   const allowed = scope && new Set(scope.map(([, vector]) => vector));
   if (scope && scope.length <= EXACT_CHUNKS) {
-    const near = rescore(connection, of, [...allowed!], true).sort(nearestFirst);
-    return chunksOfVectors(near, scope).slice(0, limit);
+    const near = rescore(connection, nearest, [...allowed!], true).sort(nearestFirst);
+    return candidatesOf(near, scope).slice(0, limit);
   }
-  const near = bestByCodes(connection, of, allowed).slice(0, limit);
-  return chunksOfVectors(near, scope ?? chunksOfSome(connection, of, near)).slice(0, limit);
+  const near = bestByCodes(connection, nearest, allowed).slice(0, limit);
+  return candidatesOf(near, scope ?? chunksOfVectors(connection, nearest, near)).slice(0, limit);
 }
 
 type ChunkAndVector = [chunk: number, vector: number];
 
-function chunksWithVectors(
+function chunksOfNamespaces(
   connection: Connection,
   { storeId, build }: NearestQuery,
   namespaces: string[],
 ): ChunkAndVector[] {
-  const { found } = connection
+  const { pairs } = connection
     .statement(
-      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS found
+      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS pairs
        FROM json_each(?3) j CROSS JOIN chunks c
          ON c.store_id = ?1 AND c.build = ?2 AND c.namespace = j.value AND c.vector IS NOT NULL`,
     )
-    .get(storeId, build, JSON.stringify(namespaces)) as { found: string };
-  return JSON.parse(found);
+    .get(storeId, build, JSON.stringify(namespaces)) as { pairs: string };
+  return JSON.parse(pairs);
 }
 
-function chunksOfSome(
+function chunksOfVectors(
   connection: Connection,
   { storeId, build }: NearestQuery,
-  near: Near[],
+  near: NearVector[],
 ): ChunkAndVector[] {
-  const { found } = connection
+  const { pairs } = connection
     .statement(
-      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS found
+      `SELECT json_group_array(json_array(c.chunk, c.vector)) AS pairs
        FROM json_each(?3) j CROSS JOIN chunks c INDEXED BY chunks_by_vector
          ON c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL`,
     )
-    .get(storeId, build, JSON.stringify(near.map(({ chunk }) => chunk))) as { found: string };
-  return JSON.parse(found);
+    .get(storeId, build, JSON.stringify(near.map(({ vector }) => vector))) as { pairs: string };
+  return JSON.parse(pairs);
 }
 
-/** From vectors, under `chunk`, to the chunks that have them; several may have one. */
-function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
+/** The chunks that have the vectors; several may have one. */
+function candidatesOf(near: NearVector[], pairs: ChunkAndVector[]): Candidate[] {
   const chunks = Map.groupBy(pairs, ([, vector]) => vector);
-  return near.flatMap(({ chunk: vector, similarity }) =>
-    (chunks.get(vector) ?? []).map(([chunk]) => ({ chunk, similarity })).sort((a, b) => a.chunk - b.chunk),
+  return near.flatMap(({ vector, similarity: score }) =>
+    (chunks.get(vector) ?? []).map(([chunk]) => ({ chunk, score })).sort((a, b) => a.chunk - b.chunk),
   );
 }
 
@@ -162,16 +168,20 @@ function chunksOfVectors(near: Near[], pairs: ChunkAndVector[]): Near[] {
  * build: they are left out, and where they are many of the best, others take their places. So there are `limit`, or
  * all.
  */
-function bestByCodes(connection: Connection, of: NearestQuery, allowed: Set<number> | null): Near[] {
-  const { vectors, scores } = scoreCodes(connection, of, allowed);
+function bestByCodes(
+  connection: Connection,
+  nearest: NearestQuery,
+  allowed: Set<number> | null,
+): NearVector[] {
+  const { vectors, scores } = scoreCodes(connection, nearest, allowed);
   const share = Math.ceil(vectors.length * RESCORED_SHARE);
-  const first = Math.max(RESCORED_MIN, of.limit * RESCORED_PER_RESULT, share);
-  let near: Near[] = [];
+  const first = Math.max(RESCORED_MIN, nearest.limit * RESCORED_PER_RESULT, share);
+  let near: NearVector[] = [];
   for (let ranked = 0; near.length < first / 2; ) {
     const best = topOf(scores, Math.max(first, ranked));
     if (best.length === 0) break;
     const numbers = best.map((at) => vectors[at]!);
-    near = near.concat(rescore(connection, of, numbers, allowed !== null));
+    near = near.concat(rescore(connection, nearest, numbers, allowed !== null));
     for (const at of best) scores[at] = Number.NEGATIVE_INFINITY;
     ranked += best.length;
   }
@@ -190,18 +200,18 @@ function scoreCodes(
     )
     .iterate(storeId, space) as Iterable<{ block: number } & BlockRow>;
   const scan = new CodeScan(query);
-  const parts: { first: number; places: Uint16Array; found: Float32Array }[] = [];
+  const blocks: { first: number; places: Uint16Array; scores: Float32Array }[] = [];
   let count = 0;
   for (const { block, places, codes, scales } of rows) {
-    const found = scan.scores(codes, floatsOf(scales));
-    parts.push({ first: block * BLOCK_VECTORS, places: placesOf(places), found });
-    count += found.length;
+    const scores = scan.scores(codes, floatsOf(scales));
+    blocks.push({ first: block * BLOCK_VECTORS, places: placesOf(places), scores });
+    count += scores.length;
   }
   const vectors = new Float64Array(count);
   const scores = new Float32Array(count);
   let at = 0;
-  for (const { first, places, found } of parts) {
-    scores.set(found, at);
+  for (const { first, places, scores: ofBlock } of blocks) {
+    scores.set(ofBlock, at);
     for (const place of places) vectors[at++] = first + place;
   }
   if (allowed) {
@@ -217,7 +227,7 @@ const IS_USED = `EXISTS (SELECT 1 FROM chunks c INDEXED BY chunks_by_vector
   WHERE c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL)`;
 
 /**
- * How near vectors really are; the number of each under `chunk`.
+ * How near vectors really are.
  * @param areUsed true: it is known that chunks have them; else those that none has are left out
  */
 function rescore(
@@ -225,7 +235,7 @@ function rescore(
   { storeId, build, space, query }: NearestQuery,
   vectors: number[],
   areUsed: boolean,
-): Near[] {
+): NearVector[] {
   const rows = connection
     .statement(
       `SELECT v.vector, v.embedding FROM json_each(?4) j CROSS JOIN vectors v
@@ -233,13 +243,11 @@ function rescore(
        WHERE ${areUsed || IS_USED}`,
     )
     .all(storeId, build, space, JSON.stringify(vectors)) as { vector: number; embedding: Uint8Array }[];
-  return rows.map(({ vector, embedding }) => ({
-    chunk: vector,
-    similarity: dot(query, floatsOf(embedding)),
-  }));
+  return rows.map(({ vector, embedding }) => ({ vector, similarity: dot(query, floatsOf(embedding)) }));
 }
 
-const nearestFirst = (a: Near, b: Near): number => b.similarity - a.similarity || a.chunk - b.chunk;
+const nearestFirst = (a: NearVector, b: NearVector): number =>
+  b.similarity - a.similarity || a.vector - b.vector;
 
 /** Of vectors of length 1: their cosine. */
 function dot(a: Float32Array, b: Float32Array): number {

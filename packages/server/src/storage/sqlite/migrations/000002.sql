@@ -197,19 +197,20 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 ) STRICT;
 
--- Contents that came, or that a record is not found by any more, and that the index has not looked at since.
-CREATE TABLE dirty_contents (
+-- The index queue: contents that came, and contents that no record is found by any more, until the index has handled
+-- them.
+CREATE TABLE index_queue (
   store_id TEXT NOT NULL,
   version INTEGER NOT NULL,
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
-  marked_at INTEGER NOT NULL,
-  due_at INTEGER DEFAULT 0,                   -- not to be taken before; NULL: given up until an operator asks
+  queued_at INTEGER NOT NULL,
+  due_at INTEGER DEFAULT 0,                   -- not claimed before; NULL: failed, until an operator retries it
   attempts INTEGER NOT NULL DEFAULT 0,        -- that failed
   error TEXT,                                 -- of the last one that failed
   PRIMARY KEY (store_id, version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX dirty_contents_failed ON dirty_contents (store_id, version) WHERE attempts > 0;
+CREATE INDEX index_queue_failed ON index_queue (store_id, version) WHERE attempts > 0;
 
 -- The index: derived from the ledger, so it can be built anew at any time. A build is all of it, made with one set
 -- of settings; a store has one that serves, and perhaps one that is being made.
@@ -229,7 +230,7 @@ CREATE TABLE index_builds (
   PRIMARY KEY (store_id, build)
 ) STRICT, WITHOUT ROWID;
 
--- Passages. Search finds one if its version is what its record's current row is indexed by.
+-- Search finds a chunk if its version is what its record's current row is indexed by.
 CREATE TABLE chunks (
   store_id TEXT NOT NULL,
   build INTEGER NOT NULL,

@@ -9,10 +9,10 @@ import { whenDone } from "../when-done.ts";
 const upsert = (id: string, data: object = {}) => ({ action: "upsert", id, namespace: "tasks", data });
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `id-${index}`);
 
-/** Takes every mark that is due at a moment, until another; versions and how often each failed. */
+/** Takes every entry that is due at a moment, until another; versions and how often each failed. */
 async function claimAll(storage: Storage, { storeId }: TestStore, now: number, until = now + 1000) {
-  const marks = await storage.index.claim(storeId, now, until, 1_000_000);
-  return marks.map(({ id, attempts }) => [id, attempts]);
+  const entries = await storage.index.claim(storeId, now, until, 1_000_000);
+  return entries.map(({ id, attempts }) => [id, attempts]);
 }
 
 for (const engine of engines) {
@@ -46,8 +46,8 @@ for (const engine of engines) {
       await store.sync({ operations: numbered(1000).map((id) => upsert(id)) });
       const taken: number[] = [];
       const take = async (by: Storage) => {
-        const marks = await by.index.claim(store.storeId, 1000, 2000, 30);
-        taken.push(...marks.map(({ version }) => version));
+        const entries = await by.index.claim(store.storeId, 1000, 2000, 30);
+        taken.push(...entries.map(({ version }) => version));
       };
       for (let round = 0; round < 15; round++) {
         // Within one process SQLite's writers would wait for each other for ever.
@@ -64,19 +64,19 @@ for (const engine of engines) {
       assert.equal(taken.length, 1000);
     });
 
-    test("what was put off comes back when it is due, with its failures; what was given up does not", async (t) => {
+    test("a deferred entry comes back when it is due, with its failures; a failed one does not", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b", "c", "d"].map((id) => upsert(id)) });
-      const marks = await storage.index.claim(store.storeId, 1000, 2000, 10);
-      const [a, b, c, d] = marks.map(({ version }) => version) as [number, number, number, number];
-      await storage.index.putOff(store.storeId, [
+      const entries = await storage.index.claim(store.storeId, 1000, 2000, 10);
+      const [a, b, c, d] = entries.map(({ version }) => version) as [number, number, number, number];
+      await storage.index.defer(store.storeId, [
         { version: d, attempts: 0, error: null, dueAt: 1500 },
         { version: a, attempts: 2, error: "too long", dueAt: 5000 },
         { version: b, attempts: 6, error: 'a "quoted"\\ \n reason', dueAt: null },
         { version: c, attempts: 1, error: "odd", dueAt: 1500 },
       ]);
-      await storage.index.putOff(store.storeId, [{ version: c, attempts: 1, error: null, dueAt: 1600 }]);
+      await storage.index.defer(store.storeId, [{ version: c, attempts: 1, error: null, dueAt: 1600 }]);
       assert.deepEqual(await claimAll(storage, store, 1500), [["d", 0]]);
       assert.deepEqual(await claimAll(storage, store, 4999, 10_000), [
         ["c", 1],
@@ -89,7 +89,7 @@ for (const engine of engines) {
         ["d", 0],
       ]);
       const errors = await storage.read((sql) =>
-        sql.all("SELECT id, error FROM dirty_contents WHERE store_id = $1 ORDER BY id", [store.storeId]),
+        sql.all("SELECT id, error FROM index_queue WHERE store_id = $1 ORDER BY id", [store.storeId]),
       );
       assert.deepEqual(
         errors.map(({ id, error }) => [id, error]),
@@ -109,26 +109,26 @@ for (const engine of engines) {
       const [a, b] = await storage.index.claim(store.storeId, 1000, 2000, 10);
       const versions = [b!.version, a!.version];
       await storage.ledger(store.storeId, async ({ index }) => {
-        assert.deepEqual(await index.marked([...versions, 5]), new Set(versions));
-        await index.unmark([a!.version, 5]);
-        assert.deepEqual(await index.marked(versions), new Set([b!.version]));
-        await index.unmark([]);
+        assert.deepEqual(await index.queued([...versions, 5]), new Set(versions));
+        await index.settle([a!.version, 5]);
+        assert.deepEqual(await index.queued(versions), new Set([b!.version]));
+        await index.settle([]);
       });
-      await storage.index.putOff(
+      await storage.index.defer(
         store.storeId,
         versions.map((version) => ({ version, attempts: 0, error: null, dueAt: 0 })),
       );
-      await storage.index.putOff(store.storeId, []);
+      await storage.index.defer(store.storeId, []);
       assert.deepEqual(await claimAll(storage, store, 1000), [["b", 0]]);
     });
 
-    test("how many wait is counted up to a revision, without those that were given up", async (t) => {
+    test("how many wait is counted up to a revision, without those that failed", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b", "c"].map((id) => upsert(id)) });
       await store.sync({ operations: [upsert("d")] });
       const [a, b] = await storage.index.claim(store.storeId, 1000, 2000, 2);
-      await storage.index.putOff(store.storeId, [
+      await storage.index.defer(store.storeId, [
         { version: a!.version, attempts: 6, error: "no", dueAt: null },
         { version: b!.version, attempts: 1, error: "not now", dueAt: 9_000_000_000_000 },
       ]);
@@ -176,12 +176,12 @@ for (const engine of engines) {
         const begun = Promise.withResolvers<void>();
         const end = Promise.withResolvers<void>();
         const turn = storage.ledger(store.storeId, async ({ index }) => {
-          await index.marked([b!.version]);
+          await index.queued([b!.version]);
           begun.resolve();
           await end.promise;
         });
         await begun.promise;
-        await storage.index.putOff(store.storeId, [
+        await storage.index.defer(store.storeId, [
           { version: a!.version, attempts: 1, error: "no", dueAt: 0 },
         ]);
         // And what is being published now is nobody else's.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { markSpans, snippetOf } from "../../src/search/passage.ts";
+import { markSpans, snippetOf } from "../../src/search/snippet.ts";
 import { LONG } from "../long.ts";
 
 const RUNS = LONG ? 20_000 : 1000;
@@ -25,11 +25,11 @@ function tokensOf(text: string): string[] {
 }
 
 /** A snippet with its spans in brackets. */
-const show = (passage: string, query: string, characters = Number.POSITIVE_INFINITY) =>
-  markSpans(snippetOf(passage, query, tokensOf, characters), (word) => `[${word}]`);
+const show = (chunk: string, query: string, characters = Number.POSITIVE_INFINITY) =>
+  markSpans(snippetOf(chunk, query, tokensOf, characters), (word) => `[${word}]`);
 
 describe("what matches the query", () => {
-  test("is a word of the same stem, as it stands in the passage", () => {
+  test("is a word of the same stem, as it stands in the chunk", () => {
     assert.equal(
       show("Printers on fire: the Printer burns.", "printer fires"),
       "[Printers] on [fire]: the [Printer] burns.",
@@ -64,14 +64,11 @@ describe("what matches the query", () => {
 });
 
 describe("a snippet", () => {
-  const passage = `${"filler ".repeat(40)}a lone printer ${"filler ".repeat(40)}the printer is on fire ${"filler ".repeat(40)}`;
+  const chunk = `${"filler ".repeat(40)}a lone printer ${"filler ".repeat(40)}the printer is on fire ${"filler ".repeat(40)}`;
 
   test("is the stretch with the most terms of the query", () => {
-    assert.equal(
-      show(passage, "printer fire", 50),
-      "…filler the [printer] is on [fire] filler filler filler…",
-    );
-    assert.equal(show(passage, "lone", 30), "…filler a [lone] printer filler…");
+    assert.equal(show(chunk, "printer fire", 50), "…filler the [printer] is on [fire] filler filler filler…");
+    assert.equal(show(chunk, "lone", 30), "…filler a [lone] printer filler…");
   });
 
   test("begins at the beginning if nothing matches, and ends at the end without an ellipsis", () => {
@@ -99,7 +96,7 @@ describe("a snippet", () => {
     assert.equal(show("😀".repeat(20), "x", 5), `${"😀".repeat(2)}…`);
   });
 
-  test("is never longer than asked for, is part of the passage, and its spans are in order within it", () => {
+  test("is never longer than asked for, is part of the chunk, and its spans are in order within it", () => {
     const word = fc.constantFrom(
       "fire",
       "fires",
@@ -121,11 +118,11 @@ describe("a snippet", () => {
       fc.array(word).map((l) => l.join("")),
     );
     fc.assert(
-      fc.property(anyText, words, fc.integer({ min: 1, max: 120 }), (passage, query, characters) => {
-        const { text, spans } = snippetOf(passage, query, tokensOf, characters);
+      fc.property(anyText, words, fc.integer({ min: 1, max: 120 }), (chunk, query, characters) => {
+        const { text, spans } = snippetOf(chunk, query, tokensOf, characters);
         const bare = text.replace(/^…|…$/g, "");
-        assert.ok(passage.includes("…") || bare.length <= characters);
-        assert.ok(passage.replace(/[\s\p{Cc}]+/gu, " ").includes(bare));
+        assert.ok(chunk.includes("…") || bare.length <= characters);
+        assert.ok(chunk.replace(/[\s\p{Cc}]+/gu, " ").includes(bare));
         assert.ok(text.isWellFormed());
         const wanted = new Set(tokensOf(query));
         let last = -1;

@@ -20,19 +20,19 @@ interface Match extends Span {
 const WEIGHTY_CHARACTERS = 8;
 
 /**
- * The stretch of a passage that shows best why it was found: the one with the most terms of the query, and of these the
+ * The stretch of a chunk that shows best why it was found: the one with the most terms of the query, and of these the
  * longest. White space and control characters become single spaces, so that it can be printed.
  *
- * @param tokensOf the terms of a text, as both the passage and the query were searched by
- * @param characters of the passage at most, in UTF-16 units; `Infinity` for all of it
+ * @param tokensOf the terms of a text, as both the chunk and the query were searched by
+ * @param characters of the chunk at most, in UTF-16 units; `Infinity` for all of it
  */
 export function snippetOf(
-  passage: string,
+  chunk: string,
   query: string,
   tokensOf: (text: string) => string[],
   characters: number,
 ): Snippet {
-  const text = passage.replace(/[\s\p{Cc}]+/gu, " ").trim();
+  const text = chunk.replace(/[\s\p{Cc}]+/gu, " ").trim();
   const matches = findMatches(text, query, tokensOf);
   const { start, end } =
     text.length <= characters
@@ -70,13 +70,13 @@ const AROUND = new RegExp(`^${PUNCTUATION}+|(?<!${PUNCTUATION})${PUNCTUATION}+$`
 
 /** Everything in a text that has a term in common with the query, in order; matches may overlap. */
 function findMatches(text: string, query: string, tokensOf: (text: string) => string[]): Match[] {
-  const wanted = new Set(tokensOf(query));
+  const queryTerms = new Set(tokensOf(query));
   // Between spaces, so with identifiers in one piece.
   const pieces = new Map(piecesOf(query).map(({ text }) => [tokensOf(text).join("\n"), text]));
   pieces.delete("");
   const matches: Match[] = [];
   const tryMatch = (word: string, start: number, terms = tokensOf(word)) => {
-    const term = terms.find((term) => wanted.has(term));
+    const term = terms.find((term) => queryTerms.has(term));
     if (term !== undefined) matches.push({ start, end: start + word.length, term });
   };
   for (const piece of piecesOf(text)) {
@@ -95,7 +95,7 @@ function findMatches(text: string, query: string, tokensOf: (text: string) => st
         for (const part of partsOf(word[0])) {
           const terms = tokensOf(part.text);
           // A word of several terms would be marked for one pair of its characters.
-          if (terms.every((term) => wanted.has(term))) tryMatch(part.text, start + part.start, terms);
+          if (terms.every((term) => queryTerms.has(term))) tryMatch(part.text, start + part.start, terms);
         }
       }
     }
@@ -129,8 +129,11 @@ function partsOf(run: string): Piece[] {
     const first = characters[i]!;
     return { text: first.text + text, start: first.start };
   });
-  const found = [...words.segment(run)].map(({ segment, index }) => ({ text: segment, start: index }));
-  return [...characters, ...pairs, ...found];
+  const dictionaryWords = [...words.segment(run)].map(({ segment, index }) => ({
+    text: segment,
+    start: index,
+  }));
+  return [...characters, ...pairs, ...dictionaryWords];
 }
 
 /** From which match to which the terms weigh most, each counted once; the first such window. */

@@ -1,21 +1,21 @@
-import type { Mark, PutOff } from "../storage/index-port.ts";
+import type { Deferral, QueueEntry } from "../storage/index-port.ts";
 
-/** Tries of one record before it is given up, and the pauses between them. */
+/** Tries of one record before it has failed, and the pauses between them. */
 const ATTEMPTS_MAX = 6;
 const FIRST_PAUSE_MS = 1000;
 /** How long records wait at least that the endpoint could not be asked for. */
 const UNAVAILABLE_PAUSE_MS = 1000;
 
 /**
- * How a mark is left for later.
+ * How an entry is deferred.
  * @param reason why the record failed; null: it did not, the endpoint did, and is left alone until a moment
  */
-export function putOff(
-  { version, attempts }: Pick<Mark, "version" | "attempts">,
+export function deferralOf(
+  { version, attempts }: Pick<QueueEntry, "version" | "attempts">,
   reason: string | null,
   now: number,
   until: number,
-): PutOff {
+): Deferral {
   const jitter = 0.5 + Math.random();
   if (reason === null) {
     const dueAt = Math.max(until, now + Math.round(UNAVAILABLE_PAUSE_MS * jitter));

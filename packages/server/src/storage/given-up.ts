@@ -1,5 +1,0 @@
-/**
- * The part of a `WHERE` that keeps marks that were given up, over columns of `dirty_contents`. That they were tried
- * says the second condition alone; with the first one their own small index is used.
- */
-export const IS_GIVEN_UP = "attempts > 0 AND due_at IS NULL";
