@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { RemovalLimit } from "@tidemark/client";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { Ajv } from "ajv";
 import { TargetError } from "./failure.ts";
 
@@ -133,7 +134,7 @@ export function readSettings(sources: string[], environment: NodeJS.ProcessEnv):
 function readFile(path: string): object {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
+    parsed = parseJson(readFileSync(path, "utf8"));
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? "it is not JSON";
     throw new TargetError(`The configuration ${JSON.stringify(path)} cannot be read: ${reason}.`);
