@@ -53,7 +53,6 @@ function readValue(text: string, readNumber: (source: string) => unknown): unkno
   };
   const read = (): unknown => {
     const first = next();
-    const start = at;
     if (first === "{") {
       const object: Record<string, unknown> = {};
       for (at++; next() !== "}"; ) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { approximate, InexactNumber, parseLine, rawMember } from "../src/exact-json.ts";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
+import { approximate, rawMember } from "../src/exact-json.ts";
 import { readLines } from "../src/lines.ts";
 
 async function* inChunks(bytes: Uint8Array, size: number) {
@@ -38,12 +39,13 @@ test("no digit of a number is lost", () => {
     "-1E-400",
     "1234567890.1234567891",
   ]) {
-    const { value, inexact } = parseLine(`{"a": [${source}]}`);
-    assert.deepEqual([value, inexact], [{ a: [new InexactNumber(source)] }, true]);
+    const inexact: string[] = [];
+    const value = parseExactJson(`{"a": [${source}]}`, (number) => inexact.push(number));
+    assert.deepEqual([value, inexact], [{ a: [new InexactNumber(source)] }, [source]]);
     assert.deepEqual(approximate(value), { a: [Number(source)] });
   }
   for (const source of ["9007199254740992", "1e2", "0.1", "1.0", "-0", "100000000000000000000", "5e-324"]) {
-    assert.deepEqual(parseLine(`{"a": ${source}}`), { value: { a: Number(source) }, inexact: false });
+    assert.deepEqual(parseExactJson(`{"a": ${source}}`, assert.fail), { a: Number(source) });
   }
 });
 

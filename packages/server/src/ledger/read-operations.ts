@@ -1,5 +1,5 @@
 import type { FieldError } from "@tidemark/protocol/errors";
-import { Namespace, RecordId } from "@tidemark/protocol/identifiers";
+import { isName } from "@tidemark/protocol/keepable-text";
 import { SyncOperation } from "@tidemark/protocol/sync";
 import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
 import { fieldPath } from "../wire/field-path.ts";
@@ -8,7 +8,6 @@ import { type Operation, toOperation } from "./operation.ts";
 import type { FailedOperation } from "./read-sync-request.ts";
 
 const operationCheck = shapeCheck(SyncOperation);
-const keyChecks = { id: shapeCheck(RecordId), namespace: shapeCheck(Namespace) };
 
 export interface ReadOperations {
   /** The valid ones, in order. */
@@ -65,8 +64,7 @@ function failedOperation(operation: unknown, index: number, errors: FieldError[]
   // By itself, not by the absence of an error: of an operation's errors only some are collected.
   const readable = (name: "id" | "namespace"): string | null => {
     const text = (operation as Record<string, unknown> | null)?.[name];
-    const isKey = keyChecks[name].matches(text) && text.isWellFormed() && !text.includes("\0");
-    return isKey ? text : null;
+    return typeof text === "string" && isName(text) ? text : null;
   };
   const [id, namespace] = [readable("id"), readable("namespace")];
   const first = errors[0]!;

@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
-import { isExact } from "@tidemark/protocol/exact-number";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
+import { textFault } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 import { ERRORS_PER_VALUE } from "./check-shape.ts";
 import { fieldPath } from "./field-path.ts";
 import { scanJson } from "./scan-json.ts";
@@ -53,18 +53,8 @@ function syntaxReason(error: unknown): string {
   return position ? `Unexpected character at position ${position}.` : "The body ends early or is not JSON.";
 }
 
-/** Stands in for a number that a double cannot hold, until its path is known. */
-class InexactNumber {
-  source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
 function parseClosely(text: string): Omit<ParsedJson, "elements"> {
-  const value = parseJsonNumbers(text, (source) =>
-    isExact(source) ? Number(source) : new InexactNumber(source),
-  );
+  const value = parseExactJson(text);
   const inexact: FieldError[] = [];
   const visit = (value: unknown, path: (string | number)[]) => {
     if (inexact.length >= ERRORS_PER_VALUE) return;
@@ -88,11 +78,7 @@ function parseClosely(text: string): Omit<ParsedJson, "elements"> {
     }
   };
   const checkText = (text: string, path: (string | number)[], what: string) => {
-    const problem = !text.isWellFormed()
-      ? "half of a surrogate pair"
-      : text.includes("\0")
-        ? "the character U+0000"
-        : undefined;
+    const problem = textFault(text);
     if (!problem) return;
     inexact.push({
       field: fieldPath(path),
