@@ -1,4 +1,5 @@
 import type { SyncResponse, Tidemark } from "@tidemark/client";
+import { type Line, type LineError, lineText, readLines } from "@tidemark/protocol/lines";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Batch } from "./batch.ts";
 import { readCatalog, type Stream } from "./catalog.ts";
@@ -6,7 +7,6 @@ import { readConfig } from "./config.ts";
 import { connect } from "./connection.ts";
 import { DestinationError, type StreamDescriptor } from "./failure.ts";
 import { type Emit, type Log, logTo } from "./messages.ts";
-import { readLines } from "./read-lines.ts";
 import { findRuns } from "./refresh-run.ts";
 import { Session } from "./session.ts";
 import { IncrementalWriter, RefreshWriter } from "./writers.ts";
@@ -70,10 +70,26 @@ async function consume(
       continue;
     }
     if (read.done) return;
-    for (const line of read.value) await session.take(line);
+    for (const line of read.value) await take(session, line);
     next = lines.next();
     next.catch(() => {});
   }
+}
+
+/** @throws DestinationError */
+async function take(session: Session, line: Line): Promise<void> {
+  let text: string | undefined;
+  try {
+    text = lineText(line);
+  } catch (error) {
+    const { fault } = error as LineError;
+    throw new DestinationError(
+      "system_error",
+      `Line ${line.number} of the source's messages ${fault}.`,
+      error,
+    );
+  }
+  if (text !== undefined) await session.take(text, line.number);
 }
 
 /** What a promise brings, or undefined if something has waited for longer than the interval before that. */

@@ -10,27 +10,6 @@ export function readJsonValue(text: string): unknown {
   });
 }
 
-/** The lines of a text that are not blank, each with its number, from 1 on. */
-export async function* readLines(
-  chunks: AsyncIterable<string>,
-): AsyncGenerator<{ line: number; text: string }> {
-  // A long line comes in many chunks: looked through once each, and joined at its end.
-  let pieces: string[] = [];
-  let line = 0;
-  for await (const chunk of chunks) {
-    const [end, ...starts] = chunk.split("\n");
-    pieces.push(end!);
-    for (const start of starts) {
-      line++;
-      const text = pieces.join("");
-      if (text.trim() !== "") yield { line, text };
-      pieces = [start];
-    }
-  }
-  const rest = pieces.join("");
-  if (rest.trim() !== "") yield { line: line + 1, text: rest };
-}
-
 /**
  * The texts of the items of a JSON array, without holding the array.
  * @throws SyntaxError if the text is not one array; what is wrong within an item is found when it is read

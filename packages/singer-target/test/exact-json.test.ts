@@ -2,34 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { approximate, rawMember } from "../src/exact-json.ts";
-import { readLines } from "../src/lines.ts";
-
-async function* inChunks(bytes: Uint8Array, size: number) {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
-async function read(bytes: Uint8Array, size: number): Promise<[string, number][]> {
-  const lines: [string, number][] = [];
-  for await (const line of readLines(inChunks(bytes, size))) lines.push(line);
-  return lines;
-}
-
-test("lines are the same however the input is cut, and keep their numbers", async () => {
-  const bytes = Buffer.from('{"a": "ü🚢"}\n\n  \r\n{"b": 1}\r\n{"c": 2}');
-  for (const size of [1, 2, 3, 5, 1000]) {
-    assert.deepEqual(await read(bytes, size), [
-      ['{"a": "ü🚢"}', 1],
-      ['{"b": 1}\r', 4],
-      ['{"c": 2}', 5],
-    ]);
-  }
-});
-
-test("input that is not UTF-8 is refused with its line", async () => {
-  for (const bad of ['{}\n{"a": "\xff"}', "{}\n{}\xc3"]) {
-    await assert.rejects(read(Buffer.from(bad, "latin1"), 4), /line 2: The input is not valid UTF-8/);
-  }
-});
 
 test("no digit of a number is lost", () => {
   for (const source of [
