@@ -1,4 +1,5 @@
 import { type SyncFields, type SyncResponse, type Tidemark, TidemarkError } from "@tidemark/client";
+import { operationField } from "@tidemark/protocol/operation-field";
 import type { RunClock } from "./clock.ts";
 import { asTargetError, type Place, TargetError } from "./failure.ts";
 
@@ -135,8 +136,8 @@ function located(error: unknown, places: Place[]): TargetError {
     return asTargetError(error, isRecords ? places[0] : {});
   }
   const [first] = error.details.errors;
-  const [, index, field] = /^operations\[(\d+)\]\.?(?:data\.)?(.*)$/.exec(first?.field ?? "") ?? [];
-  if (!first || index === undefined) return asTargetError(error);
-  const place = { ...places[Number(index)], field: field || undefined };
+  const named = operationField(first?.field ?? "");
+  if (!first || !named) return asTargetError(error);
+  const place = { ...places[named.index], field: named.field.replace(/^data\./, "") || undefined };
   return new TargetError(`${error.code}: ${first.message}`, place, asTargetError(error).exitCode, error);
 }

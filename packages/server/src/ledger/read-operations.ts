@@ -18,25 +18,15 @@ export interface ReadOperations {
   fieldErrors: FieldError[];
 }
 
-/**
- * Judges each operation of a request by itself.
- * @param isOfOperation whether an error's field lies within an operation
- */
-export function readOperations(
-  { value, inexact, elements }: ParsedJson,
-  isOfOperation: (field: string) => boolean,
-): ReadOperations {
+/** Judges each operation of a request by itself. */
+export function readOperations({ value, inexactElements, elements }: ParsedJson): ReadOperations {
   const read: ReadOperations = { operations: [], failed: [], fieldErrors: [] };
   const received = (value as { operations?: unknown } | null)?.operations;
   if (!Array.isArray(received)) return read;
-  const inexactByIndex = Map.groupBy(
-    inexact.filter(({ field }) => isOfOperation(field)),
-    ({ field }) => Number.parseInt(field.slice("operations[".length), 10),
-  );
   const sent = elements.length === received.length ? elements : undefined;
   for (let index = 0; index < received.length; index++) {
     const operation: unknown = received[index];
-    const errors = inexactByIndex.get(index) ?? [];
+    const errors = inexactElements.get(index) ?? [];
     const matches = operationCheck.matches(operation);
     if (matches && errors.length === 0 && !checkTimes(operation, index, errors)) {
       read.operations.push(toOperation(operation, sent?.[index]));
