@@ -1,3 +1,4 @@
+import { operationBytes } from "@tidemark/protocol/operation-batch";
 import { recordId, type Stream, streamKey } from "./catalog.ts";
 import { type Adaptations, keepable, readExactly } from "./exact-json.ts";
 import { DestinationError } from "./failure.ts";
@@ -99,7 +100,7 @@ export class Session {
     this.#states.countRecord(namespace);
 
     const writer: Writer = this.#refreshes.get(namespace) ?? this.#shared;
-    const size = Buffer.byteLength(operation) + 1;
+    const size = operationBytes(operation);
     if (writer.batch.isFullFor(size)) {
       await writer.flush();
       this.#noteSent();

@@ -1,5 +1,6 @@
 import type { SyncResponse, Tidemark } from "@tidemark/client";
 import { type Line, type LineError, lineText, readLines } from "@tidemark/protocol/lines";
+import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Batch } from "./batch.ts";
 import { readCatalog, type Stream } from "./catalog.ts";
@@ -13,8 +14,6 @@ import { IncrementalWriter, RefreshWriter } from "./writers.ts";
 
 /** Times that a request is sent while the server is away: some three minutes. */
 const ATTEMPTS = 12;
-/** Bytes of the records of a request. */
-const BATCH_BYTES = 8 * 1024 * 1024;
 
 /**
  * Writes what a source sends: the protocol's `write`.
@@ -34,7 +33,7 @@ export async function write(
   const timestamp = await timestampOfRun(tidemark);
   const runs = await findRuns(tidemark, streams, timestamp);
 
-  const newBatch = () => new Batch({ operations: config.batchRecords, bytes: BATCH_BYTES });
+  const newBatch = () => new Batch({ ...BATCH_LIMITS, operations: config.batchRecords });
   const changes = new Changes();
   const shared = new IncrementalWriter(tidemark, newBatch(), timestamp, changes.note);
   const refreshes = new Map(

@@ -54,13 +54,14 @@ describe("a bundle for browsers", () => {
     assert.ok(error.bytes < KB, `${error.bytes} bytes`);
   });
 
-  test("has nothing of Node, and nothing of others but the protocol's digests and its reading of JSON", async () => {
+  test("has nothing of Node, and nothing of others but the protocol's digests, batches and reading of JSON", async () => {
     const { text, inputs } = await bundleAll();
     assert.doesNotMatch(text, /node:|\brequire\(|\bprocess\b|\bBuffer\b|setImmediate/);
     const foreign = inputs.filter((path) => path.includes("/") && !path.includes("packages/client/src/"));
     assert.deepEqual(foreign.map((path) => path.replace(/^.*packages\//, "")).sort(), [
       "protocol/src/canonical-json.ts",
       "protocol/src/digest.ts",
+      "protocol/src/operation-batch.ts",
       "protocol/src/parse-json.ts",
     ]);
   });

@@ -64,8 +64,7 @@ export class Target {
     this.writer = new Writer({
       tidemark: this.#tidemark,
       clock: this.#clock,
-      batchRows: settings.batch_size_rows,
-      batchBytes: settings.batch_size_bytes,
+      batch: { operations: settings.batch_size_rows, bytes: settings.batch_size_bytes },
       waitMs: settings.batch_wait_limit_seconds * 1000,
       ...output,
     });
