@@ -77,7 +77,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 
   transfer: [
-    ...["type storage/port.ts", "storage/store-tables.ts", "storage/served-stores.ts"],
+    ...["protocol", "type storage/port.ts", "storage/store-tables.ts", "storage/served-stores.ts"],
     ...["ulid", "node:crypto", "node:util"],
   ],
   doctor: [...["type config.ts", "storage", "transfer/unfinished.ts"], ...["embedding/endpoint-embedder.ts"]],

@@ -1,5 +1,6 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import { type Line, LineError, lineText, readLines } from "@tidemark/protocol/lines";
 import type { Row } from "./pages.ts";
 import { ACCESS_TABLES, type Kind, LEDGER_TABLES, OLDER_NAMES, SCHEMA, type Table } from "./tables.ts";
 
@@ -137,36 +138,12 @@ const CUT_OFF = "the file is cut off: its last lines are missing";
 
 const fault = (line: number, what: string) => new Error(`Line ${line} of the export: ${what}.`);
 
-interface Line {
-  number: number;
-  /** With its line end. */
-  bytes: Buffer;
-  /** Where the next line begins. */
-  end: number;
-}
-
-async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
-  let number = 1;
-  let end = 0;
-  let open: Buffer[] = [];
-  let openBytes = 0;
-  for await (const chunk of source) {
-    let start = 0;
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, start)) {
-      const tail = chunk.subarray(start, at + 1);
-      const bytes = open.length > 0 ? Buffer.concat([...open, tail]) : tail;
-      end += bytes.length;
-      yield { number: number++, bytes, end };
-      open = [];
-      openBytes = 0;
-      start = at + 1;
-    }
-    if (start === chunk.length) continue;
-    open.push(chunk.subarray(start));
-    openBytes += chunk.length - start;
-    if (openBytes > LINE_BYTES_MAX) throw fault(number, "is too long for one");
+async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  try {
+    for await (const lines of readLines(source, LINE_BYTES_MAX)) yield* lines;
+  } catch (error) {
+    throw error instanceof LineError ? fault(error.line, error.fault) : error;
   }
-  if (openBytes > 0) throw fault(number, CUT_OFF);
 }
 
 /**
@@ -185,13 +162,15 @@ export async function* readExport(source: AsyncIterable<Buffer>): AsyncGenerator
 
 class ExportReader {
   #lines: AsyncGenerator<Line>;
-  #line: Line = { number: 0, bytes: Buffer.alloc(0), end: 0 };
+  #line: Line = { number: 0, bytes: Buffer.alloc(0) };
+  /** Bytes up to the end of that line. */
+  #bytes = 0;
   #control = createHash("sha256");
   /** What this file calls tables whose names have changed since. */
   #names: Record<string, string> = {};
 
   constructor(source: AsyncIterable<Buffer>) {
-    this.#lines = readLines(source);
+    this.#lines = linesOf(source);
   }
 
   async close(): Promise<void> {
@@ -259,19 +238,20 @@ class ExportReader {
   }
 
   async #controlLine(): Promise<unknown> {
-    const { bytes, number } = await this.#next();
-    this.#control.update(bytes);
-    try {
-      const line: unknown = JSON.parse(bytes.toString());
-      if (typeof line === "object" && line !== null && !Array.isArray(line)) return line;
-    } catch {}
+    const line = await this.#next();
+    this.#control.update(line.bytes);
+    const { number } = line;
+    const value = parseLine(line);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
     throw fault(number, number === 1 ? "is not the header of an export of Tidemark" : "is damaged");
   }
 
   async #next(): Promise<Line> {
     const { value, done } = await this.#lines.next();
     if (done) throw fault(this.#line.number + 1, CUT_OFF);
+    if (value.bytes.at(-1) !== 10) throw fault(value.number, CUT_OFF);
     this.#line = value;
+    this.#bytes += value.bytes.length;
     return value;
   }
 
@@ -280,20 +260,26 @@ class ExportReader {
   }
 
   #position(): Position {
-    return { bytes: this.#line.end, lines: this.#line.number, control: this.#control.copy() };
+    return { bytes: this.#bytes, lines: this.#line.number, control: this.#control.copy() };
   }
 }
 
-function readRow({ bytes, number }: Line, kinds: Kind[]): Row {
-  let row: unknown;
+/** The JSON of a line; undefined if it has none. Its keys are this format's own. */
+function parseLine(line: Line): unknown {
   try {
-    row = JSON.parse(bytes.toString());
-  } catch {}
+    return JSON.parse(lineText(line) ?? "");
+  } catch {
+    return undefined;
+  }
+}
+
+function readRow(line: Line, kinds: Kind[]): Row {
+  const row = parseLine(line);
   const fits =
     Array.isArray(row) &&
     row.length === kinds.length &&
     kinds.every((kind, index) => isOfKind(row[index], kind));
-  if (!fits) throw fault(number, "is damaged");
+  if (!fits) throw fault(line.number, "is damaged");
   return (row as Row).map((value, index) =>
     kinds[index] === "nanoseconds" && value !== null ? BigInt(value) : value,
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { digestOf } from "@tidemark/client";
 import type { NamespaceObject } from "@tidemark/protocol/browse";
-import { namespaceDigest } from "@tidemark/protocol/digest";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { createTarget } from "../faults/load.ts";
@@ -183,7 +183,7 @@ describe("a staged refresh", () => {
     assert.deepEqual(await refresher.contents(), { ...contents, r20: {} });
     assert.equal(
       last.body.digests.tasks,
-      await namespaceDigest(Object.entries({ ...contents, r20: {} }).map(([id, data]) => ({ id, data }))),
+      await digestOf(Object.entries({ ...contents, r20: {} }).map(([id, data]) => ({ id, data }))),
     );
   });
 
