@@ -33,12 +33,15 @@ type Transact = <T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>) 
 /** The index on SQLite. */
 export class SqliteIndexStorage implements IndexStorage {
   #connection: Connection;
+  #writing: Connection;
   #transaction: Transact;
   /** The row of `vectors` that the look for unused ones goes on behind. */
   #sweptVectors = 0;
 
-  constructor(connection: Connection, transaction: Transact) {
+  /** @param connection for what only reads */
+  constructor(connection: Connection, writing: Connection, transaction: Transact) {
     this.#connection = connection;
+    this.#writing = writing;
     this.#transaction = transaction;
   }
 
@@ -65,18 +68,20 @@ export class SqliteIndexStorage implements IndexStorage {
 
   claim(storeId: string, now: number, until: number, limit: number): Promise<Mark[]> {
     return this.#transaction("IMMEDIATE", () => {
-      const rows = this.#sql(
-        `UPDATE dirty_contents SET due_at = ?3 WHERE store_id = ?1 AND version IN
+      const rows = this.#writing
+        .statement(
+          `UPDATE dirty_contents SET due_at = ?3 WHERE store_id = ?1 AND version IN
            (SELECT version FROM dirty_contents WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
          RETURNING version, namespace, id, attempts`,
-      ).all(storeId, now, until, limit) as unknown as Mark[];
+        )
+        .all(storeId, now, until, limit) as unknown as Mark[];
       return rows.sort((a, b) => a.version - b.version);
     });
   }
 
   putOff(storeId: string, marks: PutOff[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () => {
-      const put = this.#sql(
+      const put = this.#writing.statement(
         `UPDATE dirty_contents SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
          WHERE store_id = ?1 AND version = ?2`,
       );
@@ -131,7 +136,7 @@ export class SqliteIndexStorage implements IndexStorage {
 
   addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () =>
-      new SqliteIndexTransaction(this.#connection, storeId).addVectors(space, vectors),
+      new SqliteIndexTransaction(this.#writing, storeId).addVectors(space, vectors),
     );
   }
 
@@ -167,8 +172,8 @@ export class SqliteIndexStorage implements IndexStorage {
 
   sweep(now: number): Promise<HousekeepingStep> {
     return this.#transaction("IMMEDIATE", () => {
-      const step = sweepIndex(this.#connection, now);
-      if (!step.more) this.#sweptVectors = sweepVectors(this.#connection, this.#sweptVectors, now);
+      const step = sweepIndex(this.#writing, now);
+      if (!step.more) this.#sweptVectors = sweepVectors(this.#writing, this.#sweptVectors, now);
       return step;
     });
   }
