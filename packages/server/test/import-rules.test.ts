@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
  * What each part may import, beside what lies in its own folder. `type` before a name: its types only.
  *
  * The picture behind it: protocol is below everything; wire, storage, access and ledger know no HTTP and no threads;
- * browse reads what they keep; commands.ts joins them; http, threads and cli know only commands; service.ts puts all of
+ * browse reads what they keep; commands.ts joins them in one table; http, threads and cli know only commands; service.ts puts all of
  * it together.
  */
 const MAY_IMPORT: Record<string, string[]> = {
@@ -47,16 +47,21 @@ const MAY_IMPORT: Record<string, string[]> = {
   embedding: ["config.ts", "openai"],
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
-    ...["storage/visibility.ts", "type pino", "node:crypto", "node:timers/promises"],
+    ...["access/vector-stores.ts", "storage/visibility.ts", "storage/given-up.ts"],
+    ...["type pino", "node:crypto", "node:timers/promises"],
   ],
   search: [
     ...["protocol", "text", "lexical", "embedding", "indexing/build-settings.ts", "wire/field-path.ts"],
     ...["access/vector-stores.ts", "type storage/port.ts", "type storage/index-port.ts"],
     "node:timers/promises",
   ],
-  "commands.ts": [
-    ...["protocol", "wire", "access", "ledger", "browse", "embedding", "indexing", "search"],
+  "pipeline.ts": [
+    ...["protocol", "wire", "type access/api-keys.ts", "ledger"],
     ...["type storage/port.ts", "type config.ts", "node:crypto"],
+  ],
+  "commands.ts": [
+    ...["protocol", "pipeline.ts", "access", "browse", "embedding", "indexing", "search", "housekeeping.ts"],
+    ...["type storage/port.ts", "type config.ts"],
   ],
 
   transfer: [
@@ -69,15 +74,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 
   threads: [
-    ...[
-      "protocol",
-      "commands.ts",
-      "access/reads.ts",
-      "browse/writes.ts",
-      "indexing/commands.ts",
-      "type wire/read-body.ts",
-      "type config.ts",
-    ],
+    ...["protocol", "commands.ts", "type wire/read-body.ts", "type config.ts"],
     ...["storage/open.ts", "storage/sqlite/checkpoints.ts", "storage/sqlite/path.ts"],
     ...["node:events", "node:worker_threads"],
   ],
@@ -87,6 +84,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "wire",
       "access",
       "type commands.ts",
+      "type pipeline.ts",
       "type storage/port.ts",
       "type config.ts",
       "version.ts",
@@ -120,7 +118,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "config.ts": ["protocol"],
   "log.ts": ["type config.ts", "pino"],
   "version.ts": ["node:fs"],
-  "housekeeping.ts": ["type commands.ts", "type pino"],
+  "housekeeping.ts": ["protocol", "type storage/port.ts", "type config.ts", "type pino"],
   "service.ts": [
     ...[
       "type commands.ts",

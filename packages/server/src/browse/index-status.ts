@@ -4,7 +4,7 @@ import { getVectorStore } from "../access/vector-stores.ts";
 import { settingsOf } from "../indexing/build-settings.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
-import { indexingOf } from "./indexing.ts";
+import { indexingOf } from "./index-progress.ts";
 
 /** An index of a store, as an operator sees it. */
 export interface IndexBuild {

@@ -5,7 +5,7 @@ import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { isoTime, type PageRequest, page, pageSize, pageStart } from "../access/pages.ts";
 import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql } from "../storage/port.ts";
-import { indexingByNamespace } from "./indexing.ts";
+import { indexingByNamespace } from "./index-progress.ts";
 
 /**
  * The namespaces of a store, by name. One that only unfinished refreshes have named does not exist yet: no sync was

@@ -17,7 +17,7 @@ export function connectorCommand(): Command {
       withDatabase(async (commands) => {
         const { organization, store: storeId, id, json } = options;
         const connector = { name, storeId, ...(id ? { id } : {}) };
-        printObject(await commands.access("createConnector", organization, connector, Date.now()), json);
+        printObject(await commands.createConnector(organization, connector, Date.now()), json);
       }),
     );
   organizationOption(connector.command("list"))
@@ -26,7 +26,7 @@ export function connectorCommand(): Command {
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
         const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listConnectors", organization, page),
+          commands.listConnectors(organization, page),
         );
         printList(list, ["id", "name", "vector_store_id", "created_at"], json);
       }),

@@ -34,7 +34,7 @@ export async function wholeListOf<T>(
   organization: string,
   readPage: (request: PageRequest) => Promise<List<T>>,
 ): Promise<List<T>> {
-  if (!(await commands.access("findOrganization", organization))) {
+  if (!(await commands.findOrganization(organization))) {
     throw new ApiError("RESOURCE_NOT_FOUND", { id: organization });
   }
   return wholeList(readPage);

@@ -27,7 +27,7 @@ function statusCommand(): Command {
       withDatabase(async (commands) => {
         const statuses = [];
         for (const { organization, store } of await everyStore(commands, only)) {
-          const status = await commands.browse("getIndexStatus", organization.id, store.id);
+          const status = await commands.getIndexStatus(organization.id, store.id);
           statuses.push(status);
           if (!json) console.log(`${store.id}  ${store.name}: ${describeIndex(status, Date.now())}`);
         }
@@ -51,9 +51,7 @@ Search does not find them by what they say now; it finds those that it had befor
       withDatabase(async (commands) => {
         const data = [];
         for (const { organization, store } of await everyStore(commands, only)) {
-          const failed = await wholeList((page) =>
-            commands.browse("listFailed", organization.id, store.id, page),
-          );
+          const failed = await wholeList((page) => commands.listFailed(organization.id, store.id, page));
           data.push(...failed.data);
         }
         if (!json && data.length === 0) {
@@ -90,7 +88,7 @@ function retryCommand(): Command {
           const of = [organization.id, store.id, { namespace: namespace ?? null, id: id ?? null }] as const;
           let step: number;
           do {
-            step = await commands.browse("retryFailed", ...of);
+            step = await commands.retryFailed(...of);
             retried += step;
           } while (step > 0);
         }

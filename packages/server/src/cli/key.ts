@@ -34,7 +34,7 @@ export function keyCommand(): Command {
           name: name ?? null,
           expiresAt: expires,
         };
-        printObject(await commands.access("createOwnerKey", wanted, Date.now()), json);
+        printObject(await commands.createOwnerKey(wanted, Date.now()), json);
       }),
     );
   organizationOption(key.command("list"))
@@ -43,7 +43,7 @@ export function keyCommand(): Command {
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
         const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listKeys", organization, page),
+          commands.listKeys(organization, page),
         );
         const columns = ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"] as const;
         printList(list, [...columns], json);

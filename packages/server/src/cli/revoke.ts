@@ -13,7 +13,7 @@ export function revokeSubcommand(owner: KeyOwner): Command {
     .addOption(jsonOption())
     .action((id: string, { json }: { json: boolean }) =>
       withDatabase(async (commands) => {
-        const data = await commands.access("revokeKeys", owner, id, Date.now());
+        const data = await commands.revokeKeys(owner, id, Date.now());
         printList(
           { object: "list", data, has_more: false, next_cursor: null },
           ["id", "prefix", "role", "revoked_at"],

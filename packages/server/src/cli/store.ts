@@ -17,10 +17,7 @@ export function storeCommand(): Command {
       (name: string, options: { organization: string; id?: string; description?: string; json: boolean }) =>
         withDatabase(async (commands) => {
           const { organization, json, ...rest } = options;
-          printObject(
-            await commands.access("createVectorStore", organization, { name, ...rest }, Date.now()),
-            json,
-          );
+          printObject(await commands.createVectorStore(organization, { name, ...rest }, Date.now()), json);
         }),
     );
   organizationOption(store.command("list"))
@@ -29,7 +26,7 @@ export function storeCommand(): Command {
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
         const list = await wholeListOf(commands, organization, (page) =>
-          commands.access("listVectorStores", organization, page),
+          commands.listVectorStores(organization, page),
         );
         printList(list, ["id", "name", "record_count", "created_at"], json);
       }),

@@ -54,7 +54,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       }),
       preHandler,
       handler: ({ params, query }) =>
-        commands.browse("listNamespaces", params.organization_id, params.vector_store_id, query),
+        commands.listNamespaces(params.organization_id, params.vector_store_id, query),
     });
 
     app.route<{ Params: StoreParams; Querystring: Static<typeof RecordsQuery> }>({
@@ -70,7 +70,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       }),
       preHandler,
       handler: ({ params, query }) =>
-        commands.browse("listRecords", params.organization_id, params.vector_store_id, query),
+        commands.listRecords(params.organization_id, params.vector_store_id, query),
     });
 
     app.route<{ Params: StoreParams; Querystring: Static<typeof RecordQuery> }>({
@@ -86,7 +86,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       }),
       preHandler,
       handler: ({ params, query }) =>
-        commands.browse("getRecord", params.organization_id, params.vector_store_id, query),
+        commands.getRecord(params.organization_id, params.vector_store_id, query),
     });
 
     app.route<{ Params: StoreParams; Querystring: Static<typeof PageQuery> }>({
@@ -103,13 +103,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       preHandler,
       handler: ({ params, query, identity }) => {
         const { organization_id, vector_store_id } = params;
-        return commands.browse(
-          "listRefreshes",
-          organization_id,
-          vector_store_id,
-          query,
-          identity.connectorId,
-        );
+        return commands.listRefreshes(organization_id, vector_store_id, query, identity.connectorId);
       },
     });
 
@@ -127,13 +121,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       handler: async (request) => {
         const { organization_id, vector_store_id, run_id } = request.params;
         const { keyId, connectorId } = request.identity;
-        const deleted = await commands.browse(
-          "giveUpRefresh",
-          organization_id,
-          vector_store_id,
-          run_id,
-          connectorId,
-        );
+        const deleted = await commands.giveUpRefresh(organization_id, vector_store_id, run_id, connectorId);
         request.log.info(
           { audit: "refresh.give_up", target: run_id, key_id: keyId, organization_id },
           "audit",
@@ -156,7 +144,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       preHandler,
       handler: ({ params, query, identity }) => {
         const { organization_id, vector_store_id } = params;
-        return commands.browse("listSyncs", organization_id, vector_store_id, query, identity.connectorId);
+        return commands.listSyncs(organization_id, vector_store_id, query, identity.connectorId);
       },
     });
 
@@ -173,7 +161,7 @@ export function browseRoutes({ commands, authentication }: HttpContext) {
       preHandler,
       handler: ({ params, identity }) => {
         const { organization_id, vector_store_id, sync_id } = params;
-        return commands.browse("getSync", organization_id, vector_store_id, sync_id, identity.connectorId);
+        return commands.getSync(organization_id, vector_store_id, sync_id, identity.connectorId);
       },
     });
   };

@@ -119,7 +119,7 @@ async function examineIndex(indexLevel: IndexLevel, reachable: boolean): Promise
 /** Whether the database answers, and how fast. */
 export async function probeDatabase(commands: Commands): Promise<{ reachable: boolean; ms: number }> {
   const started = performance.now();
-  const answered = await soon(commands.access("findOrganization", "org_").then(() => true));
+  const answered = await soon(commands.findOrganization("org_").then(() => true));
   return { reachable: answered === true, ms: Math.round(performance.now() - started) };
 }
 
@@ -145,7 +145,7 @@ async function validate(
   const ownOrganization = identity.organizationId === organizationId;
   const ownStore = ownOrganization && identity.storeId === storeId;
   const store = ownStore
-    ? await commands.access("getVectorStore", organizationId, storeId).catch(notFoundAsUndefined)
+    ? await commands.getVectorStore(organizationId, storeId).catch(notFoundAsUndefined)
     : undefined;
   const notAccessible = "The vector store is not accessible with this API key.";
   return {
@@ -161,7 +161,7 @@ async function validate(
       : fail(notAccessible),
     vector_store: store ? pass("The vector store accepts syncs.") : fail(notAccessible),
     index: store
-      ? pass(describeIndexing(await commands.browse("indexingOf", storeId), now))
+      ? pass(describeIndexing(await commands.indexingOf(storeId), now))
       : fail("The index cannot be checked without its store."),
   };
 }

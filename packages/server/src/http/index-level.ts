@@ -40,7 +40,7 @@ export class IndexLevel {
   #count(): Promise<Indexing> {
     const started = performance.now();
     this.#goodUntil = this.#now() + GOOD_MS;
-    const counted = this.#commands.browse("indexingOfAll");
+    const counted = this.#commands.indexingOfAll();
     counted.then(
       () => {
         this.#goodUntil = this.#now() + Math.max(GOOD_MS, GOOD_TIMES * (performance.now() - started));

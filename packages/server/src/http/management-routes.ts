@@ -59,12 +59,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       }),
       preHandler: permit("admin"),
       handler: async (request, reply) => {
-        const store = await commands.access(
-          "createVectorStore",
-          request.params.organization_id,
-          request.body,
-          now(),
-        );
+        const store = await commands.createVectorStore(request.params.organization_id, request.body, now());
         audit(request, "vector_store.create", store.id);
         return reply.code(201).send(store);
       },
@@ -83,12 +78,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       }),
       preHandler: permit("admin", "reader"),
       handler: (request) =>
-        commands.access(
-          "listVectorStores",
-          request.params.organization_id,
-          request.query,
-          request.identity.storeId,
-        ),
+        commands.listVectorStores(request.params.organization_id, request.query, request.identity.storeId),
     });
 
     app.route<{ Params: Static<typeof StoreParams> }>({
@@ -102,8 +92,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
         errors: ERRORS_OF_READS,
       }),
       preHandler: permit("admin", "reader"),
-      handler: ({ params }) =>
-        commands.access("getVectorStore", params.organization_id, params.vector_store_id),
+      handler: ({ params }) => commands.getVectorStore(params.organization_id, params.vector_store_id),
     });
 
     app.route<{ Params: Static<typeof StoreParams>; Body: UpdateVectorStore }>({
@@ -120,13 +109,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request) => {
         const { organization_id, vector_store_id } = request.params;
-        const store = await commands.access(
-          "updateVectorStore",
-          organization_id,
-          vector_store_id,
-          request.body,
-          now(),
-        );
+        const store = await commands.updateVectorStore(organization_id, vector_store_id, request.body, now());
         audit(request, "vector_store.update", store.id);
         return store;
       },
@@ -145,7 +128,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request) => {
         const { organization_id, vector_store_id } = request.params;
-        const deleted = await commands.access("deleteVectorStore", organization_id, vector_store_id, now());
+        const deleted = await commands.deleteVectorStore(organization_id, vector_store_id, now());
         authentication.forget();
         audit(request, "vector_store.delete", vector_store_id);
         return deleted;
@@ -168,7 +151,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       handler: async (request, reply) => {
         const { name, vector_store_id: storeId } = request.body;
         const organizationId = request.params.organization_id;
-        const connector = await commands.access("createConnector", organizationId, { name, storeId }, now());
+        const connector = await commands.createConnector(organizationId, { name, storeId }, now());
         audit(request, "connector.create", connector.id);
         return reply.code(201).send(connector);
       },
@@ -186,7 +169,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
         errors: ERRORS_OF_READS,
       }),
       preHandler: permit("admin"),
-      handler: ({ params, query }) => commands.access("listConnectors", params.organization_id, query),
+      handler: ({ params, query }) => commands.listConnectors(params.organization_id, query),
     });
 
     app.route<{ Params: Static<typeof ConnectorParams> }>({
@@ -200,7 +183,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
         errors: ERRORS_OF_READS,
       }),
       preHandler: permit("admin"),
-      handler: ({ params }) => commands.access("getConnector", params.organization_id, params.connector_id),
+      handler: ({ params }) => commands.getConnector(params.organization_id, params.connector_id),
     });
 
     app.route<{ Params: Static<typeof ConnectorParams>; Body: UpdateConnector }>({
@@ -217,12 +200,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request) => {
         const { organization_id, connector_id } = request.params;
-        const connector = await commands.access(
-          "updateConnector",
-          organization_id,
-          connector_id,
-          request.body,
-        );
+        const connector = await commands.updateConnector(organization_id, connector_id, request.body);
         audit(request, "connector.update", connector_id);
         return connector;
       },
@@ -241,7 +219,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request) => {
         const { organization_id, connector_id } = request.params;
-        const deleted = await commands.access("deleteConnector", organization_id, connector_id, now());
+        const deleted = await commands.deleteConnector(organization_id, connector_id, now());
         authentication.forget();
         audit(request, "connector.delete", connector_id);
         return deleted;
@@ -263,8 +241,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request, reply) => {
         const { organization_id, connector_id } = request.params;
-        const key = await commands.access(
-          "createConnectorKey",
+        const key = await commands.createConnectorKey(
           organization_id,
           connector_id,
           request.body ?? {},
@@ -288,7 +265,7 @@ export function managementRoutes({ commands, authentication, inFlight, now }: Ht
       preHandler: permit("admin"),
       handler: async (request) => {
         const { organization_id, connector_id, key_id } = request.params;
-        const key = await commands.access("revokeConnectorKey", organization_id, connector_id, key_id, now());
+        const key = await commands.revokeConnectorKey(organization_id, connector_id, key_id, now());
         authentication.forget();
         audit(request, "key.revoke", key_id);
         return key;

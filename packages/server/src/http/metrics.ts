@@ -1,7 +1,8 @@
 import type { SearchResponse } from "@tidemark/protocol/search";
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Commands, SyncAnswer } from "../commands.ts";
+import type { Commands } from "../commands.ts";
+import type { SyncAnswer } from "../pipeline.ts";
 import type { IndexLevel, Level } from "./index-level.ts";
 
 /** What an operator watches. One instance a server. */

@@ -2,8 +2,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ApiError } from "@tidemark/protocol/errors";
 import type { Logger } from "pino";
 import type { Mark, StoreToIndex } from "../storage/index-port.ts";
-import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
 import type { EndpointNews } from "./embed-missing.ts";
+import { LEASE_MS } from "./lease.ts";
+import type { IndexSteps } from "./steps.ts";
 
 /** Pause between looks for work where nobody says that there is some: another process may have left it. */
 const IDLE_PAUSE_MS = 500;
@@ -16,12 +17,6 @@ const TEND_SKIPPED_MAX = 40;
 /** What is under way at the end gets so long; it is taken up again by whoever comes next. */
 const STOP_PATIENCE_MS = 1000;
 
-/** Runs a step of indexing/commands.ts, wherever. */
-export type RunStep = <Name extends IndexName>(
-  name: Name,
-  ...args: IndexArguments<Name>
-) => Promise<IndexResult<Name>>;
-
 export interface Indexer {
   /** Says that there may be work now. */
   wake(): void;
@@ -33,7 +28,7 @@ export interface Indexer {
  * Brings the indexes of all stores level, in small batches, one store after the other: no store's backlog keeps the
  * others waiting. What it was at when it ends, however it ends, is taken up by whoever comes next.
  */
-export function startIndexer(run: RunStep, log: Logger): Indexer {
+export function startIndexer(steps: IndexSteps, log: Logger): Indexer {
   let stopped = false;
   let woken = Promise.withResolvers<void>();
   const stopping = new AbortController();
@@ -57,10 +52,10 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
 
   /** Publishes marked contents. @returns false if the embeddings endpoint is away */
   const publish = async (storeId: string, marks: Mark[]): Promise<boolean> => {
-    const prepared = await run("prepare", storeId, marks);
+    const prepared = await steps.prepareEntries(storeId, marks);
     if (!prepared) return true;
     prepared.endpoints.forEach(noteEndpoint);
-    await run("publish", storeId, prepared);
+    await steps.publishEntries(storeId, prepared);
     return prepared.endpoints.every(({ unavailable }) => unavailable === null);
   };
 
@@ -74,7 +69,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
       for (const mark of marks) {
         await publish(storeId, [mark]).catch((error) => {
           if (isUnavailable(error)) throw error;
-          return run("fail", storeId, mark, (error as Error).message);
+          return steps.deferEntry(storeId, mark, (error as Error).message);
         });
       }
       return true;
@@ -84,12 +79,12 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
   /** One batch of a store. @returns true if there may be more */
   const visit = async ({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> => {
     if (level.get(storeId) !== settings) {
-      if (!(await run("isLevel", storeId, settings))) await run("beginBuild", storeId, settings);
+      if (!(await steps.isIndexUpToDate(storeId, settings))) await steps.beginBuild(storeId, settings);
       level.set(storeId, settings);
     }
-    const marks = due ? await run("claim", storeId) : [];
+    const marks = due ? await steps.claimEntries(storeId) : [];
     if (marks.length > 0) {
-      const renewal = setInterval(() => run("renew", storeId, marks).catch(() => {}), LEASE_MS / 3);
+      const renewal = setInterval(() => steps.renewClaim(storeId, marks).catch(() => {}), LEASE_MS / 3);
       const settled = settle(storeId, marks).finally(() => clearInterval(renewal));
       if (!(await settled)) return false;
     }
@@ -98,9 +93,9 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     if (busy.has(storeId)) return marks.length > 0;
     busy.add(storeId);
     try {
-      const next = building ? await run("prepareStep", storeId) : null;
+      const next = building ? await steps.prepareBuildStep(storeId) : null;
       next?.endpoints.forEach(noteEndpoint);
-      if (next?.step) await run("publishStep", storeId, next.step);
+      if (next?.step) await steps.publishBuildStep(storeId, next.step);
       await merge(storeId);
       return marks.length > 0 || !!next?.step;
     } finally {
@@ -109,18 +104,18 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
   };
 
   const merge = async (storeId: string): Promise<void> => {
-    const found = await run("findMerge", storeId);
-    const begun = found && (await run("beginMerge", storeId, found));
+    const found = await steps.findMerge(storeId);
+    const begun = found && (await steps.beginMerge(storeId, found));
     if (!begun) return;
     try {
       for (;;) {
-        const blocks = await run("nextMerged", storeId, begun);
+        const blocks = await steps.nextMerged(storeId, begun);
         if (blocks === null) break;
-        if (!(await run("addToMerge", storeId, begun, blocks))) return;
+        if (!(await steps.addToMerge(storeId, begun, blocks))) return;
       }
-      await run("finishMerge", storeId, begun);
+      await steps.finishMerge(storeId, begun);
     } finally {
-      await run("endMerge", storeId, begun);
+      await steps.endMerge(storeId, begun);
     }
   };
 
@@ -134,7 +129,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
       const signal = woken.promise;
       let more = false;
       try {
-        for (const store of await run("stores")) {
+        for (const store of await steps.storesToIndex()) {
           if (stopped) return;
           const isKnown = level.get(store.storeId) === store.settings;
           if (!store.due && !store.building && isKnown) continue;
@@ -157,12 +152,12 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     const skipped = new Map<string, number>();
     while (!stopped) {
       await pause(TEND_EVERY_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
-      for (const { storeId, due, building } of stopped ? [] : await run("stores").catch(() => [])) {
+      for (const { storeId, due, building } of stopped ? [] : await steps.storesToIndex().catch(() => [])) {
         const before = skipped.get(storeId) ?? 0;
         const skip = (due || building) && before < TEND_SKIPPED_MAX;
         skipped.set(storeId, skip ? before + 1 : 0);
         if (skip) continue;
-        const line = await run("tendVectors", storeId).catch((error) => failed(error, storeId));
+        const line = await steps.maintainVectors(storeId).catch((error) => failed(error, storeId));
         if (line && line !== told.get(storeId)) log.info({ vector_store_id: storeId }, line);
         told.set(storeId, line ?? null);
       }

@@ -116,8 +116,8 @@ for (const engine of engines) {
         (await index("status")).stdout,
         /building 0 % \(0 of 400 records\) of one with lexical\n$/,
       );
-      const { step } = await commands.index("prepareStep", store.storeId);
-      await commands.index("publishStep", store.storeId, step!);
+      const { step } = await commands.prepareBuildStep(store.storeId);
+      await commands.publishBuildStep(store.storeId, step!);
       const { builds } = await status();
       const [serving, building] = builds;
       assert.deepEqual([serving!.build, serving!.state, serving!.progress], [1, "active", undefined]);
@@ -181,7 +181,7 @@ for (const engine of engines) {
       const { store, index, status, commands } = await openIndexed(t, engine);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await indexAll(commands);
-      const indexer = startIndexer(commands.index, openLog({ logLevel: "silent" }));
+      const indexer = startIndexer(commands, openLog({ logLevel: "silent" }));
       whenDone(t, () => indexer.stop());
       const { code, stdout, stderr } = await index("rebuild", "--store", store.storeId, "--wait");
       assert.deepEqual([code, stderr], [0, ""]);

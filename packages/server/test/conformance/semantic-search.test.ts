@@ -26,7 +26,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   const config = readConfig({}, { embeddingsUrl: embeddings.url, embeddingsModel: "words-64" });
   const commands = openCommands(storage, config, () => clock.now);
   const store = storeOf(commands, await ledger.createStore());
-  await commands.index("beginBuild", store.storeId, "{}");
+  await commands.beginBuild(store.storeId, "{}");
   return {
     ...{ embeddings, ledger, commands, store },
     level: () => bringLevel({ commands, clock }, store),

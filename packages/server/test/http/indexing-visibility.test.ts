@@ -178,7 +178,7 @@ describe("how far indexing is", () => {
     await store.put({ one: "poison 1", two: "poison 2" });
     await store.put({ three: "poison 3" }, "other");
     await store.giveUp();
-    const list = await commands.browse("listFailed", ...of, {});
+    const list = await commands.listFailed(...of, {});
     assert.deepEqual(
       list.data.map(({ namespace, id, attempts }) => [namespace, id, attempts]),
       [
@@ -187,22 +187,22 @@ describe("how far indexing is", () => {
         ["other", "three", 6],
       ],
     );
-    const page = await commands.browse("listFailed", ...of, { limit: 2 });
-    const rest = await commands.browse("listFailed", ...of, { limit: 2, cursor: page.next_cursor! });
+    const page = await commands.listFailed(...of, { limit: 2 });
+    const rest = await commands.listFailed(...of, { limit: 2, cursor: page.next_cursor! });
     assert.deepEqual([...page.data, ...rest.data], list.data);
 
     store.endpoint.fault = null;
     await store.index();
     assert.equal((await store.record("one")).status, "failed");
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: "other", id: "one" }), 0);
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: "tasks", id: "one" }), 1);
+    assert.equal(await commands.retryFailed(...of, { namespace: "other", id: "one" }), 0);
+    assert.equal(await commands.retryFailed(...of, { namespace: "tasks", id: "one" }), 1);
     assert.equal((await store.record("one")).status, "pending");
     await store.index();
     assert.deepEqual(
       [await store.record("one"), (await store.record("two")).status],
       [{ status: "indexed" }, "failed"],
     );
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: null, id: null }), 2);
+    assert.equal(await commands.retryFailed(...of, { namespace: null, id: null }), 2);
     await store.index();
     assert.deepEqual([await store.namespace(), await store.namespace("other")], [LEVEL, LEVEL]);
     assert.equal((await store.search("poison", { mode: "lexical" })).data.length, 3);

@@ -97,21 +97,21 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
   const { storeId } = store;
   const held: Prepared[] = [];
   const lives: Lives = new Map();
-  await commands.index("beginBuild", storeId, "{}");
+  await commands.beginBuild(storeId, "{}");
   for (const step of steps) {
     clock.now += 1;
     if (step.kind === "incremental" || step.kind === "refresh") await sync(store, step);
     else if (step.kind === "take") {
-      const marks = await commands.index("claim", storeId);
-      const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks.slice(0, 3)) : null;
+      const marks = await commands.claimEntries(storeId);
+      const prepared = marks.length > 0 ? await commands.prepareEntries(storeId, marks.slice(0, 3)) : null;
       if (prepared) held.push(prepared);
     } else if (step.kind === "publish") {
       const prepared = held[step.which % Math.max(1, held.length)];
       if (!prepared) continue;
-      await commands.index("publish", storeId, prepared);
+      await commands.publishEntries(storeId, prepared);
       if (!step.keeps) held.splice(held.indexOf(prepared), 1);
     } else if (step.kind === "giveUp") {
-      const marks = await commands.index("claim", storeId);
+      const marks = await commands.claimEntries(storeId);
       const givenUp = marks
         .slice(0, 2)
         .map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null }));
@@ -121,16 +121,16 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
       while ((await storage.index.sweep(clock.now)).more);
     } else if (step.kind === "wait") clock.now += LEASE_MS;
     else if (step.kind === "rebuild") {
-      await commands.index("beginBuild", storeId, "{}", true);
+      await commands.beginBuild(storeId, "{}", true);
       for (let n = 0; n < step.walks; n++) await walk(ledger, storeId);
     } else await walk(ledger, storeId);
     await checkShown(ledger, store, lives);
   }
   await bringLevel(ledger, storeId);
   await checkShown(ledger, store, lives);
-  await commands.browse("retryFailed", store.organizationId, storeId, { namespace: null, id: null });
+  await commands.retryFailed(store.organizationId, storeId, { namespace: null, id: null });
   await bringLevel(ledger, storeId);
-  for (const prepared of held) await commands.index("publish", storeId, prepared);
+  for (const prepared of held) await commands.publishEntries(storeId, prepared);
   await bringLevel(ledger, storeId);
   await checkLevel(ledger, store, lives);
   // Without open runs nothing is left but what the ledger shows.
@@ -141,7 +141,7 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
   while ((await storage.index.sweep(clock.now)).more);
   await checkLevel(ledger, store, lives);
   await checkRows(ledger, storeId, lives);
-  await commands.access("deleteVectorStore", store.organizationId, storeId, clock.now);
+  await commands.deleteVectorStore(store.organizationId, storeId, clock.now);
   await sweepAll(storage, clock.now);
 }
 
@@ -164,8 +164,8 @@ async function sync(store: TestStore, step: Extract<Step, { time: number }>): Pr
 }
 
 async function walk({ commands }: TestLedger, storeId: string): Promise<boolean> {
-  const { step } = await commands.index("prepareStep", storeId);
-  if (step) await commands.index("publishStep", storeId, step);
+  const { step } = await commands.prepareBuildStep(storeId);
+  if (step) await commands.publishBuildStep(storeId, step);
   return step !== null;
 }
 
@@ -174,21 +174,21 @@ async function bringLevel(ledger: TestLedger, storeId: string): Promise<void> {
   const { commands, clock } = ledger;
   for (;;) {
     clock.now += LEASE_MS;
-    const marks = await commands.index("claim", storeId);
-    const prepared = marks.length > 0 ? await commands.index("prepare", storeId, marks) : null;
-    if (prepared) await commands.index("publish", storeId, prepared);
+    const marks = await commands.claimEntries(storeId);
+    const prepared = marks.length > 0 ? await commands.prepareEntries(storeId, marks) : null;
+    if (prepared) await commands.publishEntries(storeId, prepared);
     else if (!(await walk(ledger, storeId))) break;
   }
   for (;;) {
-    const found = await commands.index("findMerge", storeId);
-    const merge = found && (await commands.index("beginMerge", storeId, found));
+    const found = await commands.findMerge(storeId);
+    const merge = found && (await commands.beginMerge(storeId, found));
     if (!merge) return;
     for (let blocks = await next(); blocks; blocks = await next()) {
-      await commands.index("addToMerge", storeId, merge, blocks);
+      await commands.addToMerge(storeId, merge, blocks);
     }
-    await commands.index("finishMerge", storeId, merge);
+    await commands.finishMerge(storeId, merge);
     function next() {
-      return commands.index("nextMerged", storeId, merge!);
+      return commands.nextMerged(storeId, merge!);
     }
   }
 }
@@ -199,7 +199,7 @@ const keyOf = ({ namespace, id }: { namespace: string; id: string }) => `${names
 async function readRecords({ commands }: TestLedger, store: TestStore): Promise<Map<string, string>> {
   const records = new Map<string, string>();
   for (const namespace of NAMESPACES) {
-    const { data } = await commands.browse("listRecords", store.organizationId, store.storeId, {
+    const { data } = await commands.listRecords(store.organizationId, store.storeId, {
       namespace,
       limit: 100,
     });

@@ -2,6 +2,7 @@ import type { Mark } from "../storage/index-port.ts";
 import { type BuildSettings, type EmbeddingSettings, wantedSettings } from "./build-settings.ts";
 import { beginBuild, isLevel, newestBuild } from "./builds.ts";
 import type { PrepareContext } from "./embed-missing.ts";
+import { LEASE_MS } from "./lease.ts";
 import {
   addToMerge,
   beginMerge,
@@ -16,8 +17,6 @@ import { publish } from "./publish.ts";
 import { putOff } from "./put-off.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
-/** How long marks are taken for; whoever took them asks for more time while it works on them. */
-export const LEASE_MS = 30_000;
 /** Marks that are taken at once. */
 const BATCH_MARKS = 500;
 
@@ -29,15 +28,15 @@ export interface IndexingContext extends PrepareContext {
 }
 
 /**
- * The steps of bringing indexes level, each of which either reads and works out or writes, so that they can run in
- * different threads: see threads/.
+ * The steps of bringing indexes level, each of which either reads and works out or writes: commands.ts says which,
+ * and so in which thread it runs.
  */
-export const indexFunctions = {
+export const indexSteps = {
   /** Every store, and whether it has something to do. */
-  stores: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
+  storesToIndex: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
 
   /** Whether a store's index is, or is becoming, what its settings ask for. */
-  async isLevel(
+  async isIndexUpToDate(
     { storage, embeddings }: IndexingContext,
     storeId: string,
     settings: string,
@@ -57,12 +56,12 @@ export const indexFunctions = {
   },
 
   /** Takes some contents that wait. */
-  claim({ storage, now }: IndexingContext, storeId: string): Promise<Mark[]> {
+  claimEntries({ storage, now }: IndexingContext, storeId: string): Promise<Mark[]> {
     return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_MARKS);
   },
 
   /** Asks for more time. */
-  renew({ storage, now }: IndexingContext, storeId: string, marks: Mark[]): Promise<void> {
+  renewClaim({ storage, now }: IndexingContext, storeId: string, marks: Mark[]): Promise<void> {
     const dueAt = now() + LEASE_MS;
     return storage.index.putOff(
       storeId,
@@ -71,22 +70,22 @@ export const indexFunctions = {
   },
 
   /** Works out what taken contents add; null if the store has no build to add to. */
-  async prepare(context: IndexingContext, storeId: string, marks: Mark[]): Promise<Prepared | null> {
+  async prepareEntries(context: IndexingContext, storeId: string, marks: Mark[]): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
     return newestBuild(builds) ? prepare(context, storeId, marks, builds) : null;
   },
 
-  publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
+  publishEntries: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
   /** Leaves a content for later that could not be looked at. */
-  fail({ storage, now }: IndexingContext, storeId: string, mark: Mark, reason: string): Promise<void> {
+  deferEntry({ storage, now }: IndexingContext, storeId: string, mark: Mark, reason: string): Promise<void> {
     return storage.index.putOff(storeId, [putOff(mark, reason, now(), 0)]);
   },
 
-  prepareStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
+  prepareBuildStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
     prepareStep(context, storeId),
-  publishStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
+  publishBuildStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
     publishStep(storage, storeId, step),
 
   findMerge: ({ storage }: IndexingContext, storeId: string) => findMerge(storage, storeId),
@@ -115,7 +114,7 @@ export const indexFunctions = {
   },
 
   /** Sees to it that a store's vectors are compared quickly. @returns what an operator should know of it */
-  tendVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.tendVectors(storeId),
+  maintainVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.tendVectors(storeId),
 
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
     addToMerge(storage, storeId, merge, blocks, now()),
@@ -125,23 +124,12 @@ export const indexFunctions = {
 
 const mergeKey = (storeId: string, { build, into }: Merge) => `${storeId} ${build} ${into.segment}`;
 
-type Functions = typeof indexFunctions;
-export type IndexName = keyof Functions;
-export type IndexArguments<Name extends IndexName> =
-  Parameters<Functions[Name]> extends [IndexingContext, ...infer Rest] ? Rest : never;
-export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[Name]>>;
-
-/** Steps that write nothing in the ledger's file or turn; an index over vectors is made beside both. */
-const READS = new Set<IndexName>([
-  "stores",
-  "isLevel",
-  "prepare",
-  "prepareStep",
-  "findMerge",
-  "nextMerged",
-  "endMerge",
-  "tendVectors",
-]);
-
-/** Whether a step changes nothing. */
-export const isIndexRead = (name: IndexName): boolean => READS.has(name);
+/** The steps as the indexer calls them, in whichever thread they run. */
+export type IndexSteps = {
+  [Name in keyof typeof indexSteps]: (typeof indexSteps)[Name] extends (
+    context: IndexingContext,
+    ...args: infer Args
+  ) => infer Result
+    ? (...args: Args) => Result
+    : never;
+};
