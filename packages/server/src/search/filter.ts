@@ -135,9 +135,9 @@ const OPERATORS: Record<string, ((operand: unknown, find: Finder) => Filter | Pr
   $gte: (bound, find) => compares(bound, find, (order) => order >= 0),
   $lt: (bound, find) => compares(bound, find, (order) => order < 0),
   $lte: (bound, find) => compares(bound, find, (order) => order <= 0),
-  $exists: (wanted, find) =>
-    typeof wanted === "boolean"
-      ? (data) => (find(data, ANYTHING) !== Found.NOTHING) === wanted
+  $exists: (exists, find) =>
+    typeof exists === "boolean"
+      ? (data) => (find(data, ANYTHING) !== Found.NOTHING) === exists
       : { code: "INVALID_TYPE", message: "Must be a boolean." },
 };
 
@@ -159,8 +159,8 @@ function isAnyOf(values: unknown[], find: Finder): Filter {
       ? (value) => plain.has(value)
       : (value) => (isNested(value) ? nested.has(canonicalJson(value)) : plain.has(value));
   return (data) => {
-    const found = find(data, test);
-    return found === Found.MATCH || (hasNull && found === Found.NOTHING);
+    const result = find(data, test);
+    return result === Found.MATCH || (hasNull && result === Found.NOTHING);
   };
 }
 
@@ -210,8 +210,8 @@ function follow(value: unknown, steps: string[], at: number, test: Test): Found 
     let best: Found = Found.NOTHING;
     for (let i = 0; i < value.length && best !== Found.MATCH; i++) {
       if (!isObject(value[i])) continue;
-      const found = follow(value[i], steps, at, test);
-      if (found > best) best = found;
+      const result = follow(value[i], steps, at, test);
+      if (result > best) best = result;
     }
     return best;
   }
