@@ -30,7 +30,7 @@ export interface IndexingContext extends PrepareContext {
 }
 
 /**
- * The steps of bringing indexes level, each of which either reads and works out or writes, so that they can run in
+ * The steps of bringing indexes up to date, each of which either reads and works out or writes, so that they can run in
  * different threads: see threads/.
  */
 export const indexFunctions = {

@@ -102,18 +102,18 @@ export class StoreVisits {
   /** Merges segments of one size into one, if a store has enough of them. */
   async #merge(storeId: string): Promise<void> {
     const { run } = this.#context;
-    const found = await run("findMerge", storeId);
-    const begun = found && (await run("beginMerge", storeId, found));
-    if (!begun) return;
+    const segments = await run("findMerge", storeId);
+    const merge = segments && (await run("beginMerge", storeId, segments));
+    if (!merge) return;
     try {
       for (;;) {
-        const blocks = await run("nextMerged", storeId, begun);
+        const blocks = await run("nextMerged", storeId, merge);
         if (blocks === null) break;
-        if (!(await run("addToMerge", storeId, begun, blocks))) return;
+        if (!(await run("addToMerge", storeId, merge, blocks))) return;
       }
-      await run("finishMerge", storeId, begun);
+      await run("finishMerge", storeId, merge);
     } finally {
-      await run("endMerge", storeId, begun);
+      await run("endMerge", storeId, merge);
     }
   }
 }
