@@ -29,7 +29,7 @@ export interface IndexingContext extends PrepareContext {
 }
 
 /**
- * The steps of bringing indexes level, each of which either reads and works out or writes: commands.ts says which,
+ * The steps of bringing indexes up to date, each of which either reads and works out or writes: commands.ts says which,
  * and so in which thread it runs.
  */
 export const indexSteps = {
