@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { namespaceDigest } from "@tidemark/protocol/digest";
+import { digestOf } from "@tidemark/client";
 import type { SyncChanges } from "@tidemark/protocol/sync";
 import { type Package, readPackages } from "./packages.ts";
 import { printSearches } from "./searches.ts";
@@ -132,7 +132,7 @@ async function main(): Promise<void> {
   );
 
   started = performance.now();
-  const digest = await namespaceDigest(rest);
+  const digest = await digestOf(rest);
   report("proof", `source and store have the digest ${digest.slice(0, 16)}…`, started);
   expect(digests[NAMESPACE] === digest, "The store is in sync with the source.");
 

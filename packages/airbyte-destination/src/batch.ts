@@ -1,12 +1,7 @@
-/** How large a request may get. */
-export interface BatchLimits {
-  operations: number;
-  /** Of the operations, UTF-8. */
-  bytes: number;
-}
+import { type BatchLimits, isFullFor, type OperationBatch } from "@tidemark/protocol/operation-batch";
 
-/** Operations that wait to be sent in one request, each as JSON. */
-export class Batch {
+/** Operations that wait to be sent in one request. */
+export class Batch implements OperationBatch {
   operations: string[] = [];
   bytes = 0;
   /** The number of the message that brought the first of them; Infinity if there are none. */
@@ -17,16 +12,13 @@ export class Batch {
     this.#limits = limits;
   }
 
-  /** Whether the batch has to be sent before an operation of so many bytes can be added. */
-  isFullFor(size: number): boolean {
-    const { operations, bytes } = this.#limits;
-    if (this.operations.length === 0) return false;
-    return this.operations.length >= operations || this.bytes + size > bytes;
+  isFullFor(bytes: number): boolean {
+    return isFullFor(this, this.#limits, bytes);
   }
 
-  add(operation: string, size: number, messageNumber: number): void {
+  add(operation: string, bytes: number, messageNumber: number): void {
     this.operations.push(operation);
-    this.bytes += size;
+    this.bytes += bytes;
     this.since = Math.min(this.since, messageNumber);
   }
 

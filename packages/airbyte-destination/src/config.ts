@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { RemovalLimit } from "@tidemark/client";
+import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import { configError } from "./failure.ts";
 
@@ -40,7 +41,7 @@ export function readConfig(value: unknown): DestinationConfig {
     organizationId: organization_id.trim(),
     vectorStoreId: vector_store_id.trim(),
     removalLimit: readRemovalLimit(given.removal_limit),
-    batchRecords: readNumber(given, "batch_records", 1, 5000, 5000),
+    batchRecords: readNumber(given, "batch_records", 1, BATCH_LIMITS.operations, BATCH_LIMITS.operations),
     flushIntervalMs: readNumber(given, "flush_interval_seconds", 0.1, 3600, 30) * 1000,
   };
 }

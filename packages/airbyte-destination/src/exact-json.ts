@@ -1,18 +1,9 @@
-import { isExact } from "@tidemark/protocol/exact-number";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
+import { replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 
-/** What a text may have that `JSON.parse` does not read exactly: long numbers, large exponents, escaped keys. */
-const UNSURE = /\\|[\d.]{16}|\d[eE][+-]?\d{3}/;
 /** Escapes for NUL and for halves of surrogate pairs, which Tidemark does not keep. */
 const UNSURE_CHARACTERS = /\\u(?:0000|[dD][89a-fA-F])/;
-
-/** A number that a double does not hold exactly, as it is written. */
-export class InexactNumber {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
 
 export interface ReadJson {
   value: unknown;
@@ -25,12 +16,9 @@ export interface ReadJson {
  * @throws SyntaxError
  */
 export function readExactly(text: string): ReadJson {
-  if (!UNSURE.test(text)) return { value: JSON.parse(text), unsure: false };
   let unsure = UNSURE_CHARACTERS.test(text);
-  const value = parseJsonNumbers(text, (source) => {
-    if (isExact(source)) return Number(source);
+  const value = parseExactJson(text, () => {
     unsure = true;
-    return new InexactNumber(source);
   });
   return { value, unsure };
 }
@@ -60,7 +48,7 @@ export interface Adaptations {
 export function keepable(value: unknown, adapted: Adaptations): unknown {
   if (value instanceof InexactNumber) {
     adapted.numbers++;
-    return value.text;
+    return value.source;
   }
   if (typeof value === "string") return keepableText(value, adapted);
   if (Array.isArray(value)) return value.map((item) => keepable(item, adapted));
@@ -71,7 +59,7 @@ export function keepable(value: unknown, adapted: Adaptations): unknown {
 }
 
 function keepableText(text: string, adapted: Adaptations): string {
-  if (text.isWellFormed() && !text.includes("\0")) return text;
+  if (textFault(text) === undefined) return text;
   adapted.texts++;
-  return text.toWellFormed().replaceAll("\0", "\uFFFD");
+  return replaceFaults(text);
 }

@@ -1,5 +1,6 @@
 import { type FailureCode, TidemarkError } from "@tidemark/client";
 import { LIMITS } from "@tidemark/protocol/limits";
+import { operationField } from "@tidemark/protocol/operation-field";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import { DestinationError, type FailureType } from "./failure.ts";
 
@@ -74,12 +75,9 @@ function messageOf(error: TidemarkError, operations: readonly string[]): string 
   }
   if (error.is("VALIDATION_ERROR")) {
     const [first] = error.details.errors ?? [];
-    const index = /^operations\[(\d+)\]/.exec(first?.field ?? "")?.[1];
-    const refused = index === undefined ? undefined : operations[Number(index)];
-    if (refused) {
-      const field = first!.field.replace(/^operations\[\d+\]\.?/, "");
-      return `Tidemark refuses ${nameOf(refused)}: ${field}: ${first!.message}`;
-    }
+    const named = operationField(first?.field ?? "");
+    const refused = named && operations[named.index];
+    if (refused) return `Tidemark refuses ${nameOf(refused)}: ${named.field}: ${first!.message}`;
   }
   const unfit = operations.find((operation) =>
     error.is("INVALID_JSON") ? depthOf(operation) > LIMITS.jsonDepth - 2 : error.is("PAYLOAD_TOO_LARGE"),

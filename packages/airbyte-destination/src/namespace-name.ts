@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { hasAtMost } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
 import type { StreamDescriptor } from "./failure.ts";
 
@@ -13,9 +14,9 @@ const HASH_CHARACTERS = 64;
  */
 export function namespaceOf({ name, namespace }: StreamDescriptor): string {
   const whole = namespace === undefined ? escapeName(name) : `${escapeName(namespace)}/${escapeName(name)}`;
-  const characters = [...whole];
-  if (characters.length <= LIMITS.identifierCodePoints) return whole;
-  const kept = characters.slice(0, LIMITS.identifierCodePoints - HASH_CHARACTERS - 1).join("");
+  const most = LIMITS.identifierCodePoints;
+  if (hasAtMost(whole, most)) return whole;
+  const kept = [...whole].slice(0, most - HASH_CHARACTERS - 1).join("");
   return `${kept}~${hash("sha256", whole, "hex")}`;
 }
 

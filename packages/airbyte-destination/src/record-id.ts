@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
+import { InexactNumber } from "@tidemark/protocol/exact-json";
+import { hasAtMost, isName } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { InexactNumber } from "./exact-json.ts";
 
 /** Fields of a record, each with the path to it. */
 export type Key = string[][];
@@ -30,7 +31,7 @@ export function idOfKey(values: readonly unknown[], texts: boolean): string | un
     if (plain !== undefined) return plain;
   }
   const array = `[${values.map(partOfKey).join()}]`;
-  return fits(array) ? array : hashed(array);
+  return hasAtMost(array, LIMITS.identifierCodePoints) ? array : hashed(array);
 }
 
 /** The id of a record without a key: the hash of its content as canonical JSON. */
@@ -50,21 +51,14 @@ export function valueAt(data: unknown, path: readonly string[]): unknown {
 
 function plainId(value: unknown, texts: boolean): string | undefined {
   if (typeof value === "number") return texts ? undefined : String(value);
-  if (value instanceof InexactNumber) return !texts && fits(value.text) ? value.text : undefined;
-  if (typeof value !== "string" || value === "" || !fits(value)) return undefined;
+  if (value instanceof InexactNumber) return !texts && isName(value.source) ? value.source : undefined;
+  if (typeof value !== "string" || !isName(value)) return undefined;
   if (value.startsWith("[") || value.startsWith(HASHED)) return undefined;
-  if (!value.isWellFormed() || value.includes("\0")) return undefined;
   return !texts && NUMBER.test(value) ? undefined : value;
 }
 
 function partOfKey(value: unknown): string {
-  return value instanceof InexactNumber ? value.text : canonicalJson(value ?? null);
+  return value instanceof InexactNumber ? value.source : canonicalJson(value ?? null);
 }
 
 const hashed = (text: string): string => HASHED + hash("sha256", text, "hex");
-
-function fits(text: string): boolean {
-  const most = LIMITS.identifierCodePoints;
-  // A code point has one or two code units: only between the two must they be counted.
-  return text.length <= most || (text.length <= 2 * most && [...text].length <= most);
-}

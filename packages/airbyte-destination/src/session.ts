@@ -1,3 +1,4 @@
+import { operationBytes } from "@tidemark/protocol/operation-batch";
 import { recordId, type Stream, streamKey } from "./catalog.ts";
 import { type Adaptations, keepable, readExactly } from "./exact-json.ts";
 import { DestinationError } from "./failure.ts";
@@ -29,7 +30,6 @@ export class Session {
   /** Those of streams that were not applied yet, by namespace. */
   #refreshes: Map<string, RefreshWriter>;
   #states: States;
-  #messageNumber = 0;
   /** Of the records that wait. */
   #recordBytes = 0;
   /** Of states that the last flush could not release. */
@@ -58,11 +58,9 @@ export class Session {
   /** Whether a stream is to be replaced, and was not yet. */
   isRefreshed = ({ namespace }: Stream): boolean => this.#refreshes.has(namespace);
 
-  /** Takes one line of input. @throws DestinationError */
-  async take(line: string): Promise<void> {
-    if (line.trim() === "") return;
-    const messageNumber = ++this.#messageNumber;
-    const { message, unsure } = this.#read(line);
+  /** Takes one message. @param messageNumber of its line, from 1 on @throws DestinationError */
+  async take(line: string, messageNumber: number): Promise<void> {
+    const { message, unsure } = readLine(line, messageNumber);
     if (message.type === "RECORD") await this.#takeRecord(message.record, unsure, messageNumber);
     else if (message.type === "STATE") {
       const { stream_descriptor } = message.state.stream ?? {};
@@ -78,18 +76,6 @@ export class Session {
     if (waiting > WAITING_BYTES) await this.flush();
     else if (waiting === 0) this.waitingSince = undefined;
     else this.waitingSince ??= Date.now();
-  }
-
-  #read(line: string): { message: InputMessage; unsure: boolean } {
-    try {
-      const { value, unsure } = readExactly(line);
-      return { message: readMessage(value), unsure };
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      // Not the line itself: it may be a record.
-      const message = `Line ${this.#messageNumber} of the source's messages is not JSON.`;
-      throw new DestinationError("system_error", message, error);
-    }
   }
 
   async #takeRecord(
@@ -114,7 +100,7 @@ export class Session {
     this.#states.countRecord(namespace);
 
     const writer: Writer = this.#refreshes.get(namespace) ?? this.#shared;
-    const size = Buffer.byteLength(operation) + 1;
+    const size = operationBytes(operation);
     if (writer.batch.isFullFor(size)) {
       await writer.flush();
       this.#noteSent();
@@ -191,5 +177,18 @@ export class Session {
         );
       }
     }
+  }
+}
+
+/** @throws DestinationError */
+function readLine(line: string, number: number): { message: InputMessage; unsure: boolean } {
+  try {
+    const { value, unsure } = readExactly(line);
+    return { message: readMessage(value), unsure };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // Not the line itself: it may be a record.
+    const message = `Line ${number} of the source's messages is not JSON.`;
+    throw new DestinationError("system_error", message, error);
   }
 }

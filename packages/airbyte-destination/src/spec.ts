@@ -1,3 +1,5 @@
+import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
+
 /** What the destination needs to be told, as Airbyte's forms show it: the protocol's `spec`. */
 export const SPEC = {
   supportsIncremental: true,
@@ -56,8 +58,8 @@ export const SPEC = {
         title: "Records per request",
         description: "How many records are sent in one request at most.",
         minimum: 1,
-        maximum: 5000,
-        default: 5000,
+        maximum: BATCH_LIMITS.operations,
+        default: BATCH_LIMITS.operations,
       },
       flush_interval_seconds: {
         type: "number",

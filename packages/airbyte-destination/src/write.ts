@@ -1,4 +1,6 @@
 import type { SyncResponse, Tidemark } from "@tidemark/client";
+import { type Line, type LineError, lineText, readLines } from "@tidemark/protocol/lines";
+import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
 import { parseDateTime } from "@tidemark/protocol/timestamps";
 import { Batch } from "./batch.ts";
 import { readCatalog, type Stream } from "./catalog.ts";
@@ -6,15 +8,12 @@ import { readConfig } from "./config.ts";
 import { connect } from "./connection.ts";
 import { DestinationError, type StreamDescriptor } from "./failure.ts";
 import { type Emit, type Log, logTo } from "./messages.ts";
-import { readLines } from "./read-lines.ts";
 import { findRuns } from "./refresh-run.ts";
 import { Session } from "./session.ts";
 import { IncrementalWriter, RefreshWriter } from "./writers.ts";
 
 /** Times that a request is sent while the server is away: some three minutes. */
 const ATTEMPTS = 12;
-/** Bytes of the records of a request. */
-const BATCH_BYTES = 8 * 1024 * 1024;
 
 /**
  * Writes what a source sends: the protocol's `write`.
@@ -34,7 +33,7 @@ export async function write(
   const timestamp = await timestampOfRun(tidemark);
   const runs = await findRuns(tidemark, streams, timestamp);
 
-  const newBatch = () => new Batch({ operations: config.batchRecords, bytes: BATCH_BYTES });
+  const newBatch = () => new Batch({ ...BATCH_LIMITS, operations: config.batchRecords });
   const changes = new Changes();
   const shared = new IncrementalWriter(tidemark, newBatch(), timestamp, changes.note);
   const refreshes = new Map(
@@ -70,10 +69,26 @@ async function consume(
       continue;
     }
     if (read.done) return;
-    for (const line of read.value) await session.take(line);
+    for (const line of read.value) await take(session, line);
     next = lines.next();
     next.catch(() => {});
   }
+}
+
+/** @throws DestinationError */
+async function take(session: Session, line: Line): Promise<void> {
+  let text: string | undefined;
+  try {
+    text = lineText(line);
+  } catch (error) {
+    const { fault } = error as LineError;
+    throw new DestinationError(
+      "system_error",
+      `Line ${line.number} of the source's messages ${fault}.`,
+      error,
+    );
+  }
+  if (text !== undefined) await session.take(text, line.number);
 }
 
 /** What a promise brings, or undefined if something has waited for longer than the interval before that. */

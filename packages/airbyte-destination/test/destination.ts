@@ -6,10 +6,10 @@ import type { Readable, Writable } from "node:stream";
 import { after, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { everyItem, Management, Tidemark } from "@tidemark/client";
+import { lineText, readLines } from "@tidemark/protocol/lines";
 import { memoryFolder } from "../../server/test/memory-folder.ts";
 import { cleanEnvironment, runForObject, startServerProcess } from "../../server/test/server-process.ts";
 import { whenDone } from "../../server/test/when-done.ts";
-import { readLines } from "../src/read-lines.ts";
 
 /** The program as it is installed. */
 export const DESTINATION = fileURLToPath(new URL("../bin/tidemark-airbyte-destination.js", import.meta.url));
@@ -132,7 +132,7 @@ export async function startDestination(
   const read = async () => {
     for await (const lines of readLines(child.stdout)) {
       for (const line of lines) {
-        messages.push(JSON.parse(line));
+        messages.push(JSON.parse(lineText(line)!));
         for (const watch of watchers) watch(messages.at(-1));
       }
     }
@@ -152,8 +152,10 @@ export async function startDestination(
     process: child,
     messages,
     send: (...sent) => {
-      const text = sent.map((message) => (typeof message === "string" ? message : JSON.stringify(message)));
-      child.stdin.write(text.map((line) => `${line}\n`).join(""));
+      const lines = sent.map((message) =>
+        message instanceof Uint8Array || typeof message === "string" ? message : JSON.stringify(message),
+      );
+      child.stdin.write(Buffer.concat(lines.flatMap((line) => [Buffer.from(line), Buffer.from("\n")])));
     },
     next: (fits) =>
       new Promise((resolve, reject) => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { InexactNumber } from "@tidemark/protocol/exact-json";
 import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
-import { InexactNumber, keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
-import { readLines } from "../src/read-lines.ts";
+import { keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
 
 test("what JSON.stringify writes is read as it was, and is sure", () => {
   fc.assert(
@@ -49,7 +49,7 @@ for (const [source, exact] of NUMBERS) {
     assert.equal(unsure, !exact);
     const { a } = value as { a: unknown };
     if (exact) assert.equal(a, Number(source));
-    else assert.ok(a instanceof InexactNumber && a.text === source);
+    else assert.ok(a instanceof InexactNumber && a.source === source);
   });
 }
 
@@ -69,34 +69,4 @@ test("what Tidemark would refuse is adapted, counted, and nothing else is change
 test("a state is passed on with every number as it was written", () => {
   const text = '{"lsn":23011544123456789012,"count":12.0,"ratio":0.10,"big":1e400,"text":"\\n\u2028"}';
   assert.equal(JSON.stringify(readToPassOn(text)), text);
-});
-
-async function linesOf(pieces: AsyncIterable<Uint8Array>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const lines of readLines(pieces)) found.push(...lines);
-  return found;
-}
-
-test("lines end at line feeds and nowhere else, wherever the pieces are cut", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.string({ unit: fc.constantFrom("a", "é", "😀", "\u2028", "\r", " ") })),
-      fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }),
-      async (lines, sizes) => {
-        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(""));
-        const pieces = async function* () {
-          for (let at = 0, i = 0; at < bytes.length; i++) {
-            const size = sizes[i % sizes.length]!;
-            yield bytes.subarray(at, at + size);
-            at += size;
-          }
-        };
-        assert.deepEqual(await linesOf(pieces()), lines);
-      },
-    ),
-  );
-  const unended = async function* () {
-    yield Buffer.from("a\nb");
-  };
-  assert.deepEqual(await linesOf(unended()), ["a", "b"]);
 });

@@ -101,6 +101,23 @@ describe("write", () => {
     ["a catalog that is not JSON", { catalog: "{" }, "config_error", /catalog file is not JSON/],
     ["a line that is not JSON", { messages: ['{"type": "REC'] }, "system_error", /Line 1 .* is not JSON/],
     [
+      "a line that is not JSON, after blank ones",
+      { messages: ["", "  ", '{"type": "REC'] },
+      "system_error",
+      /Line 3 .* is not JSON/,
+    ],
+    [
+      "a line that is not UTF-8",
+      {
+        messages: [
+          "",
+          Buffer.from('{"type":"RECORD","record":{"stream":"users","data":{"id":"\xff"}}}', "latin1"),
+        ],
+      },
+      "system_error",
+      /Line 2 .* is not valid UTF-8/,
+    ],
+    [
       "a record of a stream that is not in the catalog",
       { messages: [record("orders", { id: 1 }, "public")] },
       "system_error",

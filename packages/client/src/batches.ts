@@ -1,3 +1,9 @@
+import {
+  BATCH_LIMITS,
+  isFullFor,
+  type OperationBatch,
+  operationBytes,
+} from "@tidemark/protocol/operation-batch";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 
 /** How records are cut into requests. */
@@ -21,30 +27,28 @@ export type Batch = string[];
 export async function* cutBatches(
   records: SourceRecords,
   fallback: string | undefined,
-  { batchOperations = 5000, batchBytes = 8 * 1024 * 1024 }: BatchSize,
+  { batchOperations = BATCH_LIMITS.operations, batchBytes = BATCH_LIMITS.bytes }: BatchSize,
   note?: (record: SourceRecord, namespace: string) => unknown,
 ): AsyncGenerator<Batch, void> {
-  const encoder = new TextEncoder();
-  let batch: Batch = [];
+  const limits = { operations: batchOperations, bytes: batchBytes };
+  let batch: OperationBatch = { operations: [], bytes: 0 };
   let noted: unknown[] = [];
-  let bytes = 0;
   for await (const record of records) {
     const { action = "upsert", namespace = fallback } = record;
     const operation = JSON.stringify({ ...record, action, namespace });
-    const size = encoder.encode(operation).length + 1;
-    if (batch.length > 0 && (batch.length >= batchOperations || bytes + size > batchBytes)) {
+    const bytes = operationBytes(operation);
+    if (isFullFor(batch, limits, bytes)) {
       await Promise.all(noted);
-      yield batch;
-      batch = [];
+      yield batch.operations;
+      batch = { operations: [], bytes: 0 };
       noted = [];
-      bytes = 0;
     }
-    batch.push(operation);
-    bytes += size;
+    batch.operations.push(operation);
+    batch.bytes += bytes;
     noted.push(note?.(record, namespace!));
   }
   await Promise.all(noted);
-  if (batch.length > 0) yield batch;
+  if (batch.operations.length > 0) yield batch.operations;
 }
 
 /** Gets each item while the one before is worked on. */

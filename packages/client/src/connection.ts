@@ -1,3 +1,4 @@
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { errorOfAnswer, TidemarkError } from "./errors.ts";
 import { isLimited, type RetryPolicy, retryDelay } from "./retry.ts";
 
@@ -132,7 +133,7 @@ async function request(
   if (status !== 429) noteLimit(openAgain, headers);
   let answer: { components?: unknown } | undefined;
   try {
-    answer = JSON.parse(text);
+    answer = parseJson(text) as typeof answer;
   } catch {
     // What is not JSON is not Tidemark's, and an error below.
   }

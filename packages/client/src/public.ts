@@ -8,7 +8,7 @@ export type {
 } from "@tidemark/protocol/search";
 export type { SyncOperation, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 export type { CallOptions, Pause, Wait } from "./connection.ts";
-export { digestOf } from "./digest-of.ts";
+export { digestOf } from "./digest.ts";
 export { type ExceedingNamespace, type FailureCode, TidemarkError } from "./errors.ts";
 export { everyItem, type Page } from "./lists.ts";
 export { Management, type ManagementOptions } from "./management.ts";

@@ -1,7 +1,7 @@
-import { formatDigest } from "@tidemark/protocol/digest";
+import { formatDigest, hashOf } from "@tidemark/protocol/digest";
 import type { Sampled, SyncChanges, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import { type Batch, cutBatches, oneAhead } from "./batches.ts";
-import { hashOf, hashOfRecord } from "./digest.ts";
+import { hashOfRecord } from "./digest.ts";
 import type { TidemarkError } from "./errors.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 import type { StoreCalls, SyncHead } from "./store-calls.ts";

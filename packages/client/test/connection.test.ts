@@ -120,6 +120,24 @@ describe("an error of the server", () => {
   });
 });
 
+describe("an answer", () => {
+  // The texts that make V8 take another key for the one that it read last: nodejs/node#63785.
+  for (const [earlier, key] of [
+    ["\\", "\n"],
+    ["\\", '"'],
+    ["a\\", "a\t"],
+  ] as const) {
+    test(`keeps its key ${JSON.stringify(key)} after a text with the key ${JSON.stringify(earlier)}`, async (t) => {
+      const { tidemark } = await startOther(t, (_, response) =>
+        response.end(JSON.stringify({ id: "a", data: { c: 1, [key]: { c: 1, [key]: "\n" } } })),
+      );
+      JSON.parse(JSON.stringify({ c: 1, [earlier]: 2 }));
+      const { data } = await tidemark.getRecord({ namespace: "tasks", id: "a" });
+      assert.deepEqual(data, { c: 1, [key]: { c: 1, [key]: "\n" } });
+    });
+  }
+});
+
 describe("an answer that is not Tidemark's", () => {
   test("is an error with its status, after the attempts that it is worth", async (t) => {
     let requests = 0;

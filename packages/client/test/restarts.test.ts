@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
-import { namespaceDigest } from "@tidemark/protocol/digest";
 import { LONG } from "../../server/test/long.ts";
 import { runForObject, startServerProcess } from "../../server/test/server-process.ts";
 import { temporaryFolder } from "../../server/test/test-server.ts";
-import { type SourceRecord, type SyncAllOptions, Tidemark, type Wait } from "../src/public.ts";
+import { digestOf, type SourceRecord, type SyncAllOptions, Tidemark, type Wait } from "../src/public.ts";
 
 const RECORDS = LONG ? 250_000 : 6_000;
 const PACKAGES = LONG ? 60_000 : 2_000;
@@ -101,7 +100,7 @@ describe("while the server is killed and started again", () => {
 
     const { data } = await tidemark.listNamespaces();
     assert.deepEqual([data.length, data[0]!.records], [1, kept]);
-    assert.equal(data[0]!.digest, await namespaceDigest(generate({ edit: true, drop: true })));
+    assert.equal(data[0]!.digest, await digestOf(generate({ edit: true, drop: true })));
     if (LONG) {
       const mb = rss.map((bytes) => Math.round(bytes / 1024 / 1024));
       t.diagnostic(`RSS of the client's process, MB, in order: ${mb.join(" ")}`);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { namespaceDigest } from "@tidemark/protocol/digest";
 import { createRoleKey, indexAll } from "../../server/test/test-server.ts";
 import { digestOf, newRun, type Progress, type SourceRecord, TidemarkError } from "../src/public.ts";
 import { failingAfter, records, startStore } from "./store.ts";
@@ -38,7 +37,7 @@ describe("an incremental syncAll", () => {
     const all = records(0, 10);
     const deleted = ["r10", "r11"].map((id): SourceRecord => ({ id, action: "delete", data: { id } }));
     const result = await tidemark.syncAll([...all, ...deleted], { ...incremental, batchOperations: 3 });
-    const digest = await namespaceDigest(all as { id: string }[]);
+    const digest = await digestOf(all);
     assert.deepEqual(result.digests, { tasks: { source: digest, server: digest } });
     assert.equal(result.level, true);
   });

@@ -28,26 +28,15 @@ export function hashedText(id: string, content: string): string {
   return `[${JSON.stringify(id)},${content}]`;
 }
 
-/** A digest as it is written: 64 hexadecimal digits. */
-export function formatDigest(sum: bigint): string {
-  return BigInt.asUintN(256, sum).toString(16).padStart(64, "0");
+/** The SHA-256 of a text in UTF-8, as a number. Many at once take some 10 µs each, one after another 65. */
+export async function hashOf(text: string): Promise<bigint> {
+  const words = new DataView(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  let hash = 0n;
+  for (let at = 0; at < 32; at += 8) hash = (hash << 64n) | words.getBigUint64(at);
+  return hash;
 }
 
-/**
- * The digest of a namespace, computed from the source's records: the sum of their hashes modulo 2^256. It is equal to
- * the one that the server answers exactly if the namespace holds these records and no others, whatever their order.
- *
- * @param records each id once; memory does not grow with their number
- */
-export async function namespaceDigest(
-  records: AsyncIterable<RecordContent & { id: string }> | Iterable<RecordContent & { id: string }>,
-): Promise<string> {
-  const encoder = new TextEncoder();
-  let sum = 0n;
-  for await (const record of records) {
-    const text = encoder.encode(hashedText(record.id, contentText(record)));
-    const hash = new DataView(await crypto.subtle.digest("SHA-256", text));
-    for (let word = 0; word < 4; word++) sum += hash.getBigUint64(word * 8) << BigInt(192 - word * 64);
-  }
-  return formatDigest(sum);
+/** A digest as it is written, in 64 hexadecimal digits. @param sum of the records' hashes; it counts modulo 2^256 */
+export function formatDigest(sum: bigint): string {
+  return BigInt.asUintN(256, sum).toString(16).padStart(64, "0");
 }

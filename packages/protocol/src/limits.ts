@@ -1,7 +1,9 @@
+import { BATCH_LIMITS } from "./operation-batch.ts";
+
 /** Every limit a caller can meet, with its unit. Servers may lower or raise those documented as settings. */
 export const LIMITS = {
   /** Operations of one sync and ids of one check-exists. */
-  batchOperations: 5000,
+  batchOperations: BATCH_LIMITS.operations,
   /** Namespaces named beside the operations of a full refresh. */
   syncNamespaces: 100,
   /** Unicode code points of a record's id, of a namespace, of a `source_system`. */

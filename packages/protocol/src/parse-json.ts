@@ -1,129 +1,82 @@
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const LITERALS: [text: string, value: boolean | null][] = [
-  ["true", true],
-  ["false", false],
-  ["null", null],
-];
+/** A key that is written with an escape. Texts without one, nearly all, need no second look. */
+const ESCAPED_KEY = /\\.[^"\\]*"\s*:/s;
+const LITERAL = /[\w.+-]+/y;
 
 /**
  * Parses a JSON text whose keys may be written with escapes.
  *
  * `JSON.parse` of V8 13.6 (Node 24) cannot be trusted with those: after an object with the key `\` was parsed anywhere
- * in the process, it reads a key that begins with an escape, such as `"\n"`, as that `\`. Texts without a backslash,
- * nearly all, still go to `JSON.parse`.
+ * in the process, it reads the key `"\n"` as that `\` (nodejs/node#63785).
  *
- * @throws SyntaxError
+ * @throws SyntaxError; RangeError if it is nested too deeply
  */
 export function parseJson(text: string): unknown {
-  return text.includes("\\") ? new Parser(text, Number).parse() : JSON.parse(text);
+  const value: unknown = JSON.parse(text);
+  return ESCAPED_KEY.test(text) ? readValue(text, Number) : value;
 }
 
 /**
- * Parses a JSON text, and lets the caller decide what its numbers become.
+ * Parses a JSON text as {@link parseJson} does, and lets the caller decide what its numbers become.
  * @param readNumber given a number as it is written
- * @throws SyntaxError
+ * @throws SyntaxError; RangeError if it is nested too deeply
  */
 export function parseJsonNumbers(text: string, readNumber: (source: string) => unknown): unknown {
-  return new Parser(text, readNumber).parse();
+  JSON.parse(text);
+  return readValue(text, readNumber);
 }
 
-/** A recursive descent over RFC 8259. Strings are left to `JSON.parse`, one literal at a time. */
-class Parser {
-  #text: string;
-  #at = 0;
-  #readNumber: (source: string) => unknown;
-
-  constructor(text: string, readNumber: (source: string) => unknown) {
-    this.#text = text;
-    this.#readNumber = readNumber;
-  }
-
-  parse(): unknown {
-    const value = this.#value();
-    this.#skipSpace();
-    if (this.#at < this.#text.length) this.#fail();
-    return value;
-  }
-
-  #value(): unknown {
-    this.#skipSpace();
-    const first = this.#text[this.#at];
-    if (first === "{") return this.#object();
-    if (first === "[") return this.#array();
-    if (first === '"') return this.#string();
-    for (const [text, value] of LITERALS) {
-      if (!this.#text.startsWith(text, this.#at)) continue;
-      this.#at += text.length;
-      return value;
+/** Reads a text that is known to be JSON, so that no syntax is checked. Each string by itself goes to `JSON.parse`. */
+function readValue(text: string, readNumber: (source: string) => unknown): unknown {
+  let at = 0;
+  let backslash = -1;
+  /** Moves on to the next backslash; beyond the text's end if there is none, because -1 >>> 0 is the largest index. */
+  const findBackslash = (from: number) => {
+    backslash = text.indexOf("\\", from) >>> 0;
+  };
+  const readString = (): string => {
+    const start = at;
+    if (backslash < start) findBackslash(start);
+    let quote = text.indexOf('"', start + 1);
+    while (backslash < quote) {
+      if (quote === backslash + 1) quote = text.indexOf('"', quote + 1);
+      findBackslash(backslash + 2);
     }
-    NUMBER.lastIndex = this.#at;
-    const source = NUMBER.exec(this.#text)?.[0] ?? this.#fail();
-    this.#at += source.length;
-    return this.#readNumber(source);
-  }
-
-  #object(): Record<string, unknown> {
-    const object: Record<string, unknown> = {};
-    this.#list("}", () => {
-      this.#skipSpace();
-      if (this.#text[this.#at] !== '"') this.#fail();
-      const key = this.#string();
-      this.#skipSpace();
-      if (this.#text[this.#at++] !== ":") this.#fail(-1);
-      const value = this.#value();
-      // Plain assignment would set the prototype. Of a repeated key the last one counts.
-      if (key === "__proto__") {
-        Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
-      } else object[key] = value;
-    });
-    return object;
-  }
-
-  #array(): unknown[] {
-    const array: unknown[] = [];
-    this.#list("]", () => array.push(this.#value()));
-    return array;
-  }
-
-  /** Reads what stands between brackets, separated by commas. */
-  #list(end: string, readItem: () => void): void {
-    this.#at++;
-    this.#skipSpace();
-    if (this.#text[this.#at] === end) {
-      this.#at++;
-      return;
+    at = quote + 1;
+    return JSON.parse(text.slice(start, at));
+  };
+  /** The character after white space, commas and colons: where a value begins, or what encloses it ends. */
+  const next = (): string => {
+    for (; ; at++) {
+      const code = text.charCodeAt(at);
+      if (code > 0x20 && code !== 0x2c && code !== 0x3a) return text[at]!;
     }
-    for (;;) {
-      readItem();
-      this.#skipSpace();
-      const separator = this.#text[this.#at++];
-      if (separator === end) return;
-      if (separator !== ",") this.#fail(-1);
+  };
+  const read = (): unknown => {
+    const first = next();
+    if (first === "{") {
+      const object: Record<string, unknown> = {};
+      for (at++; next() !== "}"; ) {
+        const key = read() as string;
+        const value = read();
+        // Plain assignment would set the prototype. Of a repeated key the last one counts.
+        if (key === "__proto__") {
+          Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+        } else object[key] = value;
+      }
+      at++;
+      return object;
     }
-  }
-
-  #string(): string {
-    const start = this.#at;
-    let end = start + 1;
-    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
-    if (end >= this.#text.length) this.#fail();
-    this.#at = end + 1;
-    try {
-      return JSON.parse(this.#text.slice(start, this.#at));
-    } catch {
-      this.#at = start;
-      return this.#fail();
+    if (first === "[") {
+      const array: unknown[] = [];
+      for (at++; next() !== "]"; ) array.push(read());
+      at++;
+      return array;
     }
-  }
-
-  #skipSpace(): void {
-    for (; this.#at < this.#text.length; this.#at++) {
-      const code = this.#text.charCodeAt(this.#at);
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
-    }
-  }
-
-  #fail(offset = 0): never {
-    throw new SyntaxError(`Unexpected character at position ${this.#at + offset}`);
-  }
+    if (first === '"') return readString();
+    LITERAL.lastIndex = at;
+    const [source] = LITERAL.exec(text)!;
+    at += source.length;
+    return first === "t" || first === "f" || first === "n" ? JSON.parse(source) : readNumber(source);
+  };
+  return read();
 }

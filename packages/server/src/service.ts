@@ -2,9 +2,9 @@ import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import type { Commands } from "./commands.ts";
 import type { Config } from "./config.ts";
-import { startHousekeeping } from "./housekeeping.ts";
 import type { App } from "./http/app.ts";
 import { type Indexer, startIndexer } from "./indexing/indexer.ts";
+import { startMaintenance } from "./maintenance.ts";
 import { startThreads } from "./threads/threaded-commands.ts";
 
 /** A running server. */
@@ -18,7 +18,7 @@ export interface Service {
 
 /** Puts the parts together and listens: the one place that knows them all. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
-  const threads = startThreads(config, (error) => log.error({ err: error }, "thread died"));
+  const threads = await startThreads(config, (error) => log.error({ err: error }, "thread died"));
   let indexer: Indexer | undefined;
   const commands: Commands = {
     ...threads.commands,
@@ -41,8 +41,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await threads.close();
     throw error;
   }
-  const stopHousekeeping = startHousekeeping(commands, log);
-  if (config.indexing === "on") indexer = startIndexer(commands.index, log);
+  const stopMaintenance = startMaintenance(commands.runMaintenance, log);
+  if (config.indexing === "on") indexer = startIndexer(commands, log);
   const url = urlOf(app.server.server.address() as AddressInfo);
   log.info({ url, database: config.databaseUrl.replace(/:[^:@/]+@/, ":…@") }, "ready");
 
@@ -52,7 +52,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     async stop() {
       log.info("stopping");
       app.drain();
-      stopHousekeeping();
+      stopMaintenance();
       const indexed = indexer?.stop();
       const finished = app.close();
       const late = setTimeout(() => app.server.server.closeAllConnections(), config.shutdownTimeoutMs);

@@ -28,6 +28,8 @@ export interface TestEngine {
   createDatabase(t: TestContext, options?: { quick?: boolean }): Promise<string>;
   /** Makes a database look as if a later version of Tidemark had upgraded it. */
   pretendNewerSchema(databaseUrl: string): Promise<void>;
+  /** Makes an empty database look as if an earlier version of Tidemark had made it. */
+  pretendOlderSchema(databaseUrl: string): Promise<void>;
   /** Every table that has rows of vector stores, by their `store_id`. */
   storeTables(storage: Storage): Promise<string[]>;
   /** What the engine itself finds wrong with a database's files. */
@@ -48,6 +50,12 @@ const sqlite: TestEngine = {
   async pretendNewerSchema(databaseUrl) {
     const database = new DatabaseSync(sqlitePath(databaseUrl));
     database.exec("PRAGMA user_version = 999999");
+    database.close();
+  },
+
+  async pretendOlderSchema(databaseUrl) {
+    const database = new DatabaseSync(sqlitePath(databaseUrl));
+    database.exec("CREATE TABLE organizations (id TEXT PRIMARY KEY); PRAGMA user_version = 1");
     database.close();
   },
 
@@ -83,6 +91,16 @@ export const postgres: TestEngine = {
   async pretendNewerSchema(databaseUrl) {
     const schema = new URL(databaseUrl).searchParams.get("schema");
     await onPostgres(databaseUrl, `INSERT INTO ${schema}.schema_migrations VALUES (999999, now())`);
+  },
+
+  async pretendOlderSchema(databaseUrl) {
+    const schema = new URL(databaseUrl).searchParams.get("schema");
+    await onPostgres(
+      databaseUrl,
+      `CREATE SCHEMA ${schema}
+       CREATE TABLE schema_migrations (number int PRIMARY KEY, applied_at timestamptz NOT NULL)`,
+    );
+    await onPostgres(databaseUrl, `INSERT INTO ${schema}.schema_migrations VALUES (1, now())`);
   },
 
   async storeTables(storage) {

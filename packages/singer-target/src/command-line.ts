@@ -1,8 +1,8 @@
 import type { Readable, Writable } from "node:stream";
 import { parseArgs } from "node:util";
+import { lineText, readLines } from "@tidemark/protocol/lines";
 import { about, VERSION_LINE } from "./about.ts";
 import { asTargetError, EXIT, TargetError } from "./failure.ts";
-import { readLines } from "./lines.ts";
 import { readSettings } from "./settings.ts";
 import { Target } from "./target.ts";
 
@@ -60,7 +60,12 @@ async function run(args: string[], around: Surroundings): Promise<number> {
 
 async function readAll(target: Target, input: Readable): Promise<void> {
   try {
-    for await (const [line, number] of readLines(input)) await target.take(line, number);
+    for await (const lines of readLines(input)) {
+      for (const line of lines) {
+        const text = lineText(line);
+        if (text !== undefined) await target.take(text, line.number);
+      }
+    }
   } catch (error) {
     // What came before the line that is wrong is right: it is written, and its STATEs go out.
     await target.writer.flush();

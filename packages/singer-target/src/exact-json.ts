@@ -1,41 +1,4 @@
-import { isExact } from "@tidemark/protocol/exact-number";
-import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
-
-/** Stands for a number that a double cannot hold. */
-export class InexactNumber {
-  readonly source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
-export interface ParsedLine {
-  value: unknown;
-  /** Whether the value has {@link InexactNumber}s in it. */
-  inexact: boolean;
-}
-
-/**
- * May have a number of 16 digits or an exponent: fewer digits are exact. Also true of some texts, which costs time
- * only.
- */
-const SUSPICIOUS = /\d[eE][+-]?\d|[\d.]{16}/;
-
-/**
- * Parses a line, and loses no digit of its numbers.
- * @throws SyntaxError, or RangeError for one that is nested too deeply
- */
-export function parseLine(line: string): ParsedLine {
-  // A backslash: see parseJson on what JSON.parse does to keys with escapes.
-  if (!line.includes("\\") && !SUSPICIOUS.test(line)) return { value: JSON.parse(line), inexact: false };
-  let inexact = false;
-  const value = parseJsonNumbers(line, (source) => {
-    if (isExact(source)) return Number(source);
-    inexact = true;
-    return new InexactNumber(source);
-  });
-  return { value, inexact };
-}
+import { InexactNumber } from "@tidemark/protocol/exact-json";
 
 /** A copy with doubles in place of {@link InexactNumber}s: what a schema is asked about. */
 export function approximate(value: unknown): unknown {

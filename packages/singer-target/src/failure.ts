@@ -1,4 +1,5 @@
 import { TidemarkError } from "@tidemark/client";
+import { LineError } from "@tidemark/protocol/lines";
 
 /** What the process ends with. */
 export const EXIT = {
@@ -64,6 +65,9 @@ export function fieldPath(steps: readonly (string | number)[]): string {
 export function asTargetError(error: unknown, place: Place = {}): TargetError {
   if (error instanceof TargetError) return error;
   if (error instanceof FieldError) return new TargetError(error.message, { ...place, field: error.field });
+  if (error instanceof LineError) {
+    return new TargetError(`The input ${error.fault}.`, { line: error.line }, EXIT.invalid, error);
+  }
   if (!(error instanceof TidemarkError)) {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return new TargetError(message, place, EXIT.invalid, error);

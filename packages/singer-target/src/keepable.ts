@@ -1,5 +1,6 @@
+import { InexactNumber } from "@tidemark/protocol/exact-json";
+import { replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { InexactNumber } from "./exact-json.ts";
 import { FieldError, fieldPath } from "./failure.ts";
 
 /** What is done about values that the store cannot keep exactly. */
@@ -23,13 +24,13 @@ export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: 
   const path: (string | number)[] = [];
 
   const keepText = (text: string): string => {
-    if (!text.includes("\0") && text.isWellFormed()) return text;
+    if (textFault(text) === undefined) return text;
     const field = fieldPath(path);
     if (!keeping.replaceText) {
       throw new FieldError("The text has U+0000 or half of a surrogate pair, which cannot be kept.", field);
     }
     onReplace(field);
-    return text.replaceAll("\0", "\ufffd").toWellFormed();
+    return replaceFaults(text);
   };
 
   const keep = (value: unknown): unknown => {

@@ -1,4 +1,5 @@
-import { InexactNumber, parseLine, rawMember } from "./exact-json.ts";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
+import { rawMember } from "./exact-json.ts";
 import { TargetError } from "./failure.ts";
 
 /** A line of a tap: https://hub.meltano.com/singer/spec */
@@ -58,8 +59,12 @@ export function readMessage(text: string, line: number): Message {
 }
 
 function parse(text: string, line: number) {
+  let inexact = false;
   try {
-    return parseLine(text);
+    const value = parseExactJson(text, () => {
+      inexact = true;
+    });
+    return { value, inexact };
   } catch (error) {
     // Without the parser's words: they quote the line, which may hold records.
     const reason = error instanceof RangeError ? "nested too deeply" : "not JSON";

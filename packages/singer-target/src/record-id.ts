@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
-import { LIMITS } from "@tidemark/protocol/limits";
-import { InexactNumber } from "./exact-json.ts";
+import { InexactNumber } from "@tidemark/protocol/exact-json";
+import { isName } from "@tidemark/protocol/keepable-text";
 import { FieldError } from "./failure.ts";
 
 /**
@@ -32,13 +32,7 @@ function contentHash(record: Record<string, unknown>): string {
 }
 
 function orHash(text: string, values: unknown[]): string {
-  const isId = text !== "" && fits(text) && !text.includes("\0") && text.isWellFormed();
-  return isId ? text : hashed(jsonArray(values));
-}
-
-/** Counts code points only where code units do not tell. */
-export function fits(name: string): boolean {
-  return name.length <= LIMITS.identifierCodePoints || [...name].length <= LIMITS.identifierCodePoints;
+  return isName(text) ? text : hashed(jsonArray(values));
 }
 
 /** `sha256:` and 64 hexadecimal digits. */

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { RemovalLimit } from "@tidemark/client";
+import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { Ajv } from "ajv";
 import { TargetError } from "./failure.ts";
 
@@ -76,15 +78,15 @@ export const SETTINGS = {
     batch_size_rows: {
       type: "integer",
       minimum: 1,
-      maximum: 5000,
-      default: 5000,
+      maximum: BATCH_LIMITS.operations,
+      default: BATCH_LIMITS.operations,
       description: "Records of a request at most.",
     },
     batch_size_bytes: {
       type: "integer",
       minimum: 1,
       maximum: 60 * 1024 * 1024,
-      default: 8 * 1024 * 1024,
+      default: BATCH_LIMITS.bytes,
       description: "Bytes of a request's records at most; a larger record is sent alone.",
     },
     batch_wait_limit_seconds: {
@@ -133,7 +135,7 @@ export function readSettings(sources: string[], environment: NodeJS.ProcessEnv):
 function readFile(path: string): object {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
+    parsed = parseJson(readFileSync(path, "utf8"));
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? "it is not JSON";
     throw new TargetError(`The configuration ${JSON.stringify(path)} cannot be read: ${reason}.`);

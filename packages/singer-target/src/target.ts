@@ -1,11 +1,12 @@
 import { Tidemark, TidemarkError } from "@tidemark/client";
+import { isName } from "@tidemark/protocol/keepable-text";
 import { RunClock } from "./clock.ts";
 import { approximate } from "./exact-json.ts";
 import { asTargetError, EXIT, FieldError, type Place, placed, TargetError } from "./failure.ts";
 import { makeKeepable } from "./keepable.ts";
 import { type Message, readMessage } from "./messages.ts";
 import { addMetadata } from "./metadata.ts";
-import { fits, hashed, recordId } from "./record-id.ts";
+import { hashed, recordId } from "./record-id.ts";
 import { type CheckRecord, SchemaCompiler } from "./schema.ts";
 import { removalLimitOf, type Settings } from "./settings.ts";
 import { type TableVersion, Versions } from "./versions.ts";
@@ -63,8 +64,7 @@ export class Target {
     this.writer = new Writer({
       tidemark: this.#tidemark,
       clock: this.#clock,
-      batchRows: settings.batch_size_rows,
-      batchBytes: settings.batch_size_bytes,
+      batch: { operations: settings.batch_size_rows, bytes: settings.batch_size_bytes },
       waitMs: settings.batch_wait_limit_seconds * 1000,
       ...output,
     });
@@ -257,8 +257,7 @@ export class Target {
   /** The stream's name with the prefix; a hash of it where the store cannot have that. */
   #namespaceOf(name: string): string {
     const namespace = this.#settings.namespace_prefix + name;
-    const isName = fits(namespace) && !namespace.includes("\0") && namespace.isWellFormed();
-    return isName ? namespace : hashed(namespace);
+    return isName(namespace) ? namespace : hashed(namespace);
   }
 
   #warnReplaced(stream: string, field: string): void {

@@ -1,13 +1,18 @@
 import { type SyncFields, type SyncResponse, type Tidemark, TidemarkError } from "@tidemark/client";
+import {
+  type BatchLimits,
+  isFullFor,
+  type OperationBatch,
+  operationBytes,
+} from "@tidemark/protocol/operation-batch";
+import { operationField } from "@tidemark/protocol/operation-field";
 import type { RunClock } from "./clock.ts";
 import { asTargetError, type Place, TargetError } from "./failure.ts";
 
 export interface WriterOptions {
   tidemark: Tidemark;
   clock: RunClock;
-  /** Operations, and UTF-8 bytes of them, of a request at most. */
-  batchRows: number;
-  batchBytes: number;
+  batch: BatchLimits;
   /** How long an operation or a state waits at most until its batch is sent, ms. */
   waitMs: number;
   /** Hands a STATE on, which may take a while. */
@@ -16,11 +21,9 @@ export interface WriterOptions {
 }
 
 /** What is sent together. */
-interface Batch {
-  operations: string[];
+interface Batch extends OperationBatch {
   /** Where each operation came from. */
   places: Place[];
-  bytes: number;
   /** The STATEs that came after some of the operations: they go out once these are on disk. */
   states: string[];
 }
@@ -51,24 +54,22 @@ export class Writer {
 
   /** Adds an operation, as JSON. Waits while a full batch is sent. @throws TargetError */
   async add(operation: string, place: Place): Promise<void> {
-    const size = Buffer.byteLength(operation) + 1;
-    const { batchRows, batchBytes } = this.#options;
-    if (this.#batch.operations.length > 0 && this.#batch.bytes + size > batchBytes) await this.#handOver();
-    const { operations, places } = this.#batch;
-    operations.push(operation);
-    places.push(place);
-    this.#batch.bytes += size;
-    if (operations.length >= batchRows || this.#batch.bytes >= batchBytes) await this.#handOver();
+    const bytes = operationBytes(operation);
+    if (this.#isFullFor(bytes)) await this.#handOver();
+    this.#batch.operations.push(operation);
+    this.#batch.places.push(place);
+    this.#batch.bytes += bytes;
+    // A full one goes at once and does not wait for the next operation.
+    if (this.#isFullFor(1)) await this.#handOver();
     else this.#startTimer();
   }
 
   /** Takes a STATE, which goes out after all operations that were added before it. @throws TargetError */
   async addState(state: string): Promise<void> {
     this.#batch.states.push(state);
-    this.#batch.bytes += state.length;
-    if (this.#batch.operations.length === 0 || this.#batch.bytes >= this.#options.batchBytes) {
-      await this.#handOver();
-    } else this.#startTimer();
+    this.#batch.bytes += operationBytes(state);
+    if (this.#batch.operations.length === 0 || this.#isFullFor(1)) await this.#handOver();
+    else this.#startTimer();
   }
 
   /** Waits until everything that was added is on disk, and its STATEs are out. @throws TargetError */
@@ -90,6 +91,10 @@ export class Writer {
     // An error of this batch shows in `failed`, and in whatever is sent next.
     sent.catch(() => {});
     await before;
+  }
+
+  #isFullFor(bytes: number): boolean {
+    return isFullFor(this.#batch, this.#options.batch, bytes);
   }
 
   #startTimer(): void {
@@ -135,8 +140,8 @@ function located(error: unknown, places: Place[]): TargetError {
     return asTargetError(error, isRecords ? places[0] : {});
   }
   const [first] = error.details.errors;
-  const [, index, field] = /^operations\[(\d+)\]\.?(?:data\.)?(.*)$/.exec(first?.field ?? "") ?? [];
-  if (!first || index === undefined) return asTargetError(error);
-  const place = { ...places[Number(index)], field: field || undefined };
+  const named = operationField(first?.field ?? "");
+  if (!first || !named) return asTargetError(error);
+  const place = { ...places[named.index], field: named.field.replace(/^data\./, "") || undefined };
   return new TargetError(`${error.code}: ${first.message}`, place, asTargetError(error).exitCode, error);
 }

@@ -222,8 +222,7 @@ test("records", { concurrency: 2 }, async (t) => {
     const writer = new Writer({
       tidemark: store.tidemark,
       clock: new RunClock(),
-      batchRows: 10,
-      batchBytes: 10_000,
+      batch: { operations: 10, bytes: 10_000 },
       waitMs: 60_000,
       emit: () => Promise.reject(new Error("a STATE went out")),
       warn: () => {},

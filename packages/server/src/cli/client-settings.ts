@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Tidemark, type TidemarkOptions, type Wait } from "@tidemark/client";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import { DEFAULT_URL, type ServerOptions } from "./options.ts";
 
 /** The members of a profile, in a JSON file of profiles by name, and the variables that go before them. */
@@ -51,7 +52,7 @@ function readProfile(option: string | undefined): Profile {
   const path = process.env.TIDEMARK_CONFIG || join(folder, "tidemark", "config.json");
   let profiles: Record<string, Profile>;
   try {
-    profiles = JSON.parse(readFileSync(path, "utf8"));
+    profiles = parseJson(readFileSync(path, "utf8")) as typeof profiles;
   } catch (error) {
     const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
     if (isAbsent && name === undefined) return {};

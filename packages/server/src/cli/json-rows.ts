@@ -1,41 +1,13 @@
-import { isExact } from "@tidemark/protocol/exact-number";
-import { parseJson, parseJsonNumbers } from "@tidemark/protocol/parse-json";
-
-/** A number that may not be the same when it was read as a double: many digits, or an exponent. */
-const SUSPICIOUS = /[\d.]{16}|\d[eE]/;
+import { parseExactJson } from "@tidemark/protocol/exact-json";
 
 /**
  * Reads one JSON value.
  * @throws SyntaxError; Error for a number that a double cannot hold: it would reach the server as another one
  */
 export function readJsonValue(text: string): unknown {
-  return SUSPICIOUS.test(text) ? parseJsonNumbers(text, readExactly) : parseJson(text);
-}
-
-function readExactly(source: string): number {
-  if (isExact(source)) return Number(source);
-  throw new Error(`${source} cannot be kept exactly; write it as a string`);
-}
-
-/** The lines of a text that are not blank, each with its number, from 1 on. */
-export async function* readLines(
-  chunks: AsyncIterable<string>,
-): AsyncGenerator<{ line: number; text: string }> {
-  // A long line comes in many chunks: looked through once each, and joined at its end.
-  let pieces: string[] = [];
-  let line = 0;
-  for await (const chunk of chunks) {
-    const [end, ...starts] = chunk.split("\n");
-    pieces.push(end!);
-    for (const start of starts) {
-      line++;
-      const text = pieces.join("");
-      if (text.trim() !== "") yield { line, text };
-      pieces = [start];
-    }
-  }
-  const rest = pieces.join("");
-  if (rest.trim() !== "") yield { line: line + 1, text: rest };
+  return parseExactJson(text, (source) => {
+    throw new Error(`${source} cannot be kept exactly; write it as a string`);
+  });
 }
 
 /**

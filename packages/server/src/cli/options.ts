@@ -1,3 +1,5 @@
+import { isName } from "@tidemark/protocol/keepable-text";
+import { LIMITS } from "@tidemark/protocol/limits";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** `--json`, which every command for scripts has. */
@@ -14,9 +16,8 @@ export function idParser(prefix: string) {
 
 /** Reads a name: 1 to 255 characters. */
 export function parseName(text: string): string {
-  const length = [...text].length;
-  if (length >= 1 && length <= 255 && text.isWellFormed()) return text;
-  throw new InvalidArgumentError("It must have 1 to 255 characters.");
+  if (isName(text, LIMITS.nameCodePoints)) return text;
+  throw new InvalidArgumentError(`It must have 1 to ${LIMITS.nameCodePoints} characters.`);
 }
 
 export const organizationOption = (command: Command) =>

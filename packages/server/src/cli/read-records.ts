@@ -2,8 +2,9 @@ import { createReadStream, statSync } from "node:fs";
 import { extname } from "node:path";
 import { pipeline, type Readable } from "node:stream";
 import type { SourceRecord } from "@tidemark/client";
+import { lineText, readLines } from "@tidemark/protocol/lines";
 import { parse } from "csv-parse";
-import { readArrayItems, readJsonValue, readLines } from "./json-rows.ts";
+import { readArrayItems, readJsonValue } from "./json-rows.ts";
 import type { Format } from "./options.ts";
 
 /** The records of a file, and how far it was read. */
@@ -24,10 +25,10 @@ export function readRecords(path: string, idField: string, format: Format = form
   const isInput = path === "-";
   const bytes = isInput ? undefined : statSync(path).size;
   let bytesRead = 0;
-  const text = decode(isInput ? process.stdin : createReadStream(path), (count) => {
+  const source = counted(isInput ? process.stdin : createReadStream(path), (count) => {
     bytesRead += count;
   });
-  return { records: toRecords(rowsOf(text, format), idField), bytes, bytesRead: () => bytesRead };
+  return { records: toRecords(rowsOf(source, format), idField), bytes, bytesRead: () => bytesRead };
 }
 
 function formatOf(path: string): Format {
@@ -44,17 +45,22 @@ interface Row {
   value: unknown;
 }
 
-async function* rowsOf(text: AsyncGenerator<string>, format: Format): AsyncGenerator<Row> {
+async function* rowsOf(source: AsyncGenerator<Buffer>, format: Format): AsyncGenerator<Row> {
   if (format === "csv") {
     const parser = parse({ bom: true, columns: readHeader, skip_empty_lines: true, info: true });
     // Its error is the parser's too, and is thrown where the parser is read.
-    pipeline(text, parser, () => {});
+    pipeline(decode(source), parser, () => {});
     for await (const { record, info } of parser) yield { where: `line ${info.lines}`, value: record };
   } else if (format === "json") {
     let item = 0;
-    for await (const itemText of readArrayItems(text)) yield readRow(`item ${++item}`, itemText);
+    for await (const itemText of readArrayItems(decode(source))) yield readRow(`item ${++item}`, itemText);
   } else {
-    for await (const { line, text: lineText } of readLines(text)) yield readRow(`line ${line}`, lineText);
+    for await (const lines of readLines(source)) {
+      for (const line of lines) {
+        const text = lineText(line);
+        if (text !== undefined) yield readRow(`line ${line.number}`, text);
+      }
+    }
   }
 }
 
@@ -65,13 +71,17 @@ function readHeader(names: string[]): string[] {
   return names;
 }
 
-/** Bytes that are not UTF-8 are an error: they would be kept as something else. */
-async function* decode(stream: Readable, count: (bytes: number) => void): AsyncGenerator<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+async function* counted(stream: Readable, count: (bytes: number) => void): AsyncGenerator<Buffer> {
   for await (const chunk of stream) {
     count((chunk as Buffer).length);
-    yield decoder.decode(chunk as Buffer, { stream: true });
+    yield chunk as Buffer;
   }
+}
+
+/** Bytes that are not UTF-8 are an error: they would be kept as something else. */
+async function* decode(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for await (const chunk of source) yield decoder.decode(chunk, { stream: true });
   yield decoder.decode();
 }
 

@@ -47,12 +47,12 @@ async function examineRefreshes(sql: Sql, due: number): Promise<Finding> {
   );
   const message = `${open} in progress`;
   if (late === 0) return { check, status: "ok", message };
-  const advice = "They should have expired: is tidemark serve running? Its log says if housekeeping fails.";
+  const advice = "They should have expired: is tidemark serve running? Its log says if maintenance fails.";
   return { check, status: "warning", message: `${message}, ${late} of them overdue`, advice };
 }
 
 async function examineSweeps(sql: Sql): Promise<Finding> {
-  const check = "housekeeping";
+  const check = "maintenance";
   const namespaces = await count(
     sql,
     "SELECT count(*) AS waiting FROM namespaces WHERE sweep_from IS NOT NULL",
@@ -76,6 +76,6 @@ async function examineImports(sql: Sql): Promise<Finding> {
     ({ export_id, stores }) => `${export_id} (${stores.join(", ") || "no store yet"})`,
   );
   const [first] = unfinished;
-  const advice = `Run the same tidemark import again, or remove it: tidemark import --give-up ${first!.export_id}`;
+  const advice = `Run the same tidemark import again, or remove it: tidemark import --discard ${first!.export_id}`;
   return { check, status: "warning", message: `unfinished: ${ids.join("; ")}`, advice };
 }

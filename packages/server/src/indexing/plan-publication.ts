@@ -14,7 +14,7 @@ export interface Publication {
 
 /**
  * Decides what becomes of queued versions: the fence between the index and the ledger. A version is published if a row
- * of its record has it, the current one or one that an open run holds ready, whatever happened since it was queued; the
+ * of its record has it, the current one or one that an open run has staged, whatever happened since it was queued; the
  * record is then no longer found by what it was found by before. Rows that wait for their own text are found by what
  * the current one is, so that no refresh that is applied takes a record back. Chunks of a version that no row is found
  * by go.

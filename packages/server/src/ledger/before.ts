@@ -9,7 +9,7 @@ export interface NamespaceBefore {
   operations: Operation[];
   /** The current row of each id that they name. */
   rows: Map<string, RecordRow>;
-  /** What open runs hold ready for this namespace, and their rows of those ids: current ones too, which they keep. */
+  /** What open runs has staged for this namespace, and their rows of those ids: current ones too, which they keep. */
   runs: RunNamespace[];
   staged: Map<string, RecordRow[]>;
 }
@@ -51,7 +51,7 @@ export async function readBefore(
   });
 }
 
-/** Tells a namespace's current rows from those that its open runs hold ready; a current row that one keeps is both. */
+/** Tells a namespace's current rows from those that its open runs have staged; a current row that one keeps is both. */
 export function splitRows(
   rows: RecordRow[],
   state: NamespaceState,

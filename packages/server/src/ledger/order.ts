@@ -43,8 +43,8 @@ export function judge(
   return row.hash === content.hash ? { change: "unchanged" } : { change: "updated", content };
 }
 
-/** What a row that a run holds ready would do, if the run were applied now. */
-export function outcome(staged: RecordRow, row: RecordRow | undefined): keyof Tallies {
+/** What a row that a run has staged would do, if the run were applied now. */
+export function changeOf(staged: RecordRow, row: RecordRow | undefined): keyof Tallies {
   if (staged.version === null) return isLive(row) ? "removed" : "absent";
   if (!isLive(row)) return "created";
   return staged.hash === row.hash ? "unchanged" : "updated";

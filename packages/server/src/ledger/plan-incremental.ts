@@ -1,10 +1,10 @@
 import type { NamespaceState, RecordRow } from "../storage/port.ts";
 import { belongsTo } from "../storage/visibility.ts";
 import type { NamespaceBefore } from "./before.ts";
-import { ownRow, release, takeBack } from "./kept.ts";
+import { ownRow, release, takeBack } from "./carry.ts";
 import type { Operation } from "./operation.ts";
-import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
-import { add, addContent, dropUnused, type Plan, recordRow, sample, seen, subtract } from "./plan.ts";
+import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
+import { add, addContent, dropUnused, type Plan, recordRow, sample, subtract, withNewest } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
 
 /** Decides what an incremental sync changes in one namespace. */
@@ -13,7 +13,7 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
   const { operations, rows } = before;
   const last = lastOfEach(operations);
   plan.changes.superseded += operations.length - last.length;
-  const state = seen(before.state, timestamp);
+  const state = withNewest(before.state, timestamp);
   const older = before.runs.filter((run) => run.timestamp < timestamp);
   const gone = older.map(({ generation }) => generation);
   for (const operation of last) {
@@ -75,7 +75,7 @@ function touch(plan: Plan, { namespace, id, generation }: RecordRow, decidedAt: 
 }
 
 /**
- * Keeps what open runs hold ready level with a record that changed: a run that is older than the change loses its
+ * Keeps what open runs have staged level with a record that changed: a run that is older than the change loses its
  * row of the record, and what the others' rows would do is counted anew.
  * @returns the runs' rows of the record that stay
  */
@@ -95,15 +95,15 @@ function adjustRuns(
     if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
     const ready = staged.find((one) => belongsTo(one, run.generation));
     if (!ready) continue;
-    run.tallies[outcome(ready, row)]--;
+    run.tallies[changeOf(ready, row)]--;
     if (decidedAfter > run.timestamp) {
       run.tallies.stale++;
       const { namespace, id } = ready;
-      plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
+      plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
       if (isLive(ready)) subtract(run.upserts, ready.hash);
       gone.push(run.generation);
     } else {
-      const change = outcome(ready, after);
+      const change = changeOf(ready, after);
       run.tallies[change]++;
       // The same content is kept once, whoever wrote it first.
       const level = change === "unchanged" && ready.version !== after.version;

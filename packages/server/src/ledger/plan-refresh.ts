@@ -1,10 +1,10 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
-import type { NamespaceState, RecordRow, RunNamespace, Sum } from "../storage/port.ts";
+import type { NamespaceState, RecordRow, RecordSum, RunNamespace } from "../storage/port.ts";
 import { belongsTo } from "../storage/visibility.ts";
 import type { NamespaceBefore } from "./before.ts";
-import { keepRow, release, takeBack } from "./kept.ts";
-import { decidedBy, isLive, judge, lastOfEach, outcome } from "./order.ts";
+import { carryRow, release, takeBack } from "./carry.ts";
+import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
 
@@ -22,7 +22,12 @@ export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]):
 }
 
 /** A run's beginning in a namespace, under a generation that nobody sees. Takes that generation from the state. */
-export function beginRun(runId: string, timestamp: bigint, state: NamespaceState, newer: Sum): RunNamespace {
+export function beginRun(
+  runId: string,
+  timestamp: bigint,
+  state: NamespaceState,
+  newer: RecordSum,
+): RunNamespace {
   const generation = state.nextGeneration++;
   return {
     runId,
@@ -60,13 +65,14 @@ export function stageOperations(
     const staged = before.staged.get(id) ?? [];
     const earlier = staged.find((one) => belongsTo(one, run.generation));
     if (earlier || stale.has(id)) {
-      run.tallies[earlier ? outcome(earlier, row) : "stale"]--;
+      run.tallies[earlier ? changeOf(earlier, row) : "stale"]--;
       run.tallies.superseded++;
     }
     if (earlier && isLive(earlier)) subtract(run.upserts, earlier.hash);
     let ready: RecordRow | undefined;
-    if (change === "stale") plan.writes.runMarks.push({ runId: run.runId, namespace, id, kind: "stale" });
-    else if (change === "unchanged") ready = keepRow(plan, before, row!, run.generation, fingerprint);
+    if (change === "stale")
+      plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
+    else if (change === "unchanged") ready = carryRow(plan, before, row!, run.generation, fingerprint);
     else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
       ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
@@ -83,7 +89,7 @@ export function stageOperations(
 }
 
 /**
- * Makes what a run holds ready in a namespace the truth, whatever its size: one change of the namespace's row.
+ * Makes what a run has staged in a namespace the truth, whatever its size: one change of the namespace's row.
  *
  * @param kept current rows of live records that failed operations of the run name: they stay as they are
  */
@@ -103,7 +109,7 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   };
   for (const row of carried) {
     add(after, row.hash!);
-    keepRow(plan, before, row, run.generation, row.fingerprint);
+    carryRow(plan, before, row, run.generation, row.fingerprint);
   }
   for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
   plan.changes.cleared += cleared;

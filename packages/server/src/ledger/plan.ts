@@ -1,6 +1,6 @@
 import { LIMITS } from "@tidemark/protocol/limits";
 import type { Sampled, SyncChanges } from "@tidemark/protocol/sync";
-import type { LedgerWrites, NamespaceState, RecordRow, Sum } from "../storage/port.ts";
+import type { LedgerWrites, NamespaceState, RecordRow, RecordSum } from "../storage/port.ts";
 import { VERSIONS_PER_REVISION } from "../storage/versions.ts";
 import type { Content } from "./operation.ts";
 
@@ -25,7 +25,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
       namespaces: [],
       rows: [],
       touch: [],
-      keep: [],
+      carry: [],
       dropRows: [],
       contents: [],
       dropContents: [],
@@ -34,7 +34,7 @@ export function newPlan(revision: number, now: number, dryRun: boolean): Plan {
       runs: [],
       runNamespaces: [],
       parts: [],
-      runMarks: [],
+      runExceptions: [],
       endRuns: [],
     },
     revision,
@@ -102,8 +102,8 @@ export function recordRow(
     namespace,
     id,
     generation,
-    keptBy: null,
-    alsoKeptBy: null,
+    carriedIn: null,
+    alsoCarriedIn: null,
     decidedAt,
     version: content?.version ?? null,
     hash: content?.hash ?? null,
@@ -114,12 +114,12 @@ export function recordRow(
 }
 
 /** Adds a record to a sum, or takes it away. */
-export function add(sum: Sum, hash: string): void {
+export function add(sum: RecordSum, hash: string): void {
   sum.records++;
   sum.digest = BigInt.asUintN(256, sum.digest + BigInt(`0x${hash}`));
 }
 
-export function subtract(sum: Sum, hash: string): void {
+export function subtract(sum: RecordSum, hash: string): void {
   sum.records--;
   sum.digest = BigInt.asUintN(256, sum.digest - BigInt(`0x${hash}`));
 }
@@ -127,6 +127,6 @@ export function subtract(sum: Sum, hash: string): void {
 export const laterOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 /** A namespace's state with the newest timestamp that it has seen. */
-export function seen(state: NamespaceState, timestamp: bigint): NamespaceState {
+export function withNewest(state: NamespaceState, timestamp: bigint): NamespaceState {
   return { ...state, newestAt: laterOf(state.newestAt, timestamp) };
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from "@tidemark/protocol/errors";
-import { Namespace, RecordId } from "@tidemark/protocol/identifiers";
+import { isName } from "@tidemark/protocol/keepable-text";
 import { type OperationError, SyncOperation } from "@tidemark/protocol/sync";
 import { checkDateTime, shapeCheck } from "../wire/check-shape.ts";
 import { fieldPath } from "../wire/field-path.ts";
@@ -7,7 +7,6 @@ import type { ParsedJson } from "../wire/read-json.ts";
 import { type Operation, toOperation } from "./operation.ts";
 
 const operationCheck = shapeCheck(SyncOperation);
-const keyChecks = { id: shapeCheck(RecordId), namespace: shapeCheck(Namespace) };
 
 /** An operation that is invalid by itself. */
 export interface FailedOperation {
@@ -26,25 +25,15 @@ export interface ReadOperations {
   fieldErrors: FieldError[];
 }
 
-/**
- * Judges each operation of a request by itself.
- * @param isOfOperation whether an error's field lies within an operation
- */
-export function readOperations(
-  { value, inexact, elements }: ParsedJson,
-  isOfOperation: (field: string) => boolean,
-): ReadOperations {
+/** Judges each operation of a request by itself. */
+export function readOperations({ value, inexactElements, elements }: ParsedJson): ReadOperations {
   const read: ReadOperations = { operations: [], failed: [], fieldErrors: [] };
   const received = (value as { operations?: unknown } | null)?.operations;
   if (!Array.isArray(received)) return read;
-  const inexactByIndex = Map.groupBy(
-    inexact.filter(({ field }) => isOfOperation(field)),
-    ({ field }) => Number.parseInt(field.slice("operations[".length), 10),
-  );
   const sent = elements.length === received.length ? elements : undefined;
   for (let index = 0; index < received.length; index++) {
     const operation: unknown = received[index];
-    const errors = inexactByIndex.get(index) ?? [];
+    const errors = inexactElements.get(index) ?? [];
     const matches = operationCheck.matches(operation);
     if (matches && errors.length === 0 && !checkTimes(operation, index, errors)) {
       read.operations.push(toOperation(operation, sent?.[index]));
@@ -72,8 +61,7 @@ function failedOperation(operation: unknown, index: number, errors: FieldError[]
   // By itself, not by the absence of an error: of an operation's errors only some are collected.
   const readable = (name: "id" | "namespace"): string | null => {
     const text = (operation as Record<string, unknown> | null)?.[name];
-    const isKey = keyChecks[name].matches(text) && text.isWellFormed() && !text.includes("\0");
-    return isKey ? text : null;
+    return typeof text === "string" && isName(text) ? text : null;
   };
   const [id, namespace] = [readable("id"), readable("namespace")];
   const first = errors[0]!;

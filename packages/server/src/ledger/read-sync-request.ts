@@ -50,11 +50,11 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
   if (Array.isArray(received) && received.length > LIMITS.batchOperations) {
     throw new ApiError("BATCH_SIZE_EXCEEDED", { limit: LIMITS.batchOperations, received: received.length });
   }
-  const errors: FieldError[] = inexact.filter(({ field }) => !isOfOperation(field));
+  const errors: FieldError[] = [...inexact];
   const wellFormed = envelopeCheck.matches(value);
   if (wellFormed) errors.push(...envelopeErrors(value as Envelope));
   else errors.push(...envelopeCheck.errors(value));
-  const { operations, failed, fieldErrors } = readOperations(parsed, isOfOperation);
+  const { operations, failed, fieldErrors } = readOperations(parsed);
   const request = value as Envelope;
   // Behind the last error that is collected, nobody has looked: what seems valid there may not be.
   const leaveOut = wellFormed && complete && request.on_error === "continue";
@@ -79,8 +79,6 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
     dryRun: request.dry_run ?? false,
   };
 }
-
-const isOfOperation = (field: string) => field.startsWith("operations[");
 
 const REFRESH_ONLY = ["namespaces", "last_batch", "refresh_id", "expected_operations"] as const;
 

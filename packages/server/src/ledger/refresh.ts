@@ -15,14 +15,14 @@ import { refuseRemovals } from "./removal-limit.ts";
 import { RUN_TABLE, type RunRequest } from "./run-states.ts";
 import type { SyncContext } from "./sync-context.ts";
 
-/** What one namespace of a refresh was before, and what its run holds ready for it. */
+/** What one namespace of a refresh was before, and what its run has staged for it. */
 interface Staged {
   before: NamespaceBefore;
   run: RunNamespace;
 }
 
 /**
- * A request of a full refresh: a part is held ready; the last batch, which may be the only one, is held ready too and
+ * A request of a full refresh: a part is staged; the last batch, which may be the only one, is staged too and
  * then all of it is made the truth. So a refresh in one request and one in many go the same way.
  */
 export async function applyRefresh(
@@ -66,7 +66,7 @@ export async function applyRefresh(
     : undefined;
 
   if (!sync.lastBatch) {
-    keepStaged(plan, sync, run, staged);
+    saveStaged(plan, sync, run, staged);
     await tx.write(plan.writes, context.now);
     return answerTo(sync, plan, context, affected, refresh);
   }
@@ -82,7 +82,7 @@ export async function applyRefresh(
   const answer = answerTo(sync, plan, context, affected, refresh);
   // Nothing of the run itself outlives its application, but its fate.
   plan.writes.parts = [];
-  plan.writes.runMarks = [];
+  plan.writes.runExceptions = [];
   if (open) {
     plan.writes.runs.push({ ...run, lastPart: lastBatchIdentity(sync, part!), answer: answer.json });
     plan.writes.endRuns.push({ runId: run.runId, state: "applied" });
@@ -153,14 +153,14 @@ async function stage(
 }
 
 /** What a part leaves behind: its rows, invisible, and where its run stands. */
-function keepStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): void {
+function saveStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): void {
   plan.writes.runs.push(run);
   for (const { before, run: ready } of staged) {
     plan.writes.namespaces.push(before.state);
     plan.writes.runNamespaces.push(ready);
   }
   for (const { namespace, id } of sync.failed) {
-    plan.writes.runMarks.push({ runId: run.runId, namespace: namespace!, id: id!, kind: "failed" });
+    plan.writes.runExceptions.push({ runId: run.runId, namespace: namespace!, id: id!, kind: "failed" });
   }
 }
 

@@ -68,9 +68,9 @@ async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext):
     changes: response.changes,
   };
   if (sync.dryRun) throw new DryRun(result);
-  await tx.keepSync(historyOf(applied, sync, context));
+  await tx.saveSync(historyOf(applied, sync, context));
   if (idempotency)
-    await tx.keepAnswer(context.connectorId, idempotency.key, idempotency.body, json, context.now);
+    await tx.saveAnswer(context.connectorId, idempotency.key, idempotency.body, json, context.now);
   return result;
 }
 

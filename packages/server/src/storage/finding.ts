@@ -1,3 +1,5 @@
+import type { Migration } from "./migrations.ts";
+
 /** What `tidemark doctor` found out about one thing. */
 export interface Finding {
   check: string;
@@ -7,10 +9,20 @@ export interface Finding {
   advice?: string;
 }
 
-/** Compares the schema that a database has with the newest that this program knows. */
-export function examineSchema(applied: number, newest: number): Finding {
+/** Compares the schema that a database has with the schemas that this program knows. */
+export function examineSchema(applied: number, migrations: Migration[]): Finding {
   const check = "schema";
+  const oldest = migrations[0]!.number;
+  const newest = migrations.at(-1)!.number;
   if (applied === newest) return { check, status: "ok", message: `schema ${applied}` };
+  if (applied > 0 && applied < oldest) {
+    return {
+      check,
+      status: "failed",
+      message: `schema ${applied}, but this version of Tidemark needs schema ${oldest} or newer`,
+      advice: "Export it with the version that made it, then import it into a new database with this one.",
+    };
+  }
   if (applied > newest) {
     return {
       check,

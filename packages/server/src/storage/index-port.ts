@@ -5,7 +5,7 @@
  */
 
 import type { SegmentBlock } from "../lexical/segment.ts";
-import type { HousekeepingStep } from "./background-step.ts";
+import type { MaintenanceStep } from "./background-step.ts";
 import type { BuildSettings } from "./build-settings.ts";
 import type { RecordKey } from "./record-key.ts";
 
@@ -158,7 +158,7 @@ export interface IndexStorage {
    */
   maintainVectors(storeId: string): Promise<string | null>;
   /** Removes some of what no build needs any more, and makes failed entries due whose content is gone. */
-  sweep(now: number): Promise<HousekeepingStep>;
+  sweep(now: number): Promise<MaintenanceStep>;
   /** Reads a store's index from one committed snapshot. */
   search<T>(storeId: string, work: (index: IndexSnapshot) => Promise<T>): Promise<T>;
 }

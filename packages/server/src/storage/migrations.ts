@@ -14,7 +14,7 @@ export interface Migrated {
   distributed: string[];
 }
 
-/** The numbered migrations of a folder (`000001.sql`, `000002.sql`, …) in order. */
+/** The numbered migrations of a folder (`000002.sql`, `000003.sql`, …) in order. */
 export function readMigrations(folder: URL): Migration[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith(".sql"))
@@ -25,9 +25,16 @@ export function readMigrations(folder: URL): Migration[] {
 /**
  * Which migrations a database still needs.
  * @param applied the number of the last one it has; 0 for an empty database
- * @throws if the database is newer than this program
+ * @throws if the database is newer than this program, or older than its first migration
  */
 export function pendingMigrations(migrations: Migration[], applied: number): Migration[] {
+  const oldest = migrations[0]!.number;
+  if (applied > 0 && applied < oldest) {
+    throw new Error(
+      `An older version of Tidemark made this database (schema ${applied}); this version needs schema ${oldest} or newer. ` +
+        "Export it with that version (tidemark export), then import it into a new database with this one (tidemark import).",
+    );
+  }
   const newest = migrations.at(-1)?.number ?? 0;
   if (applied > newest) {
     throw new Error(

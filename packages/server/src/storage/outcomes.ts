@@ -2,7 +2,7 @@
  * What a staged row would do, as ledger/order.ts decides it for one: conditions over the columns `version` and `hash`
  * of the staged row, and `current_version` and `current_hash` of the record's current one.
  */
-export const OUTCOMES = {
+export const CHANGES = {
   created: "version IS NOT NULL AND current_version IS NULL",
   updated: "hash <> current_hash",
   unchanged: "hash = current_hash",
@@ -11,6 +11,6 @@ export const OUTCOMES = {
 };
 
 /** Columns that count them. */
-export const COUNTED_OUTCOMES = Object.entries(OUTCOMES)
+export const COUNTED_CHANGES = Object.entries(CHANGES)
   .map(([name, is]) => `count(*) FILTER (WHERE ${is}) AS ${name}`)
   .join(", ");

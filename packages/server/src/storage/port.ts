@@ -3,7 +3,7 @@
  * `test/conformance/`; nothing outside `storage/` knows which engine runs.
  */
 
-import type { HousekeepingStep } from "./background-step.ts";
+import type { MaintenanceStep } from "./background-step.ts";
 import type { IndexStorage, IndexTransaction, RecordVersion } from "./index-port.ts";
 import type { StoreTable } from "./store-tables.ts";
 
@@ -48,8 +48,8 @@ export interface RecordRow {
   /**
    * Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing.
    */
-  keptBy: number | null;
-  alsoKeptBy: number | null;
+  carriedIn: number | null;
+  alsoCarriedIn: number | null;
   /** The sync that decided the record, where no later refresh did; null: the full refresh of its generation. */
   decidedAt: bigint | null;
   /** The version of its content; null: the row is a tombstone. */
@@ -79,16 +79,16 @@ export interface Touch {
 }
 
 /** Rows of one namespace that a refresh keeps as they are. */
-export interface Keep {
+export interface Carry {
   namespace: string;
   ids: string[];
   generation: number;
-  keptBy: number;
-  alsoKeptBy: number | null;
+  carriedIn: number;
+  alsoCarriedIn: number | null;
 }
 
 /** How many records there are, and the sum of their hashes modulo 2^256. */
-export interface Sum {
+export interface RecordSum {
   records: number;
   digest: bigint;
 }
@@ -129,7 +129,7 @@ export interface RefreshRun {
   answer: string | null;
 }
 
-/** What an open run holds ready for one namespace. */
+/** What an open run has staged for one namespace. */
 export interface RunNamespace {
   runId: string;
   namespace: string;
@@ -137,16 +137,16 @@ export interface RunNamespace {
   /** Its rows have this generation. */
   generation: number;
   /** Its rows that are records. */
-  upserts: Sum;
+  upserts: RecordSum;
   /** Live records of the namespace that a newer sync decided: they survive the run. */
-  newer: Sum;
+  newer: RecordSum;
   tallies: Tallies;
   /** True: another refresh changed the namespace since, so the tallies must be counted again. */
   recount: boolean;
 }
 
 /** A record that a run names without holding a row of it ready. */
-export interface RunMark {
+export interface RunException {
   runId: string;
   namespace: string;
   id: string;
@@ -178,7 +178,7 @@ export interface LedgerWrites {
   /** Rows of which only the time changes: narrower than putting them anew. */
   touch: Touch[];
   /** Rows of which only the generations change that keep them. */
-  keep: Keep[];
+  carry: Carry[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];
@@ -189,7 +189,7 @@ export interface LedgerWrites {
   runs: RefreshRun[];
   runNamespaces: RunNamespace[];
   parts: { runId: string; part: string }[];
-  runMarks: RunMark[];
+  runExceptions: RunException[];
   /** Runs that this sync ends, as {@link RefreshRuns.end} does. */
   endRuns: { runId: string; state: EndState }[];
 }
@@ -232,10 +232,10 @@ export interface LedgerTransaction {
   nextRevision(): Promise<number>;
   /** Reads where namespaces stand; a new one comes back empty. The store lock keeps other syncs from changing them. */
   readNamespaces(names: string[]): Promise<NamespaceState[]>;
-  /** The rows of the ids that matter: current ones, tombstones included, and those that open runs hold ready. */
+  /** The rows of the ids that matter: current ones, tombstones included, and those that open runs have staged. */
   rowsOf(of: NamespaceIds[]): Promise<RecordRow[]>;
   /** The live records of a namespace that were decided after a moment. */
-  decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum>;
+  decidedAfter(namespace: NamespaceState, ns: bigint): Promise<RecordSum>;
   /** Some ids of live records that a run would clear: that neither its rows nor the ids name. */
   clearedSample(
     namespace: NamespaceState,
@@ -249,8 +249,8 @@ export interface LedgerTransaction {
     key: string,
     since: number,
   ): Promise<{ body: string; answer: string } | undefined>;
-  keepAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
-  keepSync(sync: SyncRow): Promise<void>;
+  saveAnswer(connectorId: string, key: string, body: string, answer: string, now: number): Promise<void>;
+  saveSync(sync: SyncRow): Promise<void>;
   write(writes: LedgerWrites, now: number): Promise<void>;
 }
 
@@ -296,9 +296,9 @@ export interface Storage {
   countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow>;
   readonly index: IndexStorage;
   /** Removes some rows that no reader sees any more. */
-  sweep(now: number): Promise<HousekeepingStep>;
+  sweep(now: number): Promise<MaintenanceStep>;
   /** Forgets some of what is older than these moments, ms since 1970. */
-  forget(before: Forgetting): Promise<HousekeepingStep>;
+  forget(before: Forgetting): Promise<MaintenanceStep>;
   /** Live records of all stores. */
   countRecords(): Promise<number>;
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 /**
  * A store that is being imported belongs to an organization that nobody has a key for, until it is whole: no caller can
- * reach it, its id is taken, and neither the index nor housekeeping touch it. The id of that organization begins so; no
+ * reach it, its id is taken, and neither the index nor maintenance touch it. The id of that organization begins so; no
  * id that a person chooses has a colon.
  */
 export const IMPORT_PREFIX = "org_import:";

@@ -6,7 +6,7 @@ export const LEDGER_TABLES: StoreTable[] = [
   ["records", "namespace, id, generation"],
   ["contents", "version"],
   ["refresh_run_parts", "run_id, part"],
-  ["refresh_run_marks", "run_id, namespace, id, kind"],
+  ["refresh_run_exceptions", "run_id, namespace, id, kind"],
   ["refresh_run_namespaces", "namespace, run_id"],
   ["refresh_runs", "run_id"],
   ["idempotency_keys", "connector_id, key"],

@@ -11,14 +11,14 @@ import type { NamespaceState, RecordRow } from "./port.ts";
  * @param row the name that `records` has in the statement
  */
 export const isOf = (generation: string, row = "r"): string =>
-  `${generation} IN (${row}.generation, ${row}.kept_by, ${row}.also_kept_by)`;
+  `${generation} IN (${row}.generation, ${row}.carried_in, ${row}.also_carried_in)`;
 
 /** The part of a `WHERE` that keeps current rows: `r` is a row of records, `n` its namespace's. */
 export const IS_CURRENT = `(${isOf("n.generation")} OR r.decided_at > n.refreshed_at)`;
 
 /** The same of a row that was read. */
-export function belongsTo({ generation, keptBy, alsoKeptBy }: RecordRow, to: number): boolean {
-  return generation === to || keptBy === to || alsoKeptBy === to;
+export function belongsTo({ generation, carriedIn, alsoCarriedIn }: RecordRow, to: number): boolean {
+  return generation === to || carriedIn === to || alsoCarriedIn === to;
 }
 
 export function isCurrent(row: RecordRow, { generation, refreshedAt }: NamespaceState): boolean {

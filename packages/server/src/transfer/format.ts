@@ -1,7 +1,8 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import { type Line, LineError, lineText, readLines } from "@tidemark/protocol/lines";
 import type { Row } from "./pages.ts";
-import { ACCESS_TABLES, type Kind, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
+import { ACCESS_TABLES, type Kind, LEDGER_TABLES, OLDER_NAMES, SCHEMA, type Table } from "./tables.ts";
 
 /**
  * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and
@@ -58,10 +59,16 @@ export type ExportEvent =
 /** Who takes the text of an export; it resolves when more may come. */
 export type Sink = (text: string) => Promise<void>;
 
-export const tableColumns = (): Record<string, string[]> =>
-  Object.fromEntries(
-    [...LEDGER_TABLES, ...ACCESS_TABLES].map(({ name, columns }) => [name, Object.keys(columns)]),
+/** The columns of every table. @param names what they are called where that differs */
+export function tableColumns(names: Record<string, string> = {}): Record<string, string[]> {
+  const nameOf = (name: string) => names[name] ?? name;
+  return Object.fromEntries(
+    [...LEDGER_TABLES, ...ACCESS_TABLES].map(({ name, columns }) => [
+      nameOf(name),
+      Object.keys(columns).map(nameOf),
+    ]),
   );
+}
 
 /** Writes the lines of an export, and counts them. */
 export class ExportWriter {
@@ -131,36 +138,12 @@ const CUT_OFF = "the file is cut off: its last lines are missing";
 
 const fault = (line: number, what: string) => new Error(`Line ${line} of the export: ${what}.`);
 
-interface Line {
-  number: number;
-  /** With its line end. */
-  bytes: Buffer;
-  /** Where the next line begins. */
-  end: number;
-}
-
-async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
-  let number = 1;
-  let end = 0;
-  let open: Buffer[] = [];
-  let openBytes = 0;
-  for await (const chunk of source) {
-    let start = 0;
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, start)) {
-      const tail = chunk.subarray(start, at + 1);
-      const bytes = open.length > 0 ? Buffer.concat([...open, tail]) : tail;
-      end += bytes.length;
-      yield { number: number++, bytes, end };
-      open = [];
-      openBytes = 0;
-      start = at + 1;
-    }
-    if (start === chunk.length) continue;
-    open.push(chunk.subarray(start));
-    openBytes += chunk.length - start;
-    if (openBytes > LINE_BYTES_MAX) throw fault(number, "is too long for one");
+async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  try {
+    for await (const lines of readLines(source, LINE_BYTES_MAX)) yield* lines;
+  } catch (error) {
+    throw error instanceof LineError ? fault(error.line, error.fault) : error;
   }
-  if (openBytes > 0) throw fault(number, CUT_OFF);
 }
 
 /**
@@ -179,11 +162,15 @@ export async function* readExport(source: AsyncIterable<Buffer>): AsyncGenerator
 
 class ExportReader {
   #lines: AsyncGenerator<Line>;
-  #line: Line = { number: 0, bytes: Buffer.alloc(0), end: 0 };
+  #line: Line = { number: 0, bytes: Buffer.alloc(0) };
+  /** Bytes up to the end of that line. */
+  #bytes = 0;
   #control = createHash("sha256");
+  /** What this file calls tables whose names have changed since. */
+  #names: Record<string, string> = {};
 
   constructor(source: AsyncIterable<Buffer>) {
-    this.#lines = readLines(source);
+    this.#lines = linesOf(source);
   }
 
   async close(): Promise<void> {
@@ -192,6 +179,7 @@ class ExportReader {
 
   async *events(): AsyncGenerator<ExportEvent> {
     const header = checkHeader(await this.#controlLine());
+    this.#names = OLDER_NAMES[header.schema]!;
     yield { type: "header", header, position: this.#position() };
     for (const id of header.stores) {
       const line = (await this.#controlLine()) as { snapshot?: unknown };
@@ -219,7 +207,7 @@ class ExportReader {
     let rows = 0;
     for (;;) {
       const line = (await this.#controlLine()) as Partial<PageLine> & Partial<{ revision: number }>;
-      const table = tables.find((known) => known.name === line.page);
+      const table = tables.find(({ name }) => (this.#names[name] ?? name) === line.page);
       if (!table) {
         const revision = line.revision ?? 0;
         this.#expect(line, name === "store" ? { end: name, rows, revision } : { end: name, rows });
@@ -250,19 +238,20 @@ class ExportReader {
   }
 
   async #controlLine(): Promise<unknown> {
-    const { bytes, number } = await this.#next();
-    this.#control.update(bytes);
-    try {
-      const line: unknown = JSON.parse(bytes.toString());
-      if (typeof line === "object" && line !== null && !Array.isArray(line)) return line;
-    } catch {}
+    const line = await this.#next();
+    this.#control.update(line.bytes);
+    const { number } = line;
+    const value = parseLine(line);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
     throw fault(number, number === 1 ? "is not the header of an export of Tidemark" : "is damaged");
   }
 
   async #next(): Promise<Line> {
     const { value, done } = await this.#lines.next();
     if (done) throw fault(this.#line.number + 1, CUT_OFF);
+    if (value.bytes.at(-1) !== 10) throw fault(value.number, CUT_OFF);
     this.#line = value;
+    this.#bytes += value.bytes.length;
     return value;
   }
 
@@ -271,20 +260,26 @@ class ExportReader {
   }
 
   #position(): Position {
-    return { bytes: this.#line.end, lines: this.#line.number, control: this.#control.copy() };
+    return { bytes: this.#bytes, lines: this.#line.number, control: this.#control.copy() };
   }
 }
 
-function readRow({ bytes, number }: Line, kinds: Kind[]): Row {
-  let row: unknown;
+/** The JSON of a line; undefined if it has none. Its keys are this format's own. */
+function parseLine(line: Line): unknown {
   try {
-    row = JSON.parse(bytes.toString());
-  } catch {}
+    return JSON.parse(lineText(line) ?? "");
+  } catch {
+    return undefined;
+  }
+}
+
+function readRow(line: Line, kinds: Kind[]): Row {
+  const row = parseLine(line);
   const fits =
     Array.isArray(row) &&
     row.length === kinds.length &&
     kinds.every((kind, index) => isOfKind(row[index], kind));
-  if (!fits) throw fault(number, "is damaged");
+  if (!fits) throw fault(line.number, "is damaged");
   return (row as Row).map((value, index) =>
     kinds[index] === "nanoseconds" && value !== null ? BigInt(value) : value,
   );
@@ -302,8 +297,8 @@ function checkHeader(line: unknown): ExportHeader {
   if (header.tidemark_export === undefined) {
     throw fault(1, "is not the header of an export of Tidemark");
   }
-  const known = header.tidemark_export === FORMAT && header.schema === SCHEMA;
-  if (!known || !isDeepStrictEqual(header.tables, tableColumns())) {
+  const names = header.tidemark_export === FORMAT ? OLDER_NAMES[header.schema] : undefined;
+  if (!names || !isDeepStrictEqual(header.tables, tableColumns(names))) {
     throw new Error(
       `The export was written by Tidemark ${header.version} (format ${header.tidemark_export}, schema ` +
         `${header.schema}); this version reads format ${FORMAT}, schema ${SCHEMA}. Export and import with the same version.`,

@@ -39,7 +39,7 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
     else if (organization.startsWith(IMPORT_PREFIX)) {
       const other = organization.slice(IMPORT_PREFIX.length);
       throw new Error(
-        `The vector store ${id} is half imported from another export: finish that, or tidemark import --give-up ${other}`,
+        `The vector store ${id} is half imported from another export: finish that, or tidemark import --discard ${other}`,
       );
     } else if (deleted_at !== null) {
       throw new Error(`The vector store ${id} was deleted here: its id cannot be used again.`);
@@ -113,7 +113,7 @@ export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
  * @returns the ids of its stores
  * @throws Error if there is no such import
  */
-export async function giveUpImport(storage: Storage, exportId: string): Promise<string[]> {
+export async function discardImport(storage: Storage, exportId: string): Promise<string[]> {
   const unfinished = await storage.read(listUnfinished);
   const found = unfinished.find(({ export_id }) => export_id === exportId);
   if (!found) throw new Error(`There is no unfinished import of ${exportId}.`);

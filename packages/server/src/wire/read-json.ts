@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
-import { isExact } from "@tidemark/protocol/exact-number";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
+import { textFault } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
-import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 import { ERRORS_PER_VALUE } from "./check-shape.ts";
 import { fieldPath } from "./field-path.ts";
 import { scanJson } from "./scan-json.ts";
@@ -11,6 +11,8 @@ export interface ParsedJson {
   value: unknown;
   /** Where the value has something that could not be kept exactly: such fields must be refused. */
   inexact: FieldError[];
+  /** The same within an element of the wanted member, by the element's index. */
+  inexactElements: Map<number, FieldError[]>;
   /** False if there is more of it than was collected: then no part of the value can be taken for exact. */
   complete: boolean;
   /** The bytes of each object in the array that the wanted member is, as they were sent; empty if that is unsure. */
@@ -35,8 +37,8 @@ export function readJson(bytes: Buffer, member?: string): ParsedJson {
   try {
     const parsed =
       suspicious || escapedKeys
-        ? parseClosely(text)
-        : { value: JSON.parse(text), inexact: [], complete: true };
+        ? parseClosely(text, member)
+        : { value: JSON.parse(text), inexact: [], inexactElements: new Map(), complete: true };
     const elements: Uint8Array[] = [];
     for (let i = 0; i < spans.length; i += 2) elements.push(bytes.subarray(spans[i], spans[i + 1]));
     return { ...parsed, elements };
@@ -53,29 +55,27 @@ function syntaxReason(error: unknown): string {
   return position ? `Unexpected character at position ${position}.` : "The body ends early or is not JSON.";
 }
 
-/** Stands in for a number that a double cannot hold, until its path is known. */
-class InexactNumber {
-  source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
-function parseClosely(text: string): Omit<ParsedJson, "elements"> {
-  const value = parseJsonNumbers(text, (source) =>
-    isExact(source) ? Number(source) : new InexactNumber(source),
-  );
+function parseClosely(text: string, member: string | undefined): Omit<ParsedJson, "elements"> {
+  const value = parseExactJson(text);
   const inexact: FieldError[] = [];
+  const inexactElements: ParsedJson["inexactElements"] = new Map();
+  let found = 0;
+  const add = (path: (string | number)[], code: string, message: string) => {
+    const [first, index] = path;
+    found++;
+    const error = { field: fieldPath(path), code, message };
+    const isElement = member !== undefined && first === member && typeof index === "number";
+    const errors = isElement ? (inexactElements.get(index) ?? []) : inexact;
+    errors.push(error);
+    if (isElement) inexactElements.set(index, errors);
+  };
   const visit = (value: unknown, path: (string | number)[]) => {
-    if (inexact.length >= ERRORS_PER_VALUE) return;
+    if (found >= ERRORS_PER_VALUE) return;
     if (typeof value === "string") checkText(value, path, "The text");
     else if (value instanceof InexactNumber) {
       const shown = value.source.length > 40 ? `${value.source.slice(0, 40)}…` : value.source;
-      inexact.push({
-        field: fieldPath(path),
-        code: "INEXACT_NUMBER",
-        message: `${shown} cannot be kept exactly: as a double it is ${Number(value.source)}. Send it as a string.`,
-      });
+      const message = `${shown} cannot be kept exactly: as a double it is ${Number(value.source)}. Send it as a string.`;
+      add(path, "INEXACT_NUMBER", message);
     } else if (Array.isArray(value)) {
       value.forEach((item, index) => {
         visit(item, [...path, index]);
@@ -88,18 +88,9 @@ function parseClosely(text: string): Omit<ParsedJson, "elements"> {
     }
   };
   const checkText = (text: string, path: (string | number)[], what: string) => {
-    const problem = !text.isWellFormed()
-      ? "half of a surrogate pair"
-      : text.includes("\0")
-        ? "the character U+0000"
-        : undefined;
-    if (!problem) return;
-    inexact.push({
-      field: fieldPath(path),
-      code: "INVALID_TEXT",
-      message: `${what} contains ${problem}, which cannot be kept.`,
-    });
+    const problem = textFault(text);
+    if (problem) add(path, "INVALID_TEXT", `${what} contains ${problem}, which cannot be kept.`);
   };
   visit(value, []);
-  return { value, inexact, complete: inexact.length < ERRORS_PER_VALUE };
+  return { value, inexact, inexactElements, complete: found < ERRORS_PER_VALUE };
 }

@@ -97,7 +97,7 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
         if (!inNumber) break;
       }
       const exponent = bytes[i] === 0x65 || bytes[i] === 0x45;
-      if (exponent || i - start > EXACT_DIGITS) suspicious = true;
+      if (i - start > EXACT_DIGITS || (exponent && isLongExponent(bytes, i))) suspicious = true;
       i--;
     }
   }
@@ -122,6 +122,10 @@ function sameText(bytes: Uint8Array, start: number, end: number, text: string): 
   for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
   return true;
 }
+
+/** Whether an exponent has three digits or more: with fewer, and few digits before it, a number survives. */
+const isLongExponent = (bytes: Uint8Array, at: number) =>
+  /^[eE][+-]?\d{3}/.test(String.fromCharCode(...bytes.subarray(at, at + 5)));
 
 const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
 const isLowSurrogate = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { lineText, readLines } from "@tidemark/protocol/lines";
 import fc from "fast-check";
-import { readArrayItems, readJsonValue, readLines } from "../../src/cli/json-rows.ts";
+import { readArrayItems, readJsonValue } from "../../src/cli/json-rows.ts";
 import { readRecords } from "../../src/cli/read-records.ts";
 import { temporaryFolder } from "../test-server.ts";
 
@@ -37,13 +38,16 @@ describe("rows of JSON", () => {
     await fc.assert(
       fc.asyncProperty(values, size, fc.constantFrom("\n", "\r\n", "\n\n"), async (values, size, end) => {
         const text = values.map((value) => JSON.stringify(value)).join(end);
-        const lines = await all(readLines(pieces(text, size)));
+        const bytes = async function* () {
+          for await (const piece of pieces(text, size)) yield Buffer.from(piece);
+        };
+        const lines = (await all(readLines(bytes()))).flat().filter((line) => lineText(line) !== undefined);
         assert.deepEqual(
-          lines.map(({ text }) => readJsonValue(text)),
+          lines.map((line) => readJsonValue(lineText(line)!)),
           JSON.parse(JSON.stringify(values)),
         );
         assert.deepEqual(
-          lines.map(({ line }) => line),
+          lines.map(({ number }) => number),
           values.map((_, i) => 1 + i * (end === "\n\n" ? 2 : 1)),
         );
       }),

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { digestOf, type SourceRecord } from "@tidemark/client";
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
-import { contentText, hashedText, namespaceDigest, type RecordContent } from "@tidemark/protocol/digest";
+import { contentText, hashedText } from "@tidemark/protocol/digest";
 import { createTenant, startTestServer, syncBody, temporaryFolder } from "../test-server.ts";
 import { codeBlocks, ROOT } from "./markdown.ts";
 
@@ -16,7 +17,7 @@ const PAGE = "docs/reference/digests.md";
 const run = promisify(execFile);
 
 const [vector] = codeBlocks(PAGE, "json");
-const records = JSON.parse(vector!) as ({ id: string } & RecordContent)[];
+const records = JSON.parse(vector!) as SourceRecord[];
 const digest = codeBlocks(PAGE, "text")[0]!.trim();
 const [pythonCode] = codeBlocks(PAGE, "python");
 const noPython =
@@ -55,9 +56,9 @@ test("the test vector's hashes and digest are those of the protocol", async () =
     assert.equal(row.text, `\`${text}\``);
   }
   assert.ok(whole >= 3);
-  assert.equal(await namespaceDigest(records), digest);
-  assert.equal(await namespaceDigest(records.toReversed()), digest);
-  assert.equal(await namespaceDigest([]), "0".repeat(64));
+  assert.equal(await digestOf(records), digest);
+  assert.equal(await digestOf(records.toReversed()), digest);
+  assert.equal(await digestOf([]), "0".repeat(64));
 });
 
 test("a server that was sent the test vector answers its digest", async (t) => {
@@ -86,7 +87,7 @@ test("the page's JavaScript prints the digest of its records", async (t) => {
     { id: "ticket_1", data: { subject: "Printer on fire" } },
     { id: "ticket_4", data: { subject: "Keyboard has no any key" } },
   ];
-  assert.equal(stdout.trim(), await namespaceDigest(tickets));
+  assert.equal(stdout.trim(), await digestOf(tickets));
 });
 
 test("the page's Python comes to the same digest, and to the same text of hard values", {

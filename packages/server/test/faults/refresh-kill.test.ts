@@ -7,7 +7,7 @@ import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
-import { changes, keepHouse } from "../http/staged-refresh-client.ts";
+import { changes, runMaintenance } from "../http/staged-refresh-client.ts";
 import { type Version, versionOf, Watcher } from "../http/staged-refresh-watcher.ts";
 import { LONG } from "../long.ts";
 import { readRecords } from "../model/ledger-rows.ts";
@@ -192,7 +192,7 @@ for (const engine of engines) {
 
     t.diagnostic(`${3 * ROUNDS} kills: ${JSON.stringify(seen)}`);
     assert.deepEqual(await server.end(), { code: 0, signal: null });
-    await keepHouse(openCommands(storage, readConfig({}), () => Date.parse("2025-11-11T12:00:00Z")));
+    await runMaintenance(openCommands(storage, readConfig({}), () => Date.parse("2025-11-11T12:00:00Z")));
     const stored = await readRecords(storage, tenant.storeId, { swept: true });
     const data = new Map(stored.map(({ id, content }) => [id, (content as { data: object }).data]));
     assert.deepEqual(data, before.data);

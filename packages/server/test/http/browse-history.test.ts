@@ -176,11 +176,11 @@ describe("GET syncs", () => {
     clock.now += DAY_MS;
     const kept = (await refresher.sync({ sync_timestamp: at(40), operations: upserts(4, 5) })).body.sync_id;
     clock.now += DAY_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await idsOf(refresher)).length, 3);
     assert.deepEqual((await refresher.refresh(last)).body, applied.body);
     clock.now += 1;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.deepEqual(await idsOf(refresher), [kept]);
     assertError(await refresher.get(`/syncs/${applied.body.sync_id}`), "RESOURCE_NOT_FOUND");
     // What would harm if it came again is remembered for longer.

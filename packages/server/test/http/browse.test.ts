@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { namespaceDigest } from "@tidemark/protocol/digest";
+import { digestOf, type SourceRecord } from "@tidemark/client";
 import { createRoleKey } from "../test-server.ts";
 import { assertError, assertFieldError } from "./error-answer.ts";
 import { allPages } from "./management.ts";
@@ -52,13 +52,13 @@ describe("GET namespaces", () => {
           namespace: "refreshed",
           records: 2,
           last_refresh_at: at(31),
-          digest: await namespaceDigest(upserts(0, 2, { v: 1 })),
+          digest: await digestOf(upserts(0, 2, { v: 1 }) as SourceRecord[]),
         },
         {
           namespace: "tasks",
           records: 2,
           last_refresh_at: null,
-          digest: await namespaceDigest(upserts(0, 2)),
+          digest: await digestOf(upserts(0, 2) as SourceRecord[]),
         },
       ].map((expected) => ({
         object: "namespace",

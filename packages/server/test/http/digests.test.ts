@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { namespaceDigest } from "@tidemark/protocol/digest";
+import { digestOf, type SourceRecord } from "@tidemark/client";
 import { engines } from "../engines.ts";
 import { runTidemark } from "../server-process.ts";
 import { at, remove, startRefresher, upserts } from "./staged-refresh-client.ts";
@@ -19,7 +19,7 @@ for (const engine of engines) {
       }
       return operations;
     };
-    const own = () => namespaceDigest([...source].map(([id, data]) => ({ id, data })));
+    const own = () => digestOf([...source].map(([id, data]): SourceRecord => ({ id, data: { ...data } })));
 
     const first = await sync({ operations: apply([...upserts(0, 300, { v: 0 }), remove("r7")]) });
     assert.deepEqual(first.body.digests, { tasks: await own() });

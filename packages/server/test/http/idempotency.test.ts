@@ -151,14 +151,14 @@ describe("an Idempotency-Key", () => {
     const fields = { operations: upserts(0, 3) };
     const first = await refresher.syncText(fields, key("one"));
     clock.now += 24 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await refresher.syncText(fields, key("one"))).text, first.text);
     clock.now += 1;
     const anew = await refresher.syncText({ operations: upserts(0, 4) }, key("one"));
     assert.deepEqual([anew.status, anew.replayed], [200, null]);
     assert.equal((await refresher.syncText({ operations: upserts(0, 4) }, key("one"))).text, anew.text);
     clock.now += 24 * HOUR_MS + 1;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.deepEqual(((await refresher.rows()) as Record<string, string[]>).idempotency_keys, []);
   });
 

@@ -14,8 +14,8 @@ import {
 
 const go = { on_error: "continue" };
 
-const assertLevel = async ({ keepHouse, server, tenant }: Refresher) => {
-  await keepHouse();
+const assertLevel = async ({ runMaintenance, server, tenant }: Refresher) => {
+  await runMaintenance();
   await readRecords(server.storage, tenant.storeId, { swept: true });
 };
 

@@ -31,7 +31,7 @@ export interface Refresher extends Management {
   /** Makes another connector of the same store. */
   addConnector(): Promise<Tenant>;
   /** Does all the background work that there is. */
-  keepHouse(): Promise<void>;
+  runMaintenance(): Promise<void>;
 }
 
 export interface TextAnswer {
@@ -115,21 +115,20 @@ export async function startRefresher(t: TestContext, overrides: Partial<Config> 
     },
     rows: () => readLedger(server.storage, tenant.storeId),
     async addConnector() {
-      const connector = await server.commands.access(
-        "createConnector",
+      const connector = await server.commands.createConnector(
         tenant.organizationId,
         { name: "Another connector", storeId: tenant.storeId },
         server.clock.now,
       );
       return { ...tenant, connectorId: connector.id, key: connector.api_key };
     },
-    keepHouse: () => keepHouse(server.commands),
+    runMaintenance: () => runMaintenance(server.commands),
   };
 }
 
 /** Does background work until nothing is left of any kind: a step that ends one kind may begin another. */
-export async function keepHouse(commands: Commands): Promise<void> {
-  for (let idle = 0; idle < 8; ) idle = (await commands.keepHouse()) ? 0 : idle + 1;
+export async function runMaintenance(commands: Commands): Promise<void> {
+  for (let idle = 0; idle < 8; ) idle = (await commands.runMaintenance()) ? 0 : idle + 1;
 }
 
 /** What the tables have of a store, with the columns that tell whether something changed. */
@@ -143,7 +142,7 @@ const COLUMNS: Record<string, string> = {
   refresh_runs: "run_id, connector_id, refresh_id, state, operations, failed, batches, last_part_at",
   refresh_run_namespaces: "run_id, namespace, generation, upserts, digest, newer_records, recount",
   refresh_run_parts: "run_id, part",
-  refresh_run_marks: "run_id, namespace, id, kind",
+  refresh_run_exceptions: "run_id, namespace, id, kind",
   idempotency_keys: "connector_id, key, body",
   syncs: "sync_id, status",
 };

@@ -16,10 +16,10 @@ const refreshIds = async (refresher: Refresher) =>
 
 /** Sweeps, and asserts that nothing is left of any run but what is still open. */
 async function assertSwept(refresher: Refresher): Promise<void> {
-  await refresher.keepHouse();
+  await refresher.runMaintenance();
   await readRecords(refresher.server.storage, refresher.tenant.storeId, { swept: true });
   const rows = (await refresher.rows()) as Record<string, string[]>;
-  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
+  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"]) {
     assert.deepEqual(rows[table], [], table);
   }
 }
@@ -41,7 +41,7 @@ describe("the last batch of a run that was applied", () => {
       assert.deepEqual([replay.status, replay.text], [200, first.text]);
     }
     assert.deepEqual(await refresher.rows(), before);
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     const replay = await refresher.syncText({ ...last, expected_operations: 6, removal_limit: 0 });
     assert.equal(replay.text, first.text);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2", "r3"]);
@@ -207,18 +207,18 @@ describe("a run without its last batch", () => {
     await refresher.sync({ operations: upserts(0, 3, { v: 0 }) });
     await refresher.stage(upserts(1, 5, { v: 1 }));
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     await refresher.stage([remove("r0")]);
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await runs(refresher))[0]!.operations, 5);
     // A part that comes again is a sign of life too.
     await refresher.stage([remove("r0")]);
     clock.now += 3 * HOUR_MS;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.equal((await runs(refresher)).length, 1);
     clock.now += 1;
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     assert.deepEqual(await runs(refresher), []);
     await assertSwept(refresher);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2"]);
@@ -246,28 +246,28 @@ describe("a run without its last batch", () => {
       await refresher.stage(upserts(1, 5, { v: 1 }));
       return (await runs(refresher))[0]!.id;
     };
-    const giveUp = (id: string, key?: string) =>
+    const abort = (id: string, key?: string) =>
       call("DELETE", `/vector-stores/${tenant.storeId}/refreshes/${id}`, undefined, key);
 
     const id = await begin();
-    assertError(await giveUp(id, reader), "INSUFFICIENT_PERMISSIONS");
-    assertError(await giveUp(id, other.key), "RESOURCE_NOT_FOUND");
-    assertError(await giveUp("run_unknown"), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id, reader), "INSUFFICIENT_PERMISSIONS");
+    assertError(await abort(id, other.key), "RESOURCE_NOT_FOUND");
+    assertError(await abort("run_unknown"), "RESOURCE_NOT_FOUND");
     assert.equal((await runs(refresher)).length, 1);
-    const deleted = await giveUp(id, tenant.key);
+    const deleted = await abort(id, tenant.key);
     assert.deepEqual([deleted.status, deleted.body], [200, { id, object: "refresh", deleted: true }]);
-    assertError(await giveUp(id, tenant.key), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id, tenant.key), "RESOURCE_NOT_FOUND");
     assert.deepEqual(await runs(refresher), []);
     await assertSwept(refresher);
 
     // A last batch that was under way must not be applied without the parts.
     assertError(await refresher.refresh({ operations: upserts(0, 1) }), "INCOMPLETE_REFRESH");
-    assert.equal((await giveUp(await begin())).status, 200);
+    assert.equal((await abort(await begin())).status, 200);
     await begin();
     const last = await refresher.refresh({ operations: [], expected_operations: 4 });
     assert.deepEqual(last.body.changes, changes({ updated: 2, created: 2, cleared: 1 }));
     // An applied run is none that could be given up.
-    assertError(await giveUp(id), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id), "RESOURCE_NOT_FOUND");
     await assertSwept(refresher);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { namespaceDigest } from "@tidemark/protocol/digest";
+import { digestOf, type SourceRecord } from "@tidemark/client";
 import type { Tenant } from "../test-server.ts";
 
 /** A namespace as its source once was: what every reader must see whole, or not at all. */
@@ -19,7 +19,7 @@ export async function versionOf(name: string, records: [id: string, data: object
     name,
     data,
     ids: [...data.keys()].sort(),
-    digest: await namespaceDigest(records.map(([id, data]) => ({ id, data }))),
+    digest: await digestOf(records.map(([id, data]): SourceRecord => ({ id, data: { ...data } }))),
   };
 }
 

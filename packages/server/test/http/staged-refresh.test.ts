@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { digestOf } from "@tidemark/client";
 import type { NamespaceObject } from "@tidemark/protocol/browse";
-import { namespaceDigest } from "@tidemark/protocol/digest";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
 import { createTarget } from "../faults/load.ts";
@@ -183,7 +183,7 @@ describe("a staged refresh", () => {
     assert.deepEqual(await refresher.contents(), { ...contents, r20: {} });
     assert.equal(
       last.body.digests.tasks,
-      await namespaceDigest(Object.entries({ ...contents, r20: {} }).map(([id, data]) => ({ id, data }))),
+      await digestOf(Object.entries({ ...contents, r20: {} }).map(([id, data]) => ({ id, data }))),
     );
   });
 
@@ -208,7 +208,7 @@ describe("a staged refresh", () => {
     await refresher.stage(upserts(0, 100, { text: "as it was" }));
     const last = await refresher.refresh({ operations: upserts(100, 200, { text: "as it was" }) });
     assert.deepEqual(last.body.changes, changes({ unchanged: 200 }));
-    await refresher.keepHouse();
+    await refresher.runMaintenance();
     const after = (await refresher.rows()) as Record<string, string[]>;
     assert.deepEqual([after.contents, after.index_queue], [contents, index_queue]);
   });

@@ -78,7 +78,7 @@ test("a deleted store is gone at once, with its connectors, their keys and its r
   const again = await call("POST", "/connectors", { name: "late", vector_store_id: tenant.storeId });
   assertError(again, "VECTOR_STORE_NOT_FOUND");
 
-  while (await server.commands.keepHouse());
+  while (await server.commands.runMaintenance());
   assert.equal(await server.commands.countRecords(), 0);
   for (const table of ["records", "contents", "namespaces"]) {
     const rows = await server.storage.read((sql) =>

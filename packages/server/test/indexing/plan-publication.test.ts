@@ -15,8 +15,8 @@ function row(version: number | null, indexed: number | null, of: Partial<RecordR
     namespace: "tasks",
     id: "a",
     generation: CURRENT,
-    keptBy: null,
-    alsoKeptBy: null,
+    carriedIn: null,
+    alsoCarriedIn: null,
     decidedAt: null,
     version,
     hash: version === null ? null : `${version}`,
@@ -106,7 +106,7 @@ describe("a content that was prepared", () => {
   });
 });
 
-describe("a content that an unfinished refresh holds ready", () => {
+describe("a content that an unfinished refresh has staged", () => {
   test("is published before the refresh is applied, and the record stays found by what it says now", () => {
     const rows = [row(5, 5), row(9, 5, { generation: RUN })];
     assert.deepEqual(plan([entry(9)], rows), { publish: [9], indexed: [[RUN, 9]], drop: [] });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { namespaceDigest } from "@tidemark/protocol/digest";
+import { digestOf } from "@tidemark/client";
 import { engines } from "../engines.ts";
 import { openTestLedger, sweepAll, type TestStore } from "../test-ledger.ts";
 
@@ -81,18 +81,18 @@ for (const engine of engines) {
   describe(`${engine.name}: the digest of a namespace`, () => {
     test("is the same whichever way its records came", async (t) => {
       const { storage, commands, clock, createStore } = await openTestLedger(t, engine, { quick: true });
-      const digest = await namespaceDigest(SOURCE);
+      const digest = await digestOf(SOURCE);
       for (const [way, go] of Object.entries(WAYS)) {
         const store = await createStore();
         await go(store.sync);
         // Nothing changes; the answer has the digest all the same.
         const { digests, changes } = await store.sync({ operations: [remove("never")] });
         assert.deepEqual([digests, changes.removed], [{ tasks: digest }, 0], way);
-        const { data } = await commands.browse("listNamespaces", store.organizationId, store.storeId, {});
+        const { data } = await commands.listNamespaces(store.organizationId, store.storeId, {});
         const [{ records, digest: listed }] = data as [(typeof data)[0]];
         assert.deepEqual([records, listed], [SOURCE.length, digest], way);
         for (const moment of ["before sweeping", "after it"]) {
-          const [verified] = await commands.browse("verifyStore", store.storeId);
+          const [verified] = await commands.verifyStore(store.storeId);
           assert.deepEqual(
             verified,
             {
@@ -141,8 +141,8 @@ for (const engine of engines) {
       const store = await createStore();
       const records = Array.from({ length: 2500 }, (_, n) => ({ id: `r${n}`, data: { n } }));
       const { digests } = await store.sync({ operations: records.map((record) => upsert(record)) });
-      const [verified] = await commands.browse("verifyStore", store.storeId);
-      const digest = await namespaceDigest(records);
+      const [verified] = await commands.verifyStore(store.storeId);
+      const digest = await digestOf(records);
       assert.deepEqual([verified!.counted_records, verified!.counted_digest], [2500, digest]);
       assert.deepEqual(digests, { tasks: digest });
     });

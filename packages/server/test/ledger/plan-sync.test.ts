@@ -7,7 +7,7 @@ import { newPlan } from "../../src/ledger/plan.ts";
 import { planIncremental } from "../../src/ledger/plan-incremental.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "../../src/ledger/plan-refresh.ts";
 import { readSyncRequest, type Sync } from "../../src/ledger/read-sync-request.ts";
-import type { NamespaceState, RecordRow, Sum } from "../../src/storage/port.ts";
+import type { NamespaceState, RecordRow, RecordSum } from "../../src/storage/port.ts";
 import { readJson } from "../../src/wire/read-json.ts";
 import {
   contentAfter,
@@ -41,7 +41,7 @@ function syncOf(fields: Record<string, unknown>): Sync {
 interface NamespaceBefore {
   state: NamespaceState;
   rows: RecordRow[];
-  newer: Sum;
+  newer: RecordSum;
 }
 
 /** Plans a sync of one request, as the ledger does within its transaction. */
@@ -101,8 +101,8 @@ function rowOf(id: string, data: object | null, fields: Partial<RecordRow> = {})
     namespace: "tasks",
     id,
     generation: 3,
-    keptBy: null,
-    alsoKeptBy: null,
+    carriedIn: null,
+    alsoCarriedIn: null,
     decidedAt: ns(DECIDED_AT),
     version: data ? 8192 : null,
     hash,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { engines, type TestEngine } from "../engines.ts";
-import { keepHouse, readLedger } from "../http/staged-refresh-client.ts";
+import { readLedger, runMaintenance } from "../http/staged-refresh-client.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { openTestLedger, type SyncFields } from "../test-ledger.ts";
 
@@ -26,7 +26,7 @@ async function openStore(t: TestContext, engine: TestEngine) {
     refresh(minute, operations, { last_batch: false, on_error: "continue", ...fields });
   /** What the namespace says, as `id v`, after all background work, of which nothing may be left. */
   const swept = async () => {
-    await keepHouse(ledger.commands);
+    await runMaintenance(ledger.commands);
     const records = await readRecords(ledger.storage, store.storeId, { swept: true });
     return records.map(({ id, content }) => `${id} ${(content as { data: { v: number } }).data.v}`).sort();
   };
@@ -56,9 +56,9 @@ for (const engine of engines) {
       await stage(33, mixed);
       await refresh(34, upserts(0, 5, 4));
       await stage(35, mixed);
-      const runs = await commands.browse("listRefreshes", store.organizationId, store.storeId, {}, null);
+      const runs = await commands.listRefreshes(store.organizationId, store.storeId, {}, null);
       assert.equal(runs.data.length, 1);
-      await commands.browse("giveUpRefresh", store.organizationId, store.storeId, runs.data[0]!.id, null);
+      await commands.abortRefresh(store.organizationId, store.storeId, runs.data[0]!.id, null);
       await stage(36, mixed);
       await sync(
         { sync_timestamp: at(37), operations: [...upserts(20, 21, 5), remove("r3"), remove("r99")] },
@@ -69,7 +69,12 @@ for (const engine of engines) {
       const expected = ["r0 4", "r1 4", "r2 4", "r20 5", "r4 4"];
       assert.deepEqual(await swept(), expected);
       const after = await rows();
-      const open = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks", "idempotency_keys"];
+      const open = [
+        "refresh_run_namespaces",
+        "refresh_run_parts",
+        "refresh_run_exceptions",
+        "idempotency_keys",
+      ];
       for (const table of open) assert.deepEqual(after[table], [], table);
       const states = after.refresh_runs!.map((row) => JSON.parse(row).state).sort();
       assert.deepEqual(states, ["applied", "ended", "expired", "expired"]);
@@ -85,9 +90,9 @@ for (const engine of engines) {
       assert.deepEqual([records!.length, contents!.length, refresh_runs, syncs], [5, 5, [], []]);
     });
 
-    test("keep what they hold ready through every sweep, and what they share", async (t) => {
+    test("keep what they have staged through every sweep, and what they share", async (t) => {
       const { sync, refresh, stage, swept, commands, storage, storeId } = await openStore(t, engine);
-      const sweep = () => keepHouse(commands);
+      const sweep = () => runMaintenance(commands);
       await sync({ operations: upserts(0, 6, 0) });
       await sweep();
       // Two runs share the contents of the records, and with each other only those.
@@ -132,8 +137,8 @@ for (const engine of engines) {
       await sync({ sync_timestamp: at(32), operations: upserts(0, 1, 2) });
       await stage(31, upserts(3, 4, 1), { refresh_id: "applied" });
       await refresh(31, [], { refresh_id: "applied" });
-      await commands.access("deleteVectorStore", organizationId, storeId, clock.now);
-      await keepHouse(commands);
+      await commands.deleteVectorStore(organizationId, storeId, clock.now);
+      await runMaintenance(commands);
       for (const table of await engine.storeTables(storage)) {
         const left = await storage.read((sql) =>
           sql.all(`SELECT 1 FROM ${table} WHERE store_id = $1`, [storeId]),

@@ -25,7 +25,7 @@ async function readRows(storage: Storage, storeId: string): Promise<LedgerRows> 
     ),
     records: await sql.all(
       `SELECT r.namespace, r.id, r.version, r.hash, r.indexed,
-         CASE WHEN n.generation IN (r.generation, r.kept_by, r.also_kept_by) OR r.decided_at > n.refreshed_at
+         CASE WHEN n.generation IN (r.generation, r.carried_in, r.also_carried_in) OR r.decided_at > n.refreshed_at
            THEN 1 ELSE 0 END AS visible
        FROM records r LEFT JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
        WHERE r.store_id = $1`,

@@ -187,22 +187,21 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     }
     await compareState(ledger, store, model, versions);
   }
-  const refreshes = await ledger.commands.browse(
-    "listRefreshes",
+  const refreshes = await ledger.commands.listRefreshes(
     store.organizationId,
     store.storeId,
     { limit: 100 },
     null,
   );
   assert.equal(refreshes.data.length, model.openRuns());
-  // What open runs hold ready is swept once they are forgotten.
+  // What open runs have staged is swept once they are forgotten.
   clock.now += 2 * DAY_MS;
   model.expireRuns(clock.now);
   await forgetAll(storage, { openRuns: clock.now });
   await sweepAll(storage, clock.now);
   await compareState(ledger, store, model, versions, { swept: true });
   // The next run finds the tables as this one did.
-  await ledger.commands.access("deleteVectorStore", store.organizationId, store.storeId, clock.now);
+  await ledger.commands.deleteVectorStore(store.organizationId, store.storeId, clock.now);
   await sweepAll(storage, clock.now);
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "@tidemark/protocol/errors";
+import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
 import { readJson } from "../../src/wire/read-json.ts";
@@ -76,6 +77,8 @@ test("a number is accepted exactly if it means the same after it was a double", 
       assert.equal(isExact(number), expected, number);
       const { value, inexact } = read(`{"a":[${number}]}`);
       assert.equal(inexact.length, expected ? 0 : 1, number);
+      const kept = expected ? Number(number) : new InexactNumber(number);
+      assert.deepEqual(parseExactJson(`[${number}]`), [kept]);
       if (expected) assert.equal((value as { a: [number] }).a[0], Number(number));
       else assert.deepEqual([inexact[0]!.field, inexact[0]!.code], ["a[0]", "INEXACT_NUMBER"]);
     }),
@@ -87,6 +90,14 @@ test("a number is accepted exactly if it means the same after it was a double", 
     },
   );
   assert.ok(outcomes.exact > RUNS / 10 && outcomes.inexact > RUNS / 10, JSON.stringify(outcomes));
+});
+
+test("a number needs no close look if it has few digits and a short exponent", () => {
+  const isSuspicious = (number: string) => scanJson(Buffer.from(`[${number}]`)).suspicious;
+  for (const number of ["1e5", "-1.5E+22", "0.1e-99", "123456789012345"])
+    assert.equal(isSuspicious(number), false);
+  for (const number of ["1e300", "1E-400", "1e+022", "1234567890123456"])
+    assert.equal(isSuspicious(number), true);
 });
 
 test("a number as long as a body is judged in one pass", () => {

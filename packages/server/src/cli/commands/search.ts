@@ -1,4 +1,5 @@
 import { LIMITS } from "@tidemark/protocol/limits";
+import { parseJson } from "@tidemark/protocol/parse-json";
 import type { SearchFilter } from "@tidemark/protocol/search";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { jsonOption, withServerOptions } from "../options.ts";
@@ -51,7 +52,7 @@ function parseTimeout(text: string): number {
 
 function parseFilter(text: string): SearchFilter {
   try {
-    const filter: unknown = JSON.parse(text);
+    const filter: unknown = parseJson(text);
     if (typeof filter === "object" && filter !== null && !Array.isArray(filter))
       return filter as SearchFilter;
   } catch {}

@@ -102,7 +102,7 @@ function examineServer(server: Server, place: { connectionString: string; schema
 }
 
 async function examineSchemaOf(tx: Transaction, schema: string, server: Server): Promise<Finding> {
-  const newest = readMigrations(new URL("./migrations/", import.meta.url)).at(-1)!.number;
+  const migrations = readMigrations(new URL("./migrations/", import.meta.url));
   const [found] = await tx.rows<[number]>(
     "SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_migrations'",
     [schema],
@@ -110,7 +110,7 @@ async function examineSchemaOf(tx: Transaction, schema: string, server: Server):
   const [row] = found![0]
     ? await tx.rows<[number]>(`SELECT coalesce(max(number), 0) FROM "${schema}".schema_migrations`)
     : [[0] as [number]];
-  const finding = examineSchema(row![0], newest);
+  const finding = examineSchema(row![0], migrations);
   if (finding.status !== "warning" || server.may_create) return finding;
   const what = server.has_schema ? `the schema ${schema}` : "schemas in the database";
   const advice = server.has_schema

@@ -72,7 +72,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
          SELECT namespace, id, version, ordinal, text FROM chunks f
          WHERE f.store_id = $1 AND f.build = $2 AND f.chunk = k.chunk ${within} OFFSET 0) c
        CROSS JOIN LATERAL (
-         SELECT generation, kept_by, also_kept_by, decided_at, version, written_at FROM records f
+         SELECT generation, carried_in, also_carried_in, decided_at, version, written_at FROM records f
          WHERE f.store_id = $1 AND f.namespace = c.namespace AND f.id = c.id AND f.indexed = c.version OFFSET 0) r
        JOIN namespaces n ON n.store_id = $1 AND n.namespace = c.namespace
        WHERE ${IS_CURRENT}`,

@@ -1,5 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import type {
   Build,
   Chunk,
@@ -219,7 +219,7 @@ export class PostgresIndexStorage implements IndexStorage {
     return this.#vectorIndexes.maintain(storeId);
   }
 
-  async sweep(now: number): Promise<HousekeepingStep> {
+  async sweep(now: number): Promise<MaintenanceStep> {
     const step = await sweepIndex(this.#connections);
     if (step.more) return step;
     this.#sweptVectors = await sweepVectors(this.#connections, this.#sweptVectors, now);

@@ -1,8 +1,8 @@
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import { IS_FAILED } from "../failed.ts";
 import type { Connections } from "./connections.ts";
-import { stepOn } from "./housekeeping.ts";
-import { takeTurn } from "./ledger.ts";
+import { lockStore } from "./ledger.ts";
+import { stepOn } from "./maintenance.ts";
 
 /** Rows that one step removes, and blocks, which are larger: few, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
@@ -12,7 +12,7 @@ const STEP_VECTORS = 500;
 const UNUSED_VECTOR_MS = 24 * 3_600_000;
 
 /** The blocks, and then the row, of segments that went into others, or that nobody goes on making. */
-function sweepSegments(connections: Connections): Promise<HousekeepingStep> {
+function sweepSegments(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build, segment FROM segments WHERE state = 'merged'" };
   return stepOn(connections, look, async (tx, storeId, [build, segment]) => {
     const key = [storeId, build, segment];
@@ -29,7 +29,7 @@ function sweepSegments(connections: Connections): Promise<HousekeepingStep> {
 }
 
 /** Everything of builds that another one replaced, and at last their rows. */
-function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
+function sweepBuilds(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build FROM index_builds WHERE state = 'retired'" };
   return stepOn(connections, look, async (tx, storeId, [build]) => {
     const key = [storeId, build];
@@ -51,7 +51,7 @@ function sweepBuilds(connections: Connections): Promise<HousekeepingStep> {
 }
 
 /** Makes failed entries due whose content is gone. */
-function releaseFailed(connections: Connections): Promise<HousekeepingStep> {
+function releaseFailed(connections: Connections): Promise<MaintenanceStep> {
   const isGone = (storeId: string) => `${IS_FAILED} AND NOT EXISTS
     (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = q.version)`;
   const look = { text: `SELECT q.store_id FROM index_queue q WHERE ${isGone("q.store_id")}` };
@@ -115,7 +115,7 @@ export async function sweepVectors(
   if (change) {
     await connections.transaction("write", async (tx) => {
       // Whoever gives a chunk its vector does so in the store's turn.
-      await takeTurn(tx, storeId);
+      await lockStore(tx, storeId);
       await tx.rows(
         `WITH unused AS MATERIALIZED (${UNUSED}),
          outdated AS (DELETE FROM unused_vectors n WHERE ${OUTDATED} RETURNING n.vector),
@@ -132,7 +132,7 @@ export async function sweepVectors(
 }
 
 /** Removes some of what the index does not need any more. */
-export async function sweepIndex(connections: Connections): Promise<HousekeepingStep> {
+export async function sweepIndex(connections: Connections): Promise<MaintenanceStep> {
   for (const sweep of [sweepSegments, sweepBuilds]) {
     const step = await sweep(connections);
     if (step.rows > 0) return step;

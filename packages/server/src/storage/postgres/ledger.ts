@@ -5,8 +5,8 @@ import type {
   NamespaceIds,
   NamespaceState,
   RecordRow,
+  RecordSum,
   RunNamespace,
-  Sum,
   SyncRow,
 } from "../port.ts";
 import { recordKey } from "../record-key.ts";
@@ -32,7 +32,7 @@ const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] 
  * gaps; other stores are not concerned. The first statement of each transaction that changes a store's ledger.
  * @returns the store's revision
  */
-export async function takeTurn(tx: Transaction, storeId: string): Promise<number> {
+export async function lockStore(tx: Transaction, storeId: string): Promise<number> {
   const lock = "SELECT revision FROM store_revisions WHERE store_id = $1 FOR UPDATE";
   const [found] = await tx.rows<[number]>(lock, [storeId]);
   if (found) return found[0];
@@ -54,7 +54,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   /** Where the rows lie that were read, by namespace, id and generation. It holds to the end of the store's turn. */
   #places = new Map<string, string>();
 
-  /** @param revision as {@link takeTurn} found it */
+  /** @param revision as {@link lockStore} found it */
   constructor(tx: Transaction, storeId: string, revision: number) {
     this.#tx = tx;
     this.#storeId = storeId;
@@ -112,7 +112,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       ...[string | null, number | null, string | null, string | null, number, number | null, string],
     ];
     const rows = await this.#rows<Found>(
-      `SELECT k.number, r.generation, r.kept_by, r.also_kept_by, r.decided_at::text, r.version, r.hash, r.fingerprint,
+      `SELECT k.number, r.generation, r.carried_in, r.also_carried_in, r.decided_at::text, r.version, r.hash, r.fingerprint,
          r.written_at, r.indexed, r.place
        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k(namespace, id, number)
        CROSS JOIN ${ROWS_OF_ID} r
@@ -123,11 +123,11 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       textArray(keys.map(({ id }) => id)),
     );
     return rows.map((found) => {
-      const [number, generation, keptBy, alsoKeptBy, decidedAt, version] = found;
+      const [number, generation, carriedIn, alsoCarriedIn, decidedAt, version] = found;
       const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = found;
       const row = {
         ...keys[number - 1]!,
-        ...{ generation, keptBy, alsoKeptBy, version, hash, fingerprint, writtenAt, indexed },
+        ...{ generation, carriedIn, alsoCarriedIn, version, hash, fingerprint, writtenAt, indexed },
         decidedAt: decidedAt === null ? null : BigInt(decidedAt),
       };
       this.#places.set(keyOf(row), place);
@@ -146,7 +146,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     );
   }
 
-  async decidedAfter({ namespace }: NamespaceState, ns: bigint): Promise<Sum> {
+  async decidedAfter({ namespace }: NamespaceState, ns: bigint): Promise<RecordSum> {
     let records = 0;
     let digest = 0n;
     let after = "";
@@ -199,7 +199,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return found && { body: found[0], answer: found[1] };
   }
 
-  async keepAnswer(
+  async saveAnswer(
     connectorId: string,
     key: string,
     body: string,
@@ -215,7 +215,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     );
   }
 
-  async keepSync(sync: SyncRow): Promise<void> {
+  async saveSync(sync: SyncRow): Promise<void> {
     await this.#rows(
       `INSERT INTO syncs
          (store_id, revision, sync_id, connector_id, mode, status, sync_timestamp, refresh_id,
@@ -249,7 +249,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     ]);
   }
 
-  #writeRows({ dropRows, rows, keep, touch }: LedgerWrites): Promise<unknown>[] {
+  #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
     return [
       this.#unless(dropRows, "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])", (of) =>
         this.#placesOf(of),
@@ -257,19 +257,19 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       this.#unless(
         rows,
         `INSERT INTO records
-           (store_id, namespace, id, generation, kept_by, also_kept_by, decided_at, version, hash,
+           (store_id, namespace, id, generation, carried_in, also_carried_in, decided_at, version, hash,
             fingerprint, written_at, indexed)
          SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
            $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
          ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
-           kept_by = excluded.kept_by, also_kept_by = excluded.also_kept_by, decided_at = excluded.decided_at,
+           carried_in = excluded.carried_in, also_carried_in = excluded.also_carried_in, decided_at = excluded.decided_at,
            version = excluded.version, hash = excluded.hash, fingerprint = excluded.fingerprint,
            written_at = excluded.written_at, indexed = excluded.indexed`,
         (of) => textArray(of.map(({ namespace }) => namespace)),
         (of) => textArray(of.map(({ id }) => id)),
         (of) => numberArray(of.map(({ generation }) => generation)),
-        (of) => numberArray(of.map(({ keptBy }) => keptBy)),
-        (of) => numberArray(of.map(({ alsoKeptBy }) => alsoKeptBy)),
+        (of) => numberArray(of.map(({ carriedIn }) => carriedIn)),
+        (of) => numberArray(of.map(({ alsoCarriedIn }) => alsoCarriedIn)),
         (of) => numberArray(of.map(({ decidedAt }) => decidedAt)),
         (of) => numberArray(of.map(({ version }) => version)),
         (of) => textArray(of.map(({ hash }) => hash)),
@@ -277,13 +277,15 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
         (of) => numberArray(of.map(({ writtenAt }) => writtenAt)),
         (of) => numberArray(of.map(({ indexed }) => indexed)),
       ),
-      ...[...Map.groupBy(keep, ({ keptBy, alsoKeptBy }) => `${keptBy} ${alsoKeptBy}`).values()].map((of) =>
+      ...[
+        ...Map.groupBy(carry, ({ carriedIn, alsoCarriedIn }) => `${carriedIn} ${alsoCarriedIn}`).values(),
+      ].map((of) =>
         this.#rows(
-          "UPDATE records SET kept_by = $3, also_kept_by = $4 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
+          "UPDATE records SET carried_in = $3, also_carried_in = $4 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
           ...[
             this.#placesOf(of.flatMap((one) => keysOf(one, one.generation))),
-            of[0]!.keptBy,
-            of[0]!.alsoKeptBy,
+            of[0]!.carriedIn,
+            of[0]!.alsoCarriedIn,
           ],
         ),
       ),

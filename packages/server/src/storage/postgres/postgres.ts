@@ -1,18 +1,18 @@
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import type { Forgetting, LedgerTransaction, RateWindow, Sql, SqlRow, Storage } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { textArray } from "./arrays.ts";
 import { type ConnectionSettings, Connections, type Transaction } from "./connections.ts";
 import { orUnavailable, startFailure } from "./failures.ts";
-import { forget, sweepDeletedStore, sweepNamespace } from "./housekeeping.ts";
 import { PostgresIndexStorage } from "./index-storage.ts";
-import { PostgresLedgerTransaction, takeTurn } from "./ledger.ts";
+import { lockStore, PostgresLedgerTransaction } from "./ledger.ts";
 import { ROWS_OF_ID } from "./lookups.ts";
+import { forget, sweepDeletedStore, sweepNamespace } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { countRequest } from "./rate-windows.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "./store-lock.ts";
 import { readPostgresUrl } from "./url.ts";
 import { writeLock } from "./write-lock.ts";
 
@@ -64,7 +64,7 @@ class PostgresStorage implements Storage {
   write<T>(work: (sql: Sql) => Promise<T>, storeId?: string): Promise<T> {
     return this.#connections.transaction("write", async (tx) => {
       await tx.rows(writeLock(this.#connections.settings.schema));
-      if (storeId !== undefined) await takeTurn(tx, storeId);
+      if (storeId !== undefined) await lockStore(tx, storeId);
       return work(sqlOf(tx));
     });
   }
@@ -81,7 +81,7 @@ class PostgresStorage implements Storage {
     return orUnavailable(() =>
       this.#turns.take(storeId, () =>
         this.#connections.transaction("write", async (tx) =>
-          work(new PostgresLedgerTransaction(tx, storeId, await takeTurn(tx, storeId))),
+          work(new PostgresLedgerTransaction(tx, storeId, await lockStore(tx, storeId))),
         ),
       ),
     );
@@ -105,12 +105,12 @@ class PostgresStorage implements Storage {
     return countRequest(this.#connections, window, limit, windowMs, now);
   }
 
-  async sweep(now: number): Promise<HousekeepingStep> {
+  async sweep(now: number): Promise<MaintenanceStep> {
     const step = await sweepNamespace(this.#connections, now);
     return step.more ? step : sweepDeletedStore(this.#connections);
   }
 
-  forget(before: Forgetting): Promise<HousekeepingStep> {
+  forget(before: Forgetting): Promise<MaintenanceStep> {
     return forget(this.#connections, before);
   }
 

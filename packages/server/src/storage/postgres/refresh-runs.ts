@@ -1,4 +1,4 @@
-import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
+import { CHANGES, COUNTED_CHANGES } from "../outcomes.ts";
 import type {
   EndState,
   LedgerWrites,
@@ -25,7 +25,7 @@ const STAGED = `
   WHERE s.store_id = $1 AND s.namespace = $2 AND ${isOf("$3::bigint", "s")}`;
 
 /** What an open run leaves behind when it is over: all but its own row. */
-const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"];
+const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"];
 
 /** The staged refreshes of one store, within a transaction. */
 export class PostgresRefreshRuns implements RefreshRuns {
@@ -113,7 +113,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
 
   async failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]> {
     const rows = await this.#rows<[string, string]>(
-      "SELECT namespace, id FROM refresh_run_marks WHERE store_id = $1 AND run_id = $2 AND kind = 'failed'",
+      "SELECT namespace, id FROM refresh_run_exceptions WHERE store_id = $1 AND run_id = $2 AND kind = 'failed'",
       runId,
     );
     return rows.map(([namespace, id]) => ({ namespace, id }));
@@ -121,7 +121,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
 
   async staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]> {
     const rows = await this.#rows<[string]>(
-      `SELECT id FROM refresh_run_marks
+      `SELECT id FROM refresh_run_exceptions
        WHERE store_id = $1 AND run_id = $2 AND namespace = $3 AND kind = 'stale' AND id = ANY ($4::text[])`,
       ...[runId, namespace, textArray(ids)],
     );
@@ -130,9 +130,9 @@ export class PostgresRefreshRuns implements RefreshRuns {
 
   async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     await this.#shareContents(namespace, generation);
-    await this.#levelIndexed(namespace, generation);
+    await this.#alignIndexed(namespace, generation);
     const [counts] = await this.#rows<[number, number, number, number, number]>(
-      `SELECT ${COUNTED_OUTCOMES} FROM (${STAGED}) s`,
+      `SELECT ${COUNTED_CHANGES} FROM (${STAGED}) s`,
       ...[namespace, generation],
     );
     const [created, updated, unchanged, removed, absent] = counts!;
@@ -149,9 +149,9 @@ export class PostgresRefreshRuns implements RefreshRuns {
     const others = "id <> ALL ($4::text[]) ORDER BY id LIMIT $5";
     const text =
       kind === "stale"
-        ? `SELECT id FROM refresh_run_marks
+        ? `SELECT id FROM refresh_run_exceptions
            WHERE store_id = $1 AND namespace = $2 AND run_id = $3 AND kind = 'stale' AND ${others}`
-        : `SELECT id FROM (${STAGED}) s WHERE (${OUTCOMES[kind]}) AND ${others}`;
+        : `SELECT id FROM (${STAGED}) s WHERE (${CHANGES[kind]}) AND ${others}`;
     const of = kind === "stale" ? runId : generation;
     const rows = await this.#rows<[string]>(text, ...[namespace, of, textArray(ids), limit]);
     return rows.map(([id]) => id);
@@ -185,7 +185,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
    * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
    * else.
    */
-  async #levelIndexed(namespace: string, generation: number): Promise<void> {
+  async #alignIndexed(namespace: string, generation: number): Promise<void> {
     const astray = await this.#rows<[string, number, number | null, number | null]>(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s
        WHERE version IS NOT NULL AND indexed IS DISTINCT FROM version AND indexed IS DISTINCT FROM current_indexed`,
@@ -207,7 +207,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
   }
 
   /** The statements of a sync's writes to runs, sent one behind the other. */
-  write({ runs, runNamespaces, parts, runMarks, endRuns }: LedgerWrites): Promise<unknown>[] {
+  write({ runs, runNamespaces, parts, runExceptions, endRuns }: LedgerWrites): Promise<unknown>[] {
     const sent: Promise<unknown>[] = [];
     for (const run of runs) {
       sent.push(
@@ -244,16 +244,16 @@ export class PostgresRefreshRuns implements RefreshRuns {
         ),
       );
     }
-    if (runMarks.length > 0) {
+    if (runExceptions.length > 0) {
       sent.push(
         this.#rows(
-          `INSERT INTO refresh_run_marks (store_id, run_id, namespace, id, kind)
+          `INSERT INTO refresh_run_exceptions (store_id, run_id, namespace, id, kind)
            SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])
            ON CONFLICT DO NOTHING`,
-          textArray(runMarks.map(({ runId }) => runId)),
-          textArray(runMarks.map(({ namespace }) => namespace)),
-          textArray(runMarks.map(({ id }) => id)),
-          textArray(runMarks.map(({ kind }) => kind)),
+          textArray(runExceptions.map(({ runId }) => runId)),
+          textArray(runExceptions.map(({ namespace }) => namespace)),
+          textArray(runExceptions.map(({ id }) => id)),
+          textArray(runExceptions.map(({ kind }) => kind)),
         ),
       );
     }

@@ -141,8 +141,8 @@ CREATE TABLE records (
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   generation bigint NOT NULL,
-  kept_by bigint,
-  also_kept_by bigint,
+  carried_in bigint,
+  also_carried_in bigint,
   decided_at bigint,
   version bigint,
   hash text,
@@ -153,7 +153,7 @@ CREATE TABLE records (
 ) WITH (fillfactor=50);
 CREATE INDEX tombstones_by_age ON records USING btree (store_id, written_at) WHERE (version IS NULL);
 
-CREATE TABLE refresh_run_marks (
+CREATE TABLE refresh_run_exceptions (
   store_id text COLLATE "C" NOT NULL,
   run_id text COLLATE "C" NOT NULL,
   namespace text COLLATE "C" NOT NULL,

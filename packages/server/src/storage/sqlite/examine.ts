@@ -58,8 +58,8 @@ async function examineOpen(
   const one = (text: string) => Object.values(database.prepare(text).get()!)[0];
   const bytes = statSync(path).size;
   const version = one("SELECT sqlite_version()");
-  const newest = readMigrations(new URL("./migrations/", import.meta.url)).at(-1)!.number;
-  const schema = examineSchema(Number(one("PRAGMA user_version")), newest);
+  const migrations = readMigrations(new URL("./migrations/", import.meta.url));
+  const schema = examineSchema(Number(one("PRAGMA user_version")), migrations);
   const findings: Finding[] = [
     { check: "database", status: "ok", message: `${path}, ${mib(bytes)}, SQLite ${version}` },
     schema,

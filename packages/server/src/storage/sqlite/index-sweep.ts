@@ -1,4 +1,4 @@
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import { IS_FAILED } from "../failed.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
@@ -106,7 +106,7 @@ interface LookedAt {
 }
 
 /** Removes some of what the index does not need any more. */
-export function sweepIndex(connection: Connection, now: number): HousekeepingStep {
+export function sweepIndex(connection: Connection, now: number): MaintenanceStep {
   for (const sweep of [sweepSegments, sweepBuilds]) {
     const rows = sweep(connection, now);
     if (rows > 0) return { rows, more: true };

@@ -5,8 +5,8 @@ import type {
   NamespaceIds,
   NamespaceState,
   RecordRow,
+  RecordSum,
   RunNamespace,
-  Sum,
   SyncRow,
 } from "../port.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
@@ -71,7 +71,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
   async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
     const select = this.#connection.statement(
       `SELECT json_group_array(json_array(
-         j.key, r.generation, r.kept_by, r.also_kept_by, CAST(r.decided_at AS TEXT), r.version, r.hash,
+         j.key, r.generation, r.carried_in, r.also_carried_in, CAST(r.decided_at AS TEXT), r.version, r.hash,
          r.fingerprint, r.written_at, r.indexed)) AS found
        FROM json_each(?1) j CROSS JOIN records r
          ON r.store_id = ?2 AND r.namespace = ?3 AND r.id = j.value
@@ -89,8 +89,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         ([
           index,
           generation,
-          keptBy,
-          alsoKeptBy,
+          carriedIn,
+          alsoCarriedIn,
           decidedAt,
           version,
           hash,
@@ -101,8 +101,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
           namespace,
           id: ids[index]!,
           generation,
-          keptBy,
-          alsoKeptBy,
+          carriedIn,
+          alsoCarriedIn,
           decidedAt: decidedAt === null ? null : BigInt(decidedAt),
           version,
           hash,
@@ -114,7 +114,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     });
   }
 
-  async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<Sum> {
+  async decidedAfter(namespace: NamespaceState, ns: bigint): Promise<RecordSum> {
     const select = this.#connection.statement(
       `SELECT r.hash FROM records r
        JOIN namespaces n ON n.store_id = r.store_id AND n.namespace = r.namespace
@@ -164,7 +164,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
     return select.get(this.#storeId, connectorId, key, since) as { body: string; answer: string } | undefined;
   }
 
-  async keepAnswer(
+  async saveAnswer(
     connectorId: string,
     key: string,
     body: string,
@@ -178,7 +178,7 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       .run(this.#storeId, connectorId, key, body, answer, now);
   }
 
-  async keepSync(sync: SyncRow): Promise<void> {
+  async saveSync(sync: SyncRow): Promise<void> {
     this.#connection
       .statement(`INSERT INTO syncs
           (store_id, revision, sync_id, connector_id, mode, status, sync_timestamp, refresh_id,
@@ -220,11 +220,11 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
 
     const putRow = sql(
       `INSERT INTO records
-         (store_id, namespace, id, generation, kept_by, also_kept_by, decided_at, version, hash,
+         (store_id, namespace, id, generation, carried_in, also_carried_in, decided_at, version, hash,
           fingerprint, written_at, indexed)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
        ON CONFLICT (store_id, namespace, id, generation) DO UPDATE SET
-         kept_by = excluded.kept_by, also_kept_by = excluded.also_kept_by,
+         carried_in = excluded.carried_in, also_carried_in = excluded.also_carried_in,
          decided_at = excluded.decided_at, version = excluded.version,
          hash = excluded.hash, fingerprint = excluded.fingerprint, written_at = excluded.written_at,
          indexed = excluded.indexed`,
@@ -235,8 +235,8 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
         row.namespace,
         row.id,
         row.generation,
-        row.keptBy,
-        row.alsoKeptBy,
+        row.carriedIn,
+        row.alsoCarriedIn,
         row.decidedAt,
         row.version,
         row.hash,
@@ -246,8 +246,15 @@ export class SqliteLedgerTransaction implements LedgerTransaction {
       );
     }
 
-    for (const { keptBy, alsoKeptBy, ...rows } of writes.keep) {
-      updateRows(this.#connection, store, "kept_by = ?6, also_kept_by = ?7", rows, keptBy, alsoKeptBy);
+    for (const { carriedIn, alsoCarriedIn, ...rows } of writes.carry) {
+      updateRows(
+        this.#connection,
+        store,
+        "carried_in = ?6, also_carried_in = ?7",
+        rows,
+        carriedIn,
+        alsoCarriedIn,
+      );
     }
     for (const { decidedAt, ...rows } of writes.touch) {
       updateRows(this.#connection, store, "decided_at = ?6", rows, decidedAt);

@@ -1,4 +1,4 @@
-import { COUNTED_OUTCOMES, OUTCOMES } from "../outcomes.ts";
+import { CHANGES, COUNTED_CHANGES } from "../outcomes.ts";
 import type {
   EndState,
   LedgerWrites,
@@ -82,14 +82,14 @@ export class SqliteRefreshRuns implements RefreshRuns {
 
   async failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]> {
     const select = this.#sql(
-      "SELECT namespace, id FROM refresh_run_marks WHERE store_id = ?1 AND run_id = ?2 AND kind = 'failed'",
+      "SELECT namespace, id FROM refresh_run_exceptions WHERE store_id = ?1 AND run_id = ?2 AND kind = 'failed'",
     );
     return select.all(this.#storeId, runId) as Pick<RecordRow, "namespace" | "id">[];
   }
 
   async staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]> {
     const select = this.#sql(
-      `SELECT m.id FROM json_each(?4) j CROSS JOIN refresh_run_marks m
+      `SELECT m.id FROM json_each(?4) j CROSS JOIN refresh_run_exceptions m
          ON m.store_id = ?1 AND m.run_id = ?2 AND m.namespace = ?3 AND m.id = j.value AND m.kind = 'stale'`,
     );
     const found = select.all(this.#storeId, runId, namespace, JSON.stringify(ids));
@@ -99,8 +99,8 @@ export class SqliteRefreshRuns implements RefreshRuns {
   async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     const of = [this.#storeId, namespace, generation] as const;
     this.#shareContents(of);
-    this.#levelIndexed(of);
-    const counts = this.#sql(`SELECT ${COUNTED_OUTCOMES} FROM (${STAGED})`).get(...of);
+    this.#alignIndexed(of);
+    const counts = this.#sql(`SELECT ${COUNTED_CHANGES} FROM (${STAGED})`).get(...of);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
 
@@ -116,10 +116,10 @@ export class SqliteRefreshRuns implements RefreshRuns {
     const rows =
       kind === "stale"
         ? this.#sql(
-            `SELECT id FROM refresh_run_marks
+            `SELECT id FROM refresh_run_exceptions
              WHERE store_id = ?1 AND namespace = ?2 AND run_id = ?3 AND kind = 'stale' AND ${others}`,
           ).all(this.#storeId, namespace, runId, named, limit)
-        : this.#sql(`SELECT id FROM (${STAGED}) WHERE (${OUTCOMES[kind]}) AND ${others}`).all(
+        : this.#sql(`SELECT id FROM (${STAGED}) WHERE (${CHANGES[kind]}) AND ${others}`).all(
             ...[this.#storeId, namespace, generation, named, limit],
           );
     return rows.map(({ id }) => id as string);
@@ -150,7 +150,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
    * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
    * else.
    */
-  #levelIndexed(of: readonly [string, string, number]): void {
+  #alignIndexed(of: readonly [string, string, number]): void {
     const astray = this.#sql(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
        WHERE version IS NOT NULL AND indexed IS NOT version AND indexed IS NOT current_indexed`,
@@ -166,7 +166,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
   }
 
-  write({ runs, runNamespaces, parts, runMarks, endRuns }: LedgerWrites): void {
+  write({ runs, runNamespaces, parts, runExceptions, endRuns }: LedgerWrites): void {
     const store = this.#storeId;
     const putRun = this.#sql(
       `INSERT OR REPLACE INTO refresh_runs
@@ -205,9 +205,10 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
     const addPart = this.#sql("INSERT INTO refresh_run_parts (store_id, run_id, part) VALUES (?1, ?2, ?3)");
     for (const { runId, part } of parts) addPart.run(store, runId, part);
-    const mark = this.#sql(`INSERT OR IGNORE INTO refresh_run_marks (store_id, run_id, namespace, id, kind)
+    const mark =
+      this.#sql(`INSERT OR IGNORE INTO refresh_run_exceptions (store_id, run_id, namespace, id, kind)
       VALUES (?1, ?2, ?3, ?4, ?5)`);
-    for (const { runId, namespace, id, kind } of runMarks) mark.run(store, runId, namespace, id, kind);
+    for (const { runId, namespace, id, kind } of runExceptions) mark.run(store, runId, namespace, id, kind);
     for (const { runId, state } of endRuns) this.endNow(runId, state);
   }
 
@@ -226,7 +227,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
       `UPDATE namespaces SET sweep_from = '' WHERE store_id = ?1 AND namespace IN
          (SELECT namespace FROM refresh_run_namespaces WHERE store_id = ?1 AND run_id = ?2)`,
     ).run(this.#storeId, runId);
-    for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_marks"]) {
+    for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"]) {
       this.#sql(`DELETE FROM ${table} WHERE store_id = ?1 AND run_id = ?2`).run(this.#storeId, runId);
     }
   }

@@ -130,7 +130,7 @@ CREATE TABLE refresh_run_parts (
   PRIMARY KEY (store_id, run_id, part)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE refresh_run_marks (
+CREATE TABLE refresh_run_exceptions (
   store_id TEXT NOT NULL,
   run_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
@@ -178,8 +178,8 @@ CREATE TABLE records (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   generation INTEGER NOT NULL,                -- that it was written for
-  kept_by INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
-  also_kept_by INTEGER,                       -- that are over: without meaning, like NULL
+  carried_in INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
+  also_carried_in INTEGER,                       -- that are over: without meaning, like NULL
   decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
   version INTEGER,                            -- of its content; NULL: a tombstone
   hash TEXT,                                  -- SHA-256 of id and content, hex

@@ -128,7 +128,7 @@ CREATE TABLE refresh_run_parts (
 
 -- Records that an unfinished run names without holding a row of them ready: because the operation failed (then the
 -- record is not cleared), or because a newer sync decided the record (then the operation is stale).
-CREATE TABLE refresh_run_marks (
+CREATE TABLE refresh_run_exceptions (
   store_id TEXT NOT NULL,
   run_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
@@ -177,8 +177,8 @@ CREATE TABLE records (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   generation INTEGER NOT NULL,                -- that it was written for
-  kept_by INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
-  also_kept_by INTEGER,                       -- that are over: without meaning, like NULL
+  carried_in INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
+  also_carried_in INTEGER,                       -- that are over: without meaning, like NULL
   decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
   version INTEGER,                            -- of its content; NULL: a tombstone
   hash TEXT,                                  -- SHA-256 of id and content, hex

@@ -9,15 +9,15 @@ import type { Plan } from "./plan.ts";
  * may stay.
  */
 
-const keepersOf = ({ keptBy, alsoKeptBy }: RecordRow): number[] =>
-  [keptBy, alsoKeptBy].filter((generation) => generation !== null);
+const carriersOf = ({ carriedIn, alsoCarriedIn }: RecordRow): number[] =>
+  [carriedIn, alsoCarriedIn].filter((generation) => generation !== null);
 
 /**
  * Holds a current row ready in a run as it is: where it lies, or as a copy if both places are taken.
  * @param fingerprint of the operation that said the same
  * @returns the row that the run has
  */
-export function keepRow(
+export function carryRow(
   plan: Plan,
   { state, runs }: Pick<NamespaceBefore, "state" | "runs">,
   row: RecordRow,
@@ -27,37 +27,37 @@ export function keepRow(
   if (belongsTo(row, to)) return row;
   const inUse = (generation: number) =>
     generation === state.generation || runs.some((run) => run.generation === generation);
-  const [alsoKeptBy = null, ...more] = keepersOf(row).filter(inUse);
-  const { keep, rows } = plan.writes;
+  const [alsoCarriedIn = null, ...more] = carriersOf(row).filter(inUse);
+  const { carry, rows } = plan.writes;
   if (more.length > 0) {
     const copy = { ...ownRow(row, to), fingerprint };
     rows.push(copy);
     return copy;
   }
-  const kept = { ...row, keptBy: to, alsoKeptBy, fingerprint };
+  const kept = { ...row, carriedIn: to, alsoCarriedIn, fingerprint };
   const { namespace, id, generation } = row;
-  const last = keep.at(-1);
+  const last = carry.at(-1);
   if (fingerprint !== row.fingerprint) rows.push(kept);
   else if (
     last?.namespace === namespace &&
     last.generation === generation &&
-    last.alsoKeptBy === alsoKeptBy
+    last.alsoCarriedIn === alsoCarriedIn
   ) {
     last.ids.push(id);
-  } else keep.push({ namespace, ids: [id], generation, keptBy: to, alsoKeptBy });
+  } else carry.push({ namespace, ids: [id], generation, carriedIn: to, alsoCarriedIn });
   return kept;
 }
 
 /** A row as a run has it for itself, what it says being the same. */
 export function ownRow(row: RecordRow, generation: number): RecordRow {
-  return { ...row, generation, keptBy: null, alsoKeptBy: null, decidedAt: null };
+  return { ...row, generation, carriedIn: null, alsoCarriedIn: null, decidedAt: null };
 }
 
 /** A row that some generations keep no more; the same one if none of them did. */
 export function release(row: RecordRow, generations: number[]): RecordRow {
-  const keepers = keepersOf(row);
-  const [keptBy = null, alsoKeptBy = null] = keepers.filter((one) => !generations.includes(one));
-  return keepers.some((one) => generations.includes(one)) ? { ...row, keptBy, alsoKeptBy } : row;
+  const carriers = carriersOf(row);
+  const [carriedIn = null, alsoCarriedIn = null] = carriers.filter((one) => !generations.includes(one));
+  return carriers.some((one) => generations.includes(one)) ? { ...row, carriedIn, alsoCarriedIn } : row;
 }
 
 /**

@@ -1,11 +1,11 @@
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting } from "../port.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
-import { takeTurn } from "./ledger.ts";
+import { lockStore } from "./ledger.ts";
 import { IS_ONE_OF } from "./lookups.ts";
 import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
 
@@ -14,7 +14,7 @@ const STEP_ROWS = 2000;
 /** Places that a look for work finds at once; one of them is taken, so that several processes seldom meet. */
 const CANDIDATES = 16;
 
-const NOTHING: HousekeepingStep = { rows: 0, more: false };
+const NOTHING: MaintenanceStep = { rows: 0, more: false };
 
 /**
  * A step of work on some store that needs it. The look goes over all stores and locks nothing; the work is on one
@@ -24,8 +24,8 @@ const NOTHING: HousekeepingStep = { rows: 0, more: false };
 export async function stepOn(
   connections: Connections,
   look: { text: string; values?: unknown[] },
-  work: (tx: Transaction, storeId: string, found: unknown[]) => Promise<HousekeepingStep>,
-): Promise<HousekeepingStep> {
+  work: (tx: Transaction, storeId: string, found: unknown[]) => Promise<MaintenanceStep>,
+): Promise<MaintenanceStep> {
   const places = await connections.transaction("read", (tx) =>
     tx.rows<[string, ...unknown[]]>(`${look.text} LIMIT ${CANDIDATES}`, look.values),
   );
@@ -33,17 +33,17 @@ export async function stepOn(
   if (!place) return NOTHING;
   const [storeId, ...found] = place;
   const step = await connections.transaction("write", async (tx) => {
-    await takeTurn(tx, storeId);
+    await lockStore(tx, storeId);
     return work(tx, storeId, found);
   });
   return { rows: step.rows, more: step.more || places.length > 1 };
 }
 
 /**
- * Removes rows that no reader sees and no open run holds ready, with the contents that no other row shares; one small
+ * Removes rows that no reader sees and no open run has staged, with the contents that no other row shares; one small
  * step a call.
  */
-export async function sweepNamespace(connections: Connections, now: number): Promise<HousekeepingStep> {
+export async function sweepNamespace(connections: Connections, now: number): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, namespace FROM namespaces WHERE sweep_from IS NOT NULL" };
   return stepOn(connections, look, async (tx, storeId, [namespace]) => {
     type Found = [
@@ -97,7 +97,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
 }
 
 /** Removes what deleted stores left behind, one small step a call. */
-export function sweepDeletedStore(connections: Connections): Promise<HousekeepingStep> {
+export function sweepDeletedStore(connections: Connections): Promise<MaintenanceStep> {
   const look = {
     text: `SELECT s.id FROM vector_stores s JOIN store_revisions v ON v.store_id = s.id
       WHERE s.deleted_at IS NOT NULL`,
@@ -117,7 +117,7 @@ export function sweepDeletedStore(connections: Connections): Promise<Housekeepin
 }
 
 /** Forgets some of what has grown old: the first kind that has anything. */
-export async function forget(connections: Connections, before: Forgetting): Promise<HousekeepingStep> {
+export async function forget(connections: Connections, before: Forgetting): Promise<MaintenanceStep> {
   const steps = [
     () => purgeTombstones(connections, before.tombstones),
     () => expireRuns(connections, before.openRuns),
@@ -138,7 +138,7 @@ export async function forget(connections: Connections, before: Forgetting): Prom
  * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
  * come.
  */
-function purgeTombstones(connections: Connections, before: number): Promise<HousekeepingStep> {
+function purgeTombstones(connections: Connections, before: number): Promise<MaintenanceStep> {
   const old = (store: string) => `r.version IS NULL AND r.written_at < $1 AND r.decided_at IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM refresh_run_namespaces o WHERE o.store_id = ${store} AND o.namespace = r.namespace)`;
   const look = {
@@ -163,7 +163,7 @@ function purgeTombstones(connections: Connections, before: number): Promise<Hous
 }
 
 /** Runs that never got their last batch: what they staged is swept. */
-function expireRuns(connections: Connections, before: number): Promise<HousekeepingStep> {
+function expireRuns(connections: Connections, before: number): Promise<MaintenanceStep> {
   const old = "state = 'open' AND last_part_at < $1";
   const look = { text: `SELECT store_id FROM refresh_runs WHERE ${old}`, values: [before] };
   return stepOn(connections, look, async (tx, storeId) => {
@@ -182,7 +182,7 @@ function deleteOld(
   table: string,
   age: string,
   before: number,
-): Promise<HousekeepingStep> {
+): Promise<MaintenanceStep> {
   const look = { text: `SELECT t.store_id FROM ${table} t WHERE ${age} < $1`, values: [before] };
   // Citus wants to be told the store of each table within a statement that changes something.
   const ageInStore = age.replaceAll("t.store_id", "$2");
@@ -197,7 +197,7 @@ function deleteOld(
 }
 
 /** Windows of the rate limits that nobody has used since. */
-async function forgetRequests(connections: Connections, before: number): Promise<HousekeepingStep> {
+async function forgetRequests(connections: Connections, before: number): Promise<MaintenanceStep> {
   const gone = await connections.transaction("write", (tx) =>
     tx.rows(
       `DELETE FROM rate_windows WHERE rate_window IN

@@ -128,7 +128,7 @@ CREATE TABLE refresh_run_parts (
 
 -- Records that an unfinished run names without holding a row of them ready: because the operation failed (then the
 -- record is not cleared), or because a newer sync decided the record (then the operation is stale).
-CREATE TABLE refresh_run_marks (
+CREATE TABLE refresh_run_exceptions (
   store_id text COLLATE "C" NOT NULL,
   run_id text COLLATE "C" NOT NULL,
   namespace text COLLATE "C" NOT NULL,
@@ -177,8 +177,8 @@ CREATE TABLE records (
   namespace text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   generation bigint NOT NULL,                 -- that it was written for
-  kept_by bigint,                             -- generations of later refreshes that keep it as it is; of refreshes
-  also_kept_by bigint,                        -- that are over: without meaning, like NULL
+  carried_in bigint,                             -- generations of later refreshes that keep it as it is; of refreshes
+  also_carried_in bigint,                        -- that are over: without meaning, like NULL
   decided_at bigint,                          -- sync_timestamp that decided it, ns; NULL: its refresh
   version bigint,                             -- of its content; NULL: a tombstone
   hash text,                                  -- SHA-256 of id and content, hex

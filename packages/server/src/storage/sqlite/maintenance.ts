@@ -1,4 +1,4 @@
-import type { HousekeepingStep } from "../background-step.ts";
+import type { MaintenanceStep } from "../background-step.ts";
 import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting } from "../port.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
@@ -18,13 +18,13 @@ interface SweptRow {
   kept: number;
 }
 
-const NOTHING: HousekeepingStep = { rows: 0, more: false };
+const NOTHING: MaintenanceStep = { rows: 0, more: false };
 
 /**
- * Removes rows that no reader sees and no open run holds ready, with the contents that no other row shares; one small
+ * Removes rows that no reader sees and no open run has staged, with the contents that no other row shares; one small
  * step a call.
  */
-export function sweepNamespace(connection: Connection, now: number): HousekeepingStep {
+export function sweepNamespace(connection: Connection, now: number): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
   const found = sql(
     // Any of them, so that one that is refreshed all the time does not keep the others waiting.
@@ -65,7 +65,7 @@ export function sweepNamespace(connection: Connection, now: number): Housekeepin
 }
 
 /** Removes what deleted stores left behind, one small step a call. */
-export function sweepDeletedStore(connection: Connection): HousekeepingStep {
+export function sweepDeletedStore(connection: Connection): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
   const store = sql(
     `SELECT s.id FROM vector_stores s JOIN store_revisions v ON v.store_id = s.id
@@ -84,7 +84,7 @@ export function sweepDeletedStore(connection: Connection): HousekeepingStep {
 }
 
 /** Forgets some of what has grown old: the first kind that has anything. */
-export function forget(connection: Connection, before: Forgetting): HousekeepingStep {
+export function forget(connection: Connection, before: Forgetting): MaintenanceStep {
   const steps = [
     () => purgeTombstones(connection, before.tombstones),
     () => expireRuns(connection, before.openRuns),
@@ -105,7 +105,7 @@ export function forget(connection: Connection, before: Forgetting): Housekeeping
  * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
  * come.
  */
-function purgeTombstones(connection: Connection, before: number): HousekeepingStep {
+function purgeTombstones(connection: Connection, before: number): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
   const rows = sql(
     `SELECT r.store_id, r.namespace, r.id, r.generation, CAST(r.decided_at AS TEXT) AS decided_at
@@ -134,7 +134,7 @@ function purgeTombstones(connection: Connection, before: number): HousekeepingSt
 }
 
 /** Runs that never got their last batch: what they staged is swept. */
-function expireRuns(connection: Connection, before: number): HousekeepingStep {
+function expireRuns(connection: Connection, before: number): MaintenanceStep {
   const rows = connection
     .statement(
       `SELECT r.store_id, r.run_id FROM vector_stores s JOIN refresh_runs r ON r.store_id = s.id
@@ -152,7 +152,7 @@ function deleteOld(
   key: string,
   age: string,
   before: number,
-): HousekeepingStep {
+): MaintenanceStep {
   const { changes } = connection
     .statement(
       `DELETE FROM ${table} WHERE (store_id, ${key}) IN

@@ -23,7 +23,7 @@ async function countRows(storage: Storage, table: string, storeId: string): Prom
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: housekeeping`, () => {
+  describe(`${engine.name}: maintenance`, () => {
     test("sweeping takes steps, and no step touches what readers see", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
@@ -179,7 +179,7 @@ for (const engine of engines) {
         });
       }
       const before = await readRecords(storage, stays.storeId);
-      await commands.access("deleteVectorStore", gone.organizationId, gone.storeId, clock.now);
+      await commands.deleteVectorStore(gone.organizationId, gone.storeId, clock.now);
       assert.equal((await sweepAll(storage, clock.now)) > 3, true);
 
       const tables = await engine.storeTables(storage);
