@@ -1,7 +1,6 @@
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
 import { type FieldError, validationError } from "@tidemark/protocol/errors";
-import { hasAtMost } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { fieldPath } from "../wire/field-path.ts";
 
@@ -55,7 +54,7 @@ class FilterReader {
       return this.#refuse(path, "UNKNOWN_OPERATOR", known);
     }
     if (key === "") return this.#refuse(path, "TOO_SHORT", "A path must have at least 1 character(s).");
-    if (!hasAtMost(key, LIMITS.filterPathCodePoints)) {
+    if (key.length > LIMITS.filterPathCodePoints && [...key].length > LIMITS.filterPathCodePoints) {
       const most = `A path must have at most ${LIMITS.filterPathCodePoints} characters.`;
       return this.#refuse(path, "TOO_LONG", most);
     }
