@@ -10,6 +10,7 @@ import { commandLine } from "../packages/server/src/cli/program.ts";
 import type { Commands } from "../packages/server/src/commands.ts";
 import { readConfig, SETTINGS } from "../packages/server/src/config.ts";
 import { buildApp } from "../packages/server/src/http/app.ts";
+import { RUN_TABLE, type RunAnswer } from "../packages/server/src/ledger/run-states.ts";
 import { openLog } from "../packages/server/src/log.ts";
 import { Connection } from "../packages/server/src/storage/sqlite/connection.ts";
 import { migrate } from "../packages/server/src/storage/sqlite/migrate.ts";
@@ -22,6 +23,7 @@ const GENERATED: Record<string, () => string | Promise<string>> = {
   "docs/reference/errors.md": errorReference,
   "docs/reference/settings.md": settingReference,
   "docs/reference/command-line.md": commandLineReference,
+  "docs/internals/sync-semantics.md": syncSemantics,
   "packages/server/src/storage/sqlite/schema.sql": sqliteSchema,
 };
 
@@ -116,6 +118,27 @@ owner: they ask for no key. Errors are one line on standard error and exit code 
 
 ${sections.join("\n\n")}
 `;
+}
+
+/** The page as it is, with its table of runs made anew. */
+function syncSemantics(): string {
+  const cells: Record<RunAnswer, string> = {
+    begins: "**begins** the run, without any earlier parts",
+    staged: "staged; a part that the run has already counts once",
+    applied: "staged and flipped: **applied**",
+    replayed: "the same answer again",
+    STALE_SYNC: "409 `STALE_SYNC`",
+    INCOMPLETE_REFRESH: "409 `INCOMPLETE_REFRESH`",
+    impossible: "—",
+  };
+  const rows = Object.entries(RUN_TABLE).map(([state, answers]) => [
+    state,
+    ...Object.values(answers).map((answer) => cells[answer]),
+  ]);
+  const runs = table(["run", "a part", "a last batch", "the last batch that was applied"], rows);
+  const page = readOrEmpty(new URL("docs/internals/sync-semantics.md", ROOT));
+  const [start, end] = ["<!-- From ledger/run-states.ts by `npm run generate`. -->", "<!-- End -->"];
+  return `${page.slice(0, page.indexOf(start) + start.length)}\n${runs}\n${page.slice(page.indexOf(end))}`;
 }
 
 async function sqliteSchema(): Promise<string> {

@@ -97,18 +97,18 @@ export class StoreVisits {
   /** Merges segments of one size into one, if a store has enough of them. */
   async #merge(storeId: string): Promise<void> {
     const { steps } = this.#context;
-    const segments = await steps.findMerge(storeId);
-    const merge = segments && (await steps.beginMerge(storeId, segments));
-    if (!merge) return;
+    const found = await steps.findMerge(storeId);
+    const begun = found && (await steps.beginMerge(storeId, found));
+    if (!begun) return;
     try {
       for (;;) {
-        const blocks = await steps.nextMerged(storeId, merge);
+        const blocks = await steps.nextMerged(storeId, begun);
         if (blocks === null) break;
-        if (!(await steps.addToMerge(storeId, merge, blocks))) return;
+        if (!(await steps.addToMerge(storeId, begun, blocks))) return;
       }
-      await steps.finishMerge(storeId, merge);
+      await steps.finishMerge(storeId, begun);
     } finally {
-      await steps.endMerge(storeId, merge);
+      await steps.endMerge(storeId, begun);
     }
   }
 }

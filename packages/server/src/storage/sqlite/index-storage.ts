@@ -1,6 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_PENDING } from "../failed.ts";
 import type {
   Build,
   Candidate,
@@ -17,8 +16,7 @@ import type {
   TermBlock,
 } from "../index-port.ts";
 import type { RecordKey } from "../record-key.ts";
-import { IS_SERVED } from "../served-stores.ts";
-import { versionsEnd } from "../versions.ts";
+import { IS_PENDING, IS_SERVED, versionsEnd } from "../rules.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
@@ -69,18 +67,20 @@ export class SqliteIndexStorage implements IndexStorage {
 
   claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]> {
     return this.#transaction("IMMEDIATE", () => {
-      const rows = this.#sql(
-        `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
+      const rows = this.#writing
+        .statement(
+          `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
            (SELECT version FROM index_queue WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
          RETURNING version, namespace, id, attempts`,
-      ).all(storeId, now, until, limit) as unknown as QueueEntry[];
+        )
+        .all(storeId, now, until, limit) as unknown as QueueEntry[];
       return rows.sort((a, b) => a.version - b.version);
     });
   }
 
   defer(storeId: string, deferrals: Deferral[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () => {
-      const put = this.#sql(
+      const put = this.#writing.statement(
         `UPDATE index_queue SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
          WHERE store_id = ?1 AND version = ?2`,
       );
