@@ -77,7 +77,17 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["type storage/port.ts", "type config.ts", "node:crypto"],
   ],
   "commands.ts": [
-    ...["protocol", "pipeline.ts", "access", "browse", "embedding", "indexing", "search", "maintenance.ts"],
+    ...[
+      "protocol",
+      "pipeline.ts",
+      "access",
+      "browse",
+      "ledger/abort-refresh.ts",
+      "embedding",
+      "indexing",
+      "search",
+      "maintenance.ts",
+    ],
     ...["type storage/port.ts", "type config.ts"],
   ],
 
