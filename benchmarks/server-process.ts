@@ -61,17 +61,12 @@ export class ServerProcess {
     const storage = await openStorage(config.databaseUrl);
     const commands = openCommands(storage, config);
     const now = Date.now();
-    const organization = await commands.access("createOrganization", { name: "Benchmark" }, now);
-    const store = await commands.access(
-      "createVectorStore",
-      organization.id,
-      { name: "Benchmark", settings },
-      now,
-    );
+    const organization = await commands.createOrganization({ name: "Benchmark" }, now);
+    const store = await commands.createVectorStore(organization.id, { name: "Benchmark", settings }, now);
     const connector = { name: "Benchmark", storeId: store.id };
-    const { api_key } = await commands.access("createConnector", organization.id, connector, now);
+    const { api_key } = await commands.createConnector(organization.id, connector, now);
     const reader = { role: "reader" as const, organizationId: organization.id, storeId: store.id };
-    const { api_key: readerKey } = await commands.access("createOwnerKey", reader, now);
+    const { api_key: readerKey } = await commands.createOwnerKey(reader, now);
     this.#tenant = { organizationId: organization.id, storeId: store.id, key: api_key, readerKey };
     await storage.close();
   }

@@ -4,8 +4,8 @@ import { runShown, startExampleStore } from "./example-store.ts";
 
 test("the SDK example loads pages, looks before a refresh, syncs changes and finds them", async (t) => {
   const { environment, contents, pipeline } = await startExampleStore(t);
-  const command = "node examples/sdk/keep-level.ts";
-  const { code, stdout, stderr } = await runShown("sdk/keep-level.ts", command, environment);
+  const command = "node examples/sdk/keep-in-sync.ts";
+  const { code, stdout, stderr } = await runShown("sdk/keep-in-sync.ts", command, environment);
   assert.deepEqual([code, stderr], [0, ""]);
   assert.equal(
     stdout,

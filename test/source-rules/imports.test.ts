@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
  *
  * The picture behind it: protocol is below everything; the client runs in browsers too, and the connectors stand on it;
  * in the server wire, storage, access and ledger know no HTTP and no threads; browse reads what they keep; commands.ts
- * joins them; http, threads and cli know only commands; service.ts puts all of it together.
+ * joins them in one table; http, threads and cli know only commands; service.ts puts all of it together.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
@@ -64,6 +64,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
     ...["type storage/build-settings.ts", "storage/record-key.ts", "storage/visibility.ts"],
+    ...["access/vector-stores.ts", "storage/visibility.ts", "storage/failed.ts"],
     ...["type pino", "node:crypto", "node:timers/promises"],
   ],
   search: [
@@ -71,9 +72,13 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["access/vector-stores.ts", "type storage/port.ts", "type storage/index-port.ts"],
     ...["storage/record-key.ts", "node:timers/promises"],
   ],
-  "commands.ts": [
-    ...["protocol", "wire", "access", "ledger", "browse", "embedding", "indexing", "search"],
+  "pipeline.ts": [
+    ...["protocol", "wire", "type access/api-keys.ts", "ledger"],
     ...["type storage/port.ts", "type config.ts", "node:crypto"],
+  ],
+  "commands.ts": [
+    ...["protocol", "pipeline.ts", "access", "browse", "embedding", "indexing", "search", "maintenance.ts"],
+    ...["type storage/port.ts", "type config.ts"],
   ],
 
   transfer: [
@@ -83,15 +88,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   doctor: [...["type config.ts", "storage", "transfer/unfinished.ts"], ...["embedding/endpoint-embedder.ts"]],
 
   threads: [
-    ...[
-      "protocol",
-      "commands.ts",
-      "access/reads.ts",
-      "browse/writes.ts",
-      "indexing/commands.ts",
-      "type wire/read-body.ts",
-      "type config.ts",
-    ],
+    ...["protocol", "commands.ts", "type wire/read-body.ts", "type config.ts"],
     ...["storage/open.ts", "storage/sqlite/checkpoints.ts", "storage/sqlite/path.ts"],
     ...["node:events", "node:worker_threads"],
   ],
@@ -102,6 +99,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "objects",
       "access",
       "type commands.ts",
+      "type pipeline.ts",
       "type storage/port.ts",
       "type config.ts",
       "version.ts",
@@ -136,7 +134,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "config.ts": ["protocol"],
   "log.ts": ["type config.ts", "pino"],
   "version.ts": ["node:fs"],
-  "maintenance.ts": ["type commands.ts", "type pino"],
+  "maintenance.ts": ["protocol", "type storage/port.ts", "type config.ts", "type pino"],
   "service.ts": [
     ...[
       "type commands.ts",

@@ -199,7 +199,7 @@ describe("an interrupted refresh", () => {
     assert.equal(unfinished.code, 1);
     assert.equal(unfinished.errors[0].failure_type, "config_error");
     for await (const { id } of everyItem((page) => tidemark.listRefreshes(page)))
-      await tidemark.giveUpRefresh(id);
+      await tidemark.abortRefresh(id);
     for (const refused of [catalog, added]) {
       const result = await runWrite(t, config, refused, [
         user(3),

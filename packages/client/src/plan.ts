@@ -28,15 +28,15 @@ export async function planSync(
     const result = await carryOut(run, records);
     return { ...result, samples: run.samples, refusal: run.refusal };
   } finally {
-    if (run.staged > 0) await giveUp(tidemark, refresh_id);
+    if (run.staged > 0) await abort(tidemark, refresh_id);
   }
 }
 
 /** Not with the caller's signal, which may be what ended the run. If it fails, the server forgets the run by itself. */
-async function giveUp(tidemark: StoreCalls, refreshId: string): Promise<void> {
+async function abort(tidemark: StoreCalls, refreshId: string): Promise<void> {
   try {
     for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {
-      if (refresh_id === refreshId) await tidemark.giveUpRefresh(id);
+      if (refresh_id === refreshId) await tidemark.abortRefresh(id);
     }
   } catch {
     // Said above.

@@ -25,5 +25,5 @@ export interface StoreCalls {
   sync(fields: SyncHead, options: SyncOptions & { written: string[] }): Promise<SyncResponse>;
   listRecords(query: Page & { namespace: string }, options?: CallOptions): Promise<List<RecordObject>>;
   listRefreshes(query?: Page): Promise<List<RefreshObject>>;
-  giveUpRefresh(id: string): Promise<Deleted>;
+  abortRefresh(id: string): Promise<Deleted>;
 }

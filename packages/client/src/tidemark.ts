@@ -116,7 +116,7 @@ export class Tidemark implements StoreCalls {
   }
 
   /** Gives an unfinished refresh up. @param id `run_…`, from {@link listRefreshes} */
-  giveUpRefresh(id: string, options?: CallOptions): Promise<Deleted> {
+  abortRefresh(id: string, options?: CallOptions): Promise<Deleted> {
     return this.#store(["refreshes", id], options, { method: "DELETE" });
   }
 

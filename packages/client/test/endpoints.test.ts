@@ -117,7 +117,7 @@ describe("the client of a store", () => {
       data.map(({ refresh_id }) => refresh_id),
       ["one"],
     );
-    assert.equal((await tidemark.giveUpRefresh(data[0]!.id)).deleted, true);
+    assert.equal((await tidemark.abortRefresh(data[0]!.id)).deleted, true);
     assert.deepEqual((await tidemark.listRefreshes()).data, []);
   });
 

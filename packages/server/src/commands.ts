@@ -1,91 +1,186 @@
-import { hash } from "node:crypto";
-import { ApiError } from "@tidemark/protocol/errors";
-import { LIMITS } from "@tidemark/protocol/limits";
-import type { SearchRequest, SearchResponse } from "@tidemark/protocol/search";
-import type { SyncChanges, SyncResults } from "@tidemark/protocol/sync";
-import type { Identity } from "./access/api-keys.ts";
+import type { SearchRequest } from "@tidemark/protocol/search";
+import { createOwnerKey, identify, listKeys, noteKeyUse, revokeKeys } from "./access/api-keys.ts";
 import {
-  type AccessArguments,
-  type AccessName,
-  type AccessResult,
-  accessFunctions,
-} from "./access/commands.ts";
-import { isAccessRead } from "./access/reads.ts";
+  createConnector,
+  createConnectorKey,
+  deleteConnector,
+  getConnector,
+  listConnectors,
+  revokeConnectorKey,
+  updateConnector,
+} from "./access/connectors.ts";
+import { createOrganization, findOrganization, listOrganizations } from "./access/organizations.ts";
 import {
-  type BrowseArguments,
-  type BrowseName,
-  type BrowseResult,
-  browseFunctions,
-} from "./browse/commands.ts";
-import { isBrowseWrite } from "./browse/writes.ts";
+  createVectorStore,
+  deleteVectorStore,
+  getVectorStore,
+  listVectorStores,
+  updateVectorStore,
+} from "./access/vector-stores.ts";
+import { listFailed } from "./browse/failed-records.ts";
+import { indexingOf, indexingOfAll } from "./browse/index-progress.ts";
+import { getIndexStatus } from "./browse/index-status.ts";
+import { listNamespaces } from "./browse/namespaces.ts";
+import { getRecord, listRecords } from "./browse/records.ts";
+import { listRefreshes } from "./browse/refreshes.ts";
+import { getSync, listSyncs } from "./browse/syncs.ts";
+import { verifyStore } from "./browse/verify.ts";
 import type { Config } from "./config.ts";
 import { openEmbedder } from "./embedding/endpoint-embedder.ts";
 import { EndpointPause } from "./embedding/endpoint-pause.ts";
-import {
-  type IndexArguments,
-  type IndexingContext,
-  type IndexName,
-  type IndexResult,
-  indexFunctions,
-} from "./indexing/commands.ts";
-import { checkExists, readCheckExistsRequest } from "./ledger/check-exists.ts";
-import { readSyncRequest } from "./ledger/read-sync-request.ts";
-import { applySync } from "./ledger/sync.ts";
-import { search } from "./search/search.ts";
-import type { RateWindow, Sql, Storage } from "./storage/port.ts";
-import { type RequestBody, useBody } from "./wire/read-body.ts";
-import { readJson } from "./wire/read-json.ts";
+import { runMaintenance } from "./maintenance.ts";
+import { retryFailed } from "./indexing/retry-failed.ts";
+import { type IndexingContext, indexSteps } from "./indexing/steps.ts";
+import { abortRefresh } from "./ledger/abort-refresh.ts";
+import { answerCheckExists, answerSync } from "./pipeline.ts";
+import { type SearchContext, search } from "./search/search.ts";
+import type { Sql, Storage } from "./storage/port.ts";
 
-/** The JSON text of an answer, and what the metrics want to know of it. */
-export interface PipelineAnswer {
-  json: string;
-  databaseMs: number;
+/** What a command is for, which names the thread that runs it: see threads/. */
+export type Duty = "read" | "write" | "index";
+
+/** What commands work with. */
+export interface CommandContext {
+  storage: Storage;
+  config: Config;
+  indexing: IndexingContext;
+  searching: SearchContext;
+  /** The clock, ms since 1970. */
+  now(): number;
 }
 
-export interface SyncAnswer extends PipelineAnswer {
-  /** False for a dry run, and for an answer that was given before. */
-  executed: boolean;
-  /** True if this Idempotency-Key, or this last batch, was answered so before. */
-  replayed: boolean;
-  results: SyncResults;
-  changes: SyncChanges;
+interface Command<Args extends unknown[], Result> {
+  duty: Duty;
+  run(context: CommandContext, ...args: Args): Promise<Result>;
 }
 
-/** What a sync request says outside its body. */
-export interface SyncCall {
-  syncId: string;
-  runId: string;
-  traceId: string;
-  idempotencyKey: string | null;
-}
+type Work<Args extends unknown[], Result> = (sql: Sql, ...args: Args) => Promise<Result>;
+
+/** A command that is one read transaction, which refuses to write. */
+const read = <Args extends unknown[], Result>(work: Work<Args, Result>): Command<Args, Result> => ({
+  duty: "read",
+  run: ({ storage }, ...args) => storage.read((sql) => work(sql, ...args)),
+});
+
+/** A command that is one write transaction over organizations, stores, connectors and keys. */
+const write = <Args extends unknown[], Result>(work: Work<Args, Result>): Command<Args, Result> => ({
+  duty: "write",
+  run: ({ storage }, ...args) => storage.write((sql) => work(sql, ...args)),
+});
+
+/** A command that is one write transaction over what a store holds, and takes the store's lock: its syncs wait. */
+const writeLocked = <Args extends [organizationId: string, storeId: string, ...unknown[]], Result>(
+  work: Work<Args, Result>,
+): Command<Args, Result> => ({
+  duty: "write",
+  run: ({ storage }, ...args) => storage.write((sql) => work(sql, ...args), args[1]),
+});
+
+/** A command that opens its own transactions; those of `storage.ledger` take the store's lock. */
+const own = <Args extends unknown[], Result>(
+  duty: Duty,
+  run: Command<Args, Result>["run"],
+): Command<Args, Result> => ({ duty, run });
+
+/** The same, over what the indexer works with. */
+const step = <Args extends unknown[], Result>(
+  duty: Exclude<Duty, "read">,
+  work: (context: IndexingContext, ...args: Args) => Promise<Result>,
+): Command<Args, Result> => own(duty, ({ indexing }, ...args) => work(indexing, ...args));
 
 /**
- * Everything the server does besides HTTP. Each command takes and gives plain data, so that it can run in this
- * thread or in another: see threads/.
+ * Everything the server does besides HTTP. Each command takes and gives plain data, so that it can run in this thread
+ * or in another. Its row says which thread, which transaction and which kind of connection it gets.
  */
-export interface Commands {
-  /** Reads, checks and applies a sync request. @throws ApiError */
-  sync(body: RequestBody, identity: Identity, call: SyncCall): Promise<SyncAnswer>;
-  /** Reads, checks and answers a check-exists request. @throws ApiError */
-  checkExists(body: RequestBody, identity: Identity): Promise<PipelineAnswer>;
-  /** Runs a function of access/commands.ts in a transaction of its own. @throws ApiError */
-  access<Name extends AccessName>(name: Name, ...args: AccessArguments<Name>): Promise<AccessResult<Name>>;
-  /** Runs a function of browse/commands.ts in a transaction of its own. @throws ApiError */
-  browse<Name extends BrowseName>(name: Name, ...args: BrowseArguments<Name>): Promise<BrowseResult<Name>>;
-  /** Searches a store. @throws ApiError */
-  search(organizationId: string, storeId: string, request: SearchRequest): Promise<SearchResponse>;
-  /** Runs a step of indexing/commands.ts. */
-  index<Name extends IndexName>(name: Name, ...args: IndexArguments<Name>): Promise<IndexResult<Name>>;
-  /** Counts a request against a window of the rate limits. */
-  countRequest(window: string, limit: number, windowMs: number): Promise<RateWindow>;
-  /** Live records of all stores. */
-  countRecords(): Promise<number>;
-  /**
-   * Does a small step of background work; true if another one is worthwhile at once.
-   * @param forgets false to leave out what grows old in days, whose look goes over all stores
-   */
-  runMaintenance(forgets?: boolean): Promise<boolean>;
-}
+export const COMMANDS = {
+  // The pipeline.
+  sync: own("write", answerSync),
+  checkExists: own("read", answerCheckExists),
+  search: own("read", ({ searching }, organizationId: string, storeId: string, request: SearchRequest) =>
+    search(searching, organizationId, storeId, request),
+  ),
+
+  // Who may do what: organizations, stores, connectors, keys.
+  identify: read(identify),
+  noteKeyUse: write(noteKeyUse),
+  findOrganization: read(findOrganization),
+  listOrganizations: read(listOrganizations),
+  createOrganization: write(createOrganization),
+  getVectorStore: read(getVectorStore),
+  listVectorStores: read(listVectorStores),
+  createVectorStore: write(createVectorStore),
+  updateVectorStore: write(updateVectorStore),
+  deleteVectorStore: write(deleteVectorStore),
+  getConnector: read(getConnector),
+  listConnectors: read(listConnectors),
+  createConnector: write(createConnector),
+  updateConnector: write(updateConnector),
+  deleteConnector: write(deleteConnector),
+  listKeys: read(listKeys),
+  createOwnerKey: write(createOwnerKey),
+  createConnectorKey: write(createConnectorKey),
+  revokeConnectorKey: write(revokeConnectorKey),
+  revokeKeys: write(revokeKeys),
+
+  // What a store holds.
+  listNamespaces: read(listNamespaces),
+  listRecords: read(listRecords),
+  getRecord: read(getRecord),
+  listRefreshes: read(listRefreshes),
+  abortRefresh: own(
+    "write",
+    async ({ storage }, organizationId: string, storeId: string, runId: string, connectorId: string | null) => {
+      await storage.read((sql) => getVectorStore(sql, organizationId, storeId));
+      return abortRefresh(storage, storeId, runId, connectorId);
+    },
+  ),
+  listSyncs: read(listSyncs),
+  getSync: read(getSync),
+  verifyStore: read(verifyStore),
+  countRecords: own("read", ({ storage }) => storage.countRecords()),
+
+  // How far the index of a store is, and what it failed on.
+  indexingOf: read(indexingOf),
+  indexingOfAll: read(indexingOfAll),
+  getIndexStatus: read(getIndexStatus),
+  listFailed: read(listFailed),
+  retryFailed: writeLocked(retryFailed),
+
+  // The indexer's steps: it prepares beside the syncs, and publishes between them.
+  storesToIndex: step("index", indexSteps.storesToIndex),
+  isIndexUpToDate: step("index", indexSteps.isIndexUpToDate),
+  beginBuild: step("write", indexSteps.beginBuild),
+  claimEntries: step("write", indexSteps.claimEntries),
+  renewClaim: step("write", indexSteps.renewClaim),
+  prepareEntries: step("index", indexSteps.prepareEntries),
+  publishEntries: step("write", indexSteps.publishEntries),
+  deferEntry: step("write", indexSteps.deferEntry),
+  prepareBuildStep: step("index", indexSteps.prepareBuildStep),
+  publishBuildStep: step("write", indexSteps.publishBuildStep),
+  findMerge: step("index", indexSteps.findMerge),
+  beginMerge: step("write", indexSteps.beginMerge),
+  nextMerged: step("index", indexSteps.nextMerged),
+  addToMerge: step("write", indexSteps.addToMerge),
+  finishMerge: step("write", indexSteps.finishMerge),
+  endMerge: step("index", indexSteps.endMerge),
+  // An index over vectors is made beside the syncs.
+  maintainVectors: step("index", indexSteps.maintainVectors),
+
+  // The server's own work. A rate window is written without waiting for a sync, so that a reader may count in it.
+  countRequest: own("read", ({ storage, now }, window: string, limit: number, windowMs: number) =>
+    storage.countRequest(window, limit, windowMs, now()),
+  ),
+  runMaintenance: own("write", runMaintenance),
+};
+
+export type CommandName = keyof typeof COMMANDS;
+
+/** The commands as their callers see them, wherever they run. @throws ApiError as the function of each says */
+export type Commands = {
+  [Name in CommandName]: (typeof COMMANDS)[Name] extends Command<infer Args, infer Result>
+    ? (...args: Args) => Promise<Result>
+    : never;
+};
 
 /** The commands over one open storage. @param now the clock, ms since 1970 */
 export function openCommands(storage: Storage, config: Config, now: () => number = Date.now): Commands {
@@ -99,88 +194,17 @@ export function openCommands(storage: Storage, config: Config, now: () => number
     now,
   };
   const searching = { storage, embedder, pause: new EndpointPause(), now };
-  return {
-    async sync(body, identity, { idempotencyKey, ...call }) {
-      const started = performance.now();
-      const { sync, idempotency } = useBody(body, config.bodyLimitBytes, (bytes) => ({
-        sync: readSyncRequest(readJson(bytes, "operations")),
-        idempotency: idempotencyKey && { key: idempotencyKey, body: hash("sha256", bytes, "hex") },
-      }));
-      mustBelong(identity, sync.organizationId, sync.storeId);
-      const connectorId = identity.connectorId!;
-      const opened = performance.now();
-      const context = { ...call, connectorId, now: now(), started, idempotency: idempotency || null };
-      const applied = await applySync(storage, sync, context);
-      return { ...applied, databaseMs: performance.now() - opened };
-    },
-
-    async checkExists(body, identity) {
-      const request = useBody(body, config.bodyLimitBytes, (bytes) =>
-        readCheckExistsRequest(readJson(bytes)),
-      );
-      mustBelong(identity, request.organization_id, request.vector_store_id);
-      const opened = performance.now();
-      const response = await checkExists(storage, request);
-      return { json: JSON.stringify(response), databaseMs: performance.now() - opened };
-    },
-
-    access(name, ...args) {
-      // The compiler cannot see that a name's arguments and result belong together.
-      const run = accessFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
-      const transaction = isAccessRead(name) ? storage.read : storage.write;
-      return transaction.call(storage, (sql) => run(sql, ...args)) as Promise<never>;
-    },
-
-    browse(name, ...args) {
-      const run = browseFunctions[name] as unknown as (sql: Sql, ...args: unknown[]) => Promise<never>;
-      const work = (sql: Sql) => run(sql, ...args) as Promise<never>;
-      // The second argument of each that writes is its store: syncs of it wait.
-      return isBrowseWrite(name) ? storage.write(work, args[1] as string) : storage.read(work);
-    },
-
-    search: (...request) => search(searching, ...request),
-
-    index(name, ...args) {
-      const run = indexFunctions[name] as unknown as (
-        of: IndexingContext,
-        ...args: unknown[]
-      ) => Promise<never>;
-      return run(indexing, ...args);
-    },
-
-    countRequest: (window, limit, windowMs) => storage.countRequest(window, limit, windowMs, now()),
-
-    countRecords: () => storage.countRecords(),
-
-    runMaintenance: (forgets = true) => runMaintenance(storage, config, now, forgets),
-  };
-}
-
-/** Does one step of what is most pressing: sweeping, then, if `forgets`, removing what has grown old. */
-async function runMaintenance(
-  storage: Storage,
-  config: Config,
-  now: () => number,
-  forgets: boolean,
-): Promise<boolean> {
-  const swept = await storage.sweep(now());
-  const tidied = await storage.index.sweep(now());
-  const more = swept.more || tidied.more;
-  if (more || !forgets) return more;
-  const hourMs = 3_600_000;
-  const forgotten = await storage.forget({
-    tombstones: now() - config.tombstoneDays * 24 * hourMs,
-    openRuns: now() - config.refreshRunHours * hourMs,
-    answers: now() - LIMITS.answerKeptMs,
-    history: now() - config.historyDays * 24 * hourMs,
+  const context: CommandContext = { storage, config, indexing, searching, now };
+  return commandsThrough((name, args) => {
+    const { run } = COMMANDS[name] as Command<unknown[], unknown>;
+    return run(context, ...args);
   });
-  return forgotten.rows > 0;
 }
 
-/** A connector writes to its own store, and to nothing else. */
-function mustBelong(identity: Identity, organizationId: string, storeId: string): void {
-  const { role } = identity;
-  if (role === "connector" && identity.organizationId === organizationId && identity.storeId === storeId)
-    return;
-  throw new ApiError("INSUFFICIENT_PERMISSIONS");
+/** The commands, each of which passes its name and its arguments on. */
+export function commandsThrough(call: (name: CommandName, args: unknown[]) => Promise<unknown>): Commands {
+  const names = Object.keys(COMMANDS) as CommandName[];
+  return Object.fromEntries(
+    names.map((name) => [name, (...args: unknown[]) => call(name, args)]),
+  ) as Commands;
 }

@@ -18,7 +18,7 @@ export interface Service {
 
 /** Puts the parts together and listens: the one place that knows them all. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
-  const threads = startThreads(config, (error) => log.error({ err: error }, "thread died"));
+  const threads = await startThreads(config, (error) => log.error({ err: error }, "thread died"));
   let indexer: Indexer | undefined;
   const commands: Commands = {
     ...threads.commands,
@@ -41,8 +41,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await threads.close();
     throw error;
   }
-  const stopMaintenance = startMaintenance(commands, log);
-  if (config.indexing === "on") indexer = startIndexer(commands.index, log);
+  const stopMaintenance = startMaintenance(commands.runMaintenance, log);
+  if (config.indexing === "on") indexer = startIndexer(commands, log);
   const url = urlOf(app.server.server.address() as AddressInfo);
   log.info({ url, database: config.databaseUrl.replace(/:[^:@/]+@/, ":…@") }, "ready");
 

@@ -80,34 +80,34 @@ export async function setIndexed(
 type Indexing = Pick<TestLedger, "commands" | "clock">;
 
 /** Does everything of a store's index that waits, a new build's steps too. */
-export async function bringLevel(
+export async function bringUpToDate(
   { commands, clock }: Indexing,
   { storeId }: TestStore,
   { walks = true } = {},
 ): Promise<void> {
   for (;;) {
-    const entries = await commands.index("claim", storeId);
-    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
-    if (prepared) await commands.index("publish", storeId, prepared);
+    const entries = await commands.claimEntries(storeId);
+    const prepared = entries.length > 0 ? await commands.prepareEntries(storeId, entries) : null;
+    if (prepared) await commands.publishEntries(storeId, prepared);
     else break;
     // What changed meanwhile waits for a moment.
     clock.now += 1000;
   }
   for (;;) {
-    const next = walks ? await commands.index("prepareStep", storeId) : null;
+    const next = walks ? await commands.prepareBuildStep(storeId) : null;
     if (!next?.step) return;
-    await commands.index("publishStep", storeId, next.step);
+    await commands.publishBuildStep(storeId, next.step);
   }
 }
 
 /** Goes on with a merge that was begun, to its end. */
 export async function mergeAll({ commands }: Indexing, { storeId }: TestStore, merge: Merge): Promise<void> {
   for (;;) {
-    const blocks = await commands.index("nextMerged", storeId, merge);
+    const blocks = await commands.nextMerged(storeId, merge);
     if (!blocks) break;
-    await commands.index("addToMerge", storeId, merge, blocks);
+    await commands.addToMerge(storeId, merge, blocks);
   }
-  await commands.index("finishMerge", storeId, merge);
+  await commands.finishMerge(storeId, merge);
 }
 
 /** What the tests' records are about. */

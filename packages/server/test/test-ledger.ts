@@ -2,9 +2,10 @@ import type { TestContext } from "node:test";
 import type { CheckExistsResponse } from "@tidemark/protocol/check-exists";
 import type { SyncResponse } from "@tidemark/protocol/sync";
 import type { Identity } from "../src/access/api-keys.ts";
-import { type Commands, openCommands, type SyncCall } from "../src/commands.ts";
+import { type Commands, openCommands } from "../src/commands.ts";
 import { readConfig } from "../src/config.ts";
 import { newId } from "../src/objects/ids.ts";
+import type { SyncCall } from "../src/pipeline.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Forgetting, Storage } from "../src/storage/port.ts";
 import type { TestEngine } from "./engines.ts";
@@ -103,7 +104,7 @@ export function storeOf(commands: Commands, tenant: Tenant): TestStore {
       return JSON.parse(json);
     },
     async recordCount() {
-      const store = await commands.access("getVectorStore", organizationId, storeId);
+      const store = await commands.getVectorStore(organizationId, storeId);
       return store.record_count;
     },
   };

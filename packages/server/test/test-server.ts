@@ -73,7 +73,7 @@ export async function startTestServer(
   const storage = await openStorage(config.databaseUrl);
   const log = givenLog ?? openLog(config);
   const opened = openCommands(storage, config, () => clock.now);
-  const indexer = indexes ? startIndexer(opened.index, log) : undefined;
+  const indexer = indexes ? startIndexer(opened, log) : undefined;
   const commands: Commands = {
     ...opened,
     async sync(...args) {
@@ -115,20 +115,20 @@ export async function startTestServer(
  * indexed when. What has to wait, as for an embeddings endpoint that is away, waits for a later call and a later clock.
  */
 export async function indexAll(commands: Commands): Promise<void> {
-  for (const { storeId, settings } of await commands.index("stores")) {
-    if (!(await commands.index("hasWantedBuild", storeId, settings))) {
-      await commands.index("beginBuild", storeId, settings);
+  for (const { storeId, settings } of await commands.storesToIndex()) {
+    if (!(await commands.isIndexUpToDate(storeId, settings))) {
+      await commands.beginBuild(storeId, settings);
     }
     for (;;) {
-      const entries = await commands.index("claim", storeId);
+      const entries = await commands.claimEntries(storeId);
       if (entries.length === 0) break;
-      const prepared = await commands.index("prepare", storeId, entries);
-      if (prepared) await commands.index("publish", storeId, prepared);
+      const prepared = await commands.prepareEntries(storeId, entries);
+      if (prepared) await commands.publishEntries(storeId, prepared);
     }
     for (;;) {
-      const { step } = await commands.index("prepareStep", storeId);
+      const { step } = await commands.prepareBuildStep(storeId);
       if (!step) break;
-      await commands.index("publishStep", storeId, step);
+      await commands.publishBuildStep(storeId, step);
     }
     await mergeAll(commands, storeId);
   }
@@ -136,24 +136,23 @@ export async function indexAll(commands: Commands): Promise<void> {
 
 async function mergeAll(commands: Commands, storeId: string): Promise<void> {
   for (;;) {
-    const found = await commands.index("findMerge", storeId);
-    const merge = found && (await commands.index("beginMerge", storeId, found));
+    const found = await commands.findMerge(storeId);
+    const merge = found && (await commands.beginMerge(storeId, found));
     if (!merge) return;
     for (;;) {
-      const blocks = await commands.index("nextMerged", storeId, merge);
+      const blocks = await commands.nextMerged(storeId, merge);
       if (blocks === null) break;
-      await commands.index("addToMerge", storeId, merge, blocks);
+      await commands.addToMerge(storeId, merge, blocks);
     }
-    await commands.index("finishMerge", storeId, merge);
+    await commands.finishMerge(storeId, merge);
   }
 }
 
 /** Makes an organization with one store and one connector. */
 export async function createTenant(commands: Commands, now: number = Date.now()): Promise<Tenant> {
-  const organization = await commands.access("createOrganization", { name: "Test organization" }, now);
-  const store = await commands.access("createVectorStore", organization.id, { name: "Test store" }, now);
-  const connector = await commands.access(
-    "createConnector",
+  const organization = await commands.createOrganization({ name: "Test organization" }, now);
+  const store = await commands.createVectorStore(organization.id, { name: "Test store" }, now);
+  const connector = await commands.createConnector(
     organization.id,
     { name: "Test connector", storeId: store.id },
     now,
@@ -173,7 +172,7 @@ export async function createRoleKey(
   organizationId: string,
   storeId: string | null = null,
 ): Promise<string> {
-  const key = await commands.access("createOwnerKey", { role, organizationId, storeId }, Date.now());
+  const key = await commands.createOwnerKey({ role, organizationId, storeId }, Date.now());
   return key.api_key;
 }
 

@@ -165,7 +165,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     await run([declare, ...rows(s, V2, [0, 1, 2], 2), state("half")]);
     const { data } = await store.tidemark.listRefreshes({ limit: 100 });
     const mark = data.find(({ namespaces }) => namespaces.includes(s));
-    await store.tidemark.giveUpRefresh(mark!.id);
+    await store.tidemark.abortRefresh(mark!.id);
     await run([declare, ...rows(s, V2, [3], 2), activate(s, V2), state("v2")]);
     assert.deepEqual(await store.ids(s), ["0", "1", "2", "3"]);
   });

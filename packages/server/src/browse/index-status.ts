@@ -4,7 +4,7 @@ import { isoTime } from "../objects/times.ts";
 import { readBuildSettings } from "../storage/build-settings.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
-import { indexingOf } from "./indexing.ts";
+import { indexingOf } from "./index-progress.ts";
 
 /** An index of a store, as an operator sees it. */
 export interface IndexBuild {

@@ -6,7 +6,7 @@ import { getVectorStore } from "../access/vector-stores.ts";
 import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
 import type { Sql } from "../storage/port.ts";
-import { indexingByNamespace } from "./indexing.ts";
+import { indexingByNamespace } from "./index-progress.ts";
 
 /**
  * The namespaces of a store, by name. One that only unfinished refreshes have named does not exist yet: no sync was

@@ -1,6 +1,5 @@
 import type { RefreshObject } from "@tidemark/protocol/browse";
-import { ApiError } from "@tidemark/protocol/errors";
-import type { Deleted, List } from "@tidemark/protocol/management";
+import type { List } from "@tidemark/protocol/management";
 import { formatDateTime } from "@tidemark/protocol/timestamps";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
@@ -45,39 +44,4 @@ export async function listRefreshes(
     started_at: isoTime(row.started_at!),
     last_part_at: isoTime(row.last_part_at!),
   }));
-}
-
-/**
- * Gives an unfinished run up: what it staged is swept, and its parts may be sent anew. Its row stays, as that of a run
- * that expired: a last batch that is still under way would be applied alone, and clear what the parts had.
- * @param connectorId of the caller, who may give up only its own; null: any
- * @throws ApiError VECTOR_STORE_NOT_FOUND, RESOURCE_NOT_FOUND
- */
-export async function giveUpRefresh(
-  sql: Sql,
-  organizationId: string,
-  storeId: string,
-  runId: string,
-  connectorId: string | null,
-): Promise<Deleted> {
-  await getVectorStore(sql, organizationId, storeId);
-  const [run] = await sql.all(
-    `SELECT 1 FROM refresh_runs
-     WHERE store_id = $1 AND run_id = $2 AND state = 'open' AND (CAST($3 AS TEXT) IS NULL OR connector_id = $3)`,
-    [storeId, runId, connectorId],
-  );
-  if (!run) throw new ApiError("RESOURCE_NOT_FOUND", { id: runId });
-  await sql.all(
-    `UPDATE namespaces SET sweep_from = '' WHERE store_id = $1 AND namespace IN
-       (SELECT namespace FROM refresh_run_namespaces WHERE store_id = $1 AND run_id = $2)`,
-    [storeId, runId],
-  );
-  for (const table of ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"]) {
-    await sql.all(`DELETE FROM ${table} WHERE store_id = $1 AND run_id = $2`, [storeId, runId]);
-  }
-  await sql.all("UPDATE refresh_runs SET state = 'expired' WHERE store_id = $1 AND run_id = $2", [
-    storeId,
-    runId,
-  ]);
-  return { id: runId, object: "refresh", deleted: true };
 }

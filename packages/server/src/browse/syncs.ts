@@ -7,7 +7,7 @@ import { getVectorStore } from "../access/vector-stores.ts";
 import { page, pageSize } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
-import { indexingUpTo } from "./indexing.ts";
+import { indexingUpTo } from "./index-progress.ts";
 
 const COLUMNS = `revision, sync_id, connector_id, mode, status, CAST(sync_timestamp AS TEXT) AS sync_timestamp,
   refresh_id, received_at, duration_ms, trace_id, results, by_namespace, changes`;

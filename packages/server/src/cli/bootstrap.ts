@@ -6,7 +6,7 @@ import type { Service } from "../service.ts";
  */
 export async function bootstrap({ commands, url }: Pick<Service, "commands" | "url">): Promise<string> {
   const now = Date.now();
-  const existing = await commands.access("listOrganizations", { limit: 1 });
+  const existing = await commands.listOrganizations({ limit: 1 });
   if (existing.data.length > 0) {
     return [
       `Tidemark is ready on ${url}. The API is described on ${url}/docs.`,
@@ -14,16 +14,14 @@ export async function bootstrap({ commands, url }: Pick<Service, "commands" | "u
       "For another: npx tidemark connector create --organization org_… --store vs_… NAME",
     ].join("\n");
   }
-  const organization = await commands.access("createOrganization", { name: "My organization" }, now);
-  const store = await commands.access("createVectorStore", organization.id, { name: "My vector store" }, now);
-  const connector = await commands.access(
-    "createConnector",
+  const organization = await commands.createOrganization({ name: "My organization" }, now);
+  const store = await commands.createVectorStore(organization.id, { name: "My vector store" }, now);
+  const connector = await commands.createConnector(
     organization.id,
     { name: "My connector", storeId: store.id },
     now,
   );
-  const reader = await commands.access(
-    "createOwnerKey",
+  const reader = await commands.createOwnerKey(
     { role: "reader", organizationId: organization.id, storeId: store.id, name: "My reader" },
     now,
   );

@@ -25,7 +25,7 @@ export async function checkFile(path: string, options: FileOptions): Promise<voi
     } else if (difference === null) console.log(`${namespace}: level, ${found.records} records`);
     else {
       const { missing, different, extra } = difference;
-      console.log(`${namespace}: NOT LEVEL: ${missing} missing, ${different} different, ${extra} too many`);
+      console.log(`${namespace}: NOT IN SYNC: ${missing} missing, ${different} different, ${extra} too many`);
       for (const [what, ids] of Object.entries(difference.samples)) {
         if (ids.length > 0) console.log(`  ${what}: ${ids.join(", ")}`);
       }

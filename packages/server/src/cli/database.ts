@@ -54,9 +54,9 @@ export async function everyStore(
   storeId: string | undefined,
 ): Promise<{ organization: Organization; store: VectorStore }[]> {
   const found: { organization: Organization; store: VectorStore }[] = [];
-  const organizations = await wholeList((page) => commands.access("listOrganizations", page));
+  const organizations = await wholeList((page) => commands.listOrganizations(page));
   for (const organization of organizations.data) {
-    const stores = await wholeList((page) => commands.access("listVectorStores", organization.id, page));
+    const stores = await wholeList((page) => commands.listVectorStores(organization.id, page));
     for (const store of stores.data) {
       if (storeId === undefined || store.id === storeId) found.push({ organization, store });
     }

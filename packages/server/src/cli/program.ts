@@ -20,7 +20,7 @@ import { verifyCommand } from "./commands/verify.ts";
 /** The whole command line. */
 export function commandLine(): Command {
   return new Command("tidemark")
-    .description("Keeps a vector store level with its sources.")
+    .description("Keeps a vector store in sync with its sources.")
     .version(VERSION)
     .showHelpAfterError()
     .addCommand(serveCommand())

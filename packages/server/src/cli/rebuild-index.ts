@@ -43,7 +43,7 @@ export async function rebuildIndexes(
   for (const store of stores) mustFit(await statusOf(commands, store), config, options.lexical);
   const begun: IndexStatus[] = [];
   for (const store of stores) {
-    await commands.index("beginBuild", store.storeId, store.settings, true);
+    await commands.beginBuild(store.storeId, store.settings, true);
     begun.push(await statusOf(commands, store));
   }
   if (!options.json) console.log(begun.map(describeBegun).join("\n") || "There is no vector store yet.");
@@ -58,7 +58,7 @@ export async function rebuildIndexes(
 }
 
 const statusOf = (commands: Commands, { organizationId, storeId }: StoreToRebuild): Promise<IndexStatus> =>
-  commands.browse("getIndexStatus", organizationId, storeId);
+  commands.getIndexStatus(organizationId, storeId);
 
 /** @throws Error if a store would lose its embeddings, or get them again, without anybody having said so */
 function mustFit(

@@ -20,7 +20,7 @@ export function listSubcommand<T extends object>(
     .action(({ organization, json }: { organization: string; json: boolean }) =>
       withDatabase(async (commands) => {
         // A mistyped id must not look like an empty organization.
-        if (!(await commands.access("findOrganization", organization))) {
+        if (!(await commands.findOrganization(organization))) {
           throw new ApiError("RESOURCE_NOT_FOUND", { id: organization });
         }
         printList(await wholeList((page) => readPage(commands, organization, page)), columns, json);
@@ -37,7 +37,7 @@ export function revokeSubcommand(owner: KeyOwner): Command {
     .addOption(jsonOption())
     .action((id: string, { json }: { json: boolean }) =>
       withDatabase(async (commands) => {
-        const data = await commands.access("revokeKeys", owner, id, Date.now());
+        const data = await commands.revokeKeys(owner, id, Date.now());
         printList(
           { object: "list", data, has_more: false, next_cursor: null },
           ["id", "prefix", "role", "revoked_at"],

@@ -73,7 +73,7 @@ function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: obje
   const counts = Object.entries(changes).filter(([, count]) => count > 0);
   const verdict = {
     true: "; level",
-    false: "; NOT LEVEL: something else wrote the namespace",
+    false: "; NOT IN SYNC: something else wrote the namespace",
     undefined: "",
   };
   console.log(

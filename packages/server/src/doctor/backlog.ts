@@ -76,6 +76,6 @@ async function examineImports(sql: Sql): Promise<Finding> {
     ({ export_id, stores }) => `${export_id} (${stores.join(", ") || "no store yet"})`,
   );
   const [first] = unfinished;
-  const advice = `Run the same tidemark import again, or remove it: tidemark import --give-up ${first!.export_id}`;
+  const advice = `Run the same tidemark import again, or remove it: tidemark import --discard ${first!.export_id}`;
   return { check, status: "warning", message: `unfinished: ${ids.join("; ")}`, advice };
 }

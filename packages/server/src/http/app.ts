@@ -11,7 +11,7 @@ import { browseRoutes } from "./browse-routes.ts";
 import type { HttpContext } from "./context.ts";
 import { answerClientError, sendError } from "./errors.ts";
 import { healthRoutes } from "./health-routes.ts";
-import { IndexLevel } from "./index-level.ts";
+import { IndexProgress } from "./index-progress.ts";
 import { managementRoutes } from "./management-routes.ts";
 import { refuseOtherMethods } from "./methods.ts";
 import { Metrics } from "./metrics.ts";
@@ -45,14 +45,14 @@ export async function buildApp(
 ): Promise<App> {
   let draining = false;
   const inFlight = new BytesInFlight(config.bytesInFlightMax);
-  const indexLevel = new IndexLevel(commands, now);
-  const metrics = new Metrics(commands, () => inFlight.held, indexLevel);
+  const indexProgress = new IndexProgress(commands, now);
+  const metrics = new Metrics(commands, () => inFlight.held, indexProgress);
   const context: HttpContext = {
     config,
     commands,
     authentication: new Authentication(commands, new SlidingWindows(config.failedAuthPerMinute), now),
     metrics,
-    indexLevel,
+    indexProgress,
     inFlight,
     log,
     now,

@@ -52,7 +52,7 @@ export class Authentication {
       return expiresAt === null || expiresAt > now ? cached.identity : undefined;
     }
     this.#cache.delete(cacheKey);
-    const identity = await this.#commands.access("identify", key, now);
+    const identity = await this.#commands.identify(key, now);
     if (identity) {
       if (this.#cache.size >= IDENTITY_CACHE_ENTRIES) this.#cache.clear();
       this.#cache.set(cacheKey, { identity, until: now + IDENTITY_CACHE_MS });
@@ -69,7 +69,7 @@ export class Authentication {
   async flush(): Promise<void> {
     const used = [...this.#lastUsed];
     this.#lastUsed.clear();
-    if (used.length > 0) await this.#commands.access("noteKeyUse", used).catch(() => {});
+    if (used.length > 0) await this.#commands.noteKeyUse(used).catch(() => {});
   }
 
   async close(): Promise<void> {

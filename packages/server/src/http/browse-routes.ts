@@ -44,7 +44,7 @@ function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void 
     response: ListOf(NamespaceObject),
     roles: ANY_ROLE,
     handler: ({ params, query }) =>
-      commands.browse("listNamespaces", params.organization_id, params.vector_store_id, query),
+      commands.listNamespaces(params.organization_id, params.vector_store_id, query),
   });
   route("GET", "/records", {
     summary: "List the records of a namespace",
@@ -54,7 +54,7 @@ function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void 
     errors: [409],
     roles: ANY_ROLE,
     handler: ({ params, query }) =>
-      commands.browse("listRecords", params.organization_id, params.vector_store_id, query),
+      commands.listRecords(params.organization_id, params.vector_store_id, query),
   });
   route("GET", "/record", {
     summary: "Get one record",
@@ -63,7 +63,7 @@ function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void 
     response: RecordObject,
     roles: ANY_ROLE,
     handler: ({ params, query }) =>
-      commands.browse("getRecord", params.organization_id, params.vector_store_id, query),
+      commands.getRecord(params.organization_id, params.vector_store_id, query),
   });
 }
 
@@ -77,16 +77,16 @@ function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
     response: ListOf(RefreshObject),
     roles: ANY_ROLE,
     handler: ({ params: { organization_id, vector_store_id }, query, identity }) =>
-      commands.browse("listRefreshes", organization_id, vector_store_id, query, identity.connectorId),
+      commands.listRefreshes(organization_id, vector_store_id, query, identity.connectorId),
   });
   route("DELETE", "/refreshes/:run_id", {
-    summary: "Give an unfinished refresh up",
+    summary: "Abort an unfinished refresh",
     params: RefreshParams,
     response: Deleted,
     roles: ["admin", "connector"],
-    audit: "refresh.give_up",
+    audit: "refresh.abort",
     handler: ({ params: { organization_id, vector_store_id, run_id }, identity }) =>
-      commands.browse("giveUpRefresh", organization_id, vector_store_id, run_id, identity.connectorId),
+      commands.abortRefresh(organization_id, vector_store_id, run_id, identity.connectorId),
   });
   route("GET", "/syncs", {
     summary: "List the acknowledged syncs, newest first; a connector sees its own",
@@ -95,7 +95,7 @@ function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
     response: ListOf(SyncObject),
     roles: ANY_ROLE,
     handler: ({ params: { organization_id, vector_store_id }, query, identity }) =>
-      commands.browse("listSyncs", organization_id, vector_store_id, query, identity.connectorId),
+      commands.listSyncs(organization_id, vector_store_id, query, identity.connectorId),
   });
   route("GET", "/syncs/:sync_id", {
     summary: "Get one sync",
@@ -103,6 +103,6 @@ function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
     response: SyncObject,
     roles: ANY_ROLE,
     handler: ({ params: { organization_id, vector_store_id, sync_id }, identity }) =>
-      commands.browse("getSync", organization_id, vector_store_id, sync_id, identity.connectorId),
+      commands.getSync(organization_id, vector_store_id, sync_id, identity.connectorId),
   });
 }

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 import type { Authentication } from "./authentication.ts";
-import type { IndexLevel } from "./index-level.ts";
+import type { IndexProgress } from "./index-progress.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BytesInFlight } from "./request-body.ts";
 
@@ -12,7 +12,7 @@ export interface HttpContext {
   commands: Commands;
   authentication: Authentication;
   metrics: Metrics;
-  indexLevel: IndexLevel;
+  indexProgress: IndexProgress;
   inFlight: BytesInFlight;
   log: Logger;
   /** The clock, ms since 1970. */

@@ -15,7 +15,7 @@ import type { Identity } from "../access/api-keys.ts";
 import type { Commands } from "../commands.ts";
 import { VERSION } from "../version.ts";
 import type { HttpContext } from "./context.ts";
-import { type IndexLevel, lagOf } from "./index-level.ts";
+import { type IndexProgress, lagOf } from "./index-progress.ts";
 import { describeRoute } from "./openapi.ts";
 import { strictValidator } from "./strict-validator.ts";
 
@@ -30,7 +30,7 @@ const ValidateQuery = Type.Object(
 );
 
 /** `health` and `health/validate`, below one prefix. */
-export function healthRoutes({ commands, authentication, indexLevel, now }: HttpContext) {
+export function healthRoutes({ commands, authentication, indexProgress, now }: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
     // What is asked stands in the query; a body that comes along is let be.
@@ -54,7 +54,7 @@ export function healthRoutes({ commands, authentication, indexLevel, now }: Http
             status: database.reachable ? "healthy" : "unhealthy",
             details: { response_time_ms: database.ms },
           },
-          await examineIndex(indexLevel, database.reachable),
+          await examineIndex(indexProgress, database.reachable),
         ];
         const found = components.map(({ status }) => status);
         const status = HEALTH.find((one) => found.includes(one))!;
@@ -105,11 +105,11 @@ const HEALTH: HealthStatus[] = ["unhealthy", "degraded", "healthy"];
  * How far search is behind. A failed record does not make the service less healthy for everybody else: it is shown, and
  * for the operator to look at.
  */
-async function examineIndex(indexLevel: IndexLevel, reachable: boolean): Promise<Component> {
+async function examineIndex(indexProgress: IndexProgress, reachable: boolean): Promise<Component> {
   if (!reachable) {
     return { name: "index", status: "unhealthy", details: { reason: "the database does not answer" } };
   }
-  const level = await soon(indexLevel.read());
+  const level = await soon(indexProgress.read());
   if (!level) return { name: "index", status: "degraded", details: { reason: "not counted in time" } };
   const { pending, failed, lagMs } = level;
   const status = lagMs > LAG_DEGRADED_MS ? "degraded" : "healthy";
@@ -119,7 +119,7 @@ async function examineIndex(indexLevel: IndexLevel, reachable: boolean): Promise
 /** Whether the database answers, and how fast. */
 export async function probeDatabase(commands: Commands): Promise<{ reachable: boolean; ms: number }> {
   const started = performance.now();
-  const answered = await soon(commands.access("findOrganization", "org_").then(() => true));
+  const answered = await soon(commands.findOrganization("org_").then(() => true));
   return { reachable: answered === true, ms: Math.round(performance.now() - started) };
 }
 
@@ -145,7 +145,7 @@ async function validate(
   const ownOrganization = identity.organizationId === organizationId;
   const ownStore = ownOrganization && identity.storeId === storeId;
   const store = ownStore
-    ? await commands.access("getVectorStore", organizationId, storeId).catch(notFoundAsUndefined)
+    ? await commands.getVectorStore(organizationId, storeId).catch(notFoundAsUndefined)
     : undefined;
   const notAccessible = "The vector store is not accessible with this API key.";
   return {
@@ -161,7 +161,7 @@ async function validate(
       : fail(notAccessible),
     vector_store: store ? pass("The vector store accepts syncs.") : fail(notAccessible),
     index: store
-      ? pass(describeIndexing(await commands.browse("indexingOf", storeId), now))
+      ? pass(describeIndexing(await commands.indexingOf(storeId), now))
       : fail("The index cannot be checked without its store."),
   };
 }

@@ -47,7 +47,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     status: 201,
     roles: ["admin"],
     audit: "vector_store.create",
-    handler: ({ params, body }) => commands.access("createVectorStore", params.organization_id, body, now()),
+    handler: ({ params, body }) => commands.createVectorStore(params.organization_id, body, now()),
   });
   route("GET", "/:organization_id/vector-stores", {
     summary: "List the vector stores that the key opens",
@@ -56,7 +56,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     response: ListOf(VectorStore),
     roles: ["admin", "reader"],
     handler: ({ params, query, identity }) =>
-      commands.access("listVectorStores", params.organization_id, query, identity.storeId),
+      commands.listVectorStores(params.organization_id, query, identity.storeId),
   });
   route("GET", "/:organization_id/vector-stores/:vector_store_id", {
     summary: "Get a vector store",
@@ -64,7 +64,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     response: VectorStore,
     roles: ["admin", "reader"],
     handler: ({ params }) =>
-      commands.access("getVectorStore", params.organization_id, params.vector_store_id),
+      commands.getVectorStore(params.organization_id, params.vector_store_id),
   });
   route("PATCH", "/:organization_id/vector-stores/:vector_store_id", {
     summary: "Rename or describe a vector store, or change its settings",
@@ -74,7 +74,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     roles: ["admin"],
     audit: "vector_store.update",
     handler: ({ params, body }) =>
-      commands.access("updateVectorStore", params.organization_id, params.vector_store_id, body, now()),
+      commands.updateVectorStore(params.organization_id, params.vector_store_id, body, now()),
   });
   route("DELETE", "/:organization_id/vector-stores/:vector_store_id", {
     summary: "Delete a vector store with its records, its connectors and their keys",
@@ -83,7 +83,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     roles: ["admin"],
     audit: "vector_store.delete",
     handler: async ({ params: { organization_id, vector_store_id } }) => {
-      const deleted = await commands.access("deleteVectorStore", organization_id, vector_store_id, now());
+      const deleted = await commands.deleteVectorStore(organization_id, vector_store_id, now());
       authentication.forget();
       return deleted;
     },
@@ -101,7 +101,7 @@ function addConnectorRoutes(app: FastifyInstance, { commands, authentication, no
     roles: ["admin"],
     audit: "connector.create",
     handler: ({ params, body: { name, vector_store_id: storeId } }) =>
-      commands.access("createConnector", params.organization_id, { name, storeId }, now()),
+      commands.createConnector(params.organization_id, { name, storeId }, now()),
   });
   route("GET", "/:organization_id/connectors", {
     summary: "List the connectors",
@@ -109,14 +109,14 @@ function addConnectorRoutes(app: FastifyInstance, { commands, authentication, no
     querystring: PageQuery,
     response: ListOf(Connector),
     roles: ["admin"],
-    handler: ({ params, query }) => commands.access("listConnectors", params.organization_id, query),
+    handler: ({ params, query }) => commands.listConnectors(params.organization_id, query),
   });
   route("GET", "/:organization_id/connectors/:connector_id", {
     summary: "Get a connector",
     params: ConnectorParams,
     response: Connector,
     roles: ["admin"],
-    handler: ({ params }) => commands.access("getConnector", params.organization_id, params.connector_id),
+    handler: ({ params }) => commands.getConnector(params.organization_id, params.connector_id),
   });
   route("PATCH", "/:organization_id/connectors/:connector_id", {
     summary: "Rename a connector",
@@ -126,7 +126,7 @@ function addConnectorRoutes(app: FastifyInstance, { commands, authentication, no
     roles: ["admin"],
     audit: "connector.update",
     handler: ({ params, body }) =>
-      commands.access("updateConnector", params.organization_id, params.connector_id, body),
+      commands.updateConnector(params.organization_id, params.connector_id, body),
   });
   route("DELETE", "/:organization_id/connectors/:connector_id", {
     summary: "Delete a connector and revoke its keys; its records stay",
@@ -135,7 +135,7 @@ function addConnectorRoutes(app: FastifyInstance, { commands, authentication, no
     roles: ["admin"],
     audit: "connector.delete",
     handler: async ({ params: { organization_id, connector_id } }) => {
-      const deleted = await commands.access("deleteConnector", organization_id, connector_id, now());
+      const deleted = await commands.deleteConnector(organization_id, connector_id, now());
       authentication.forget();
       return deleted;
     },
@@ -154,7 +154,7 @@ function addConnectorKeyRoutes(app: FastifyInstance, { commands, authentication,
     audit: "key.create",
     // The body may be left out.
     handler: ({ params: { organization_id, connector_id }, body }) =>
-      commands.access("createConnectorKey", organization_id, connector_id, body ?? {}, now()),
+      commands.createConnectorKey(organization_id, connector_id, body ?? {}, now()),
   });
   route("DELETE", "/:organization_id/connectors/:connector_id/keys/:key_id", {
     summary: "Revoke a key of a connector",
@@ -163,7 +163,7 @@ function addConnectorKeyRoutes(app: FastifyInstance, { commands, authentication,
     roles: ["admin"],
     audit: "key.revoke",
     handler: async ({ params: { organization_id, connector_id, key_id } }) => {
-      const key = await commands.access("revokeConnectorKey", organization_id, connector_id, key_id, now());
+      const key = await commands.revokeConnectorKey(organization_id, connector_id, key_id, now());
       authentication.forget();
       return key;
     },

@@ -1,8 +1,9 @@
 import type { SearchResponse } from "@tidemark/protocol/search";
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Commands, SyncAnswer } from "../commands.ts";
-import type { IndexLevel, Level } from "./index-level.ts";
+import type { Commands } from "../commands.ts";
+import type { SyncAnswer } from "../pipeline.ts";
+import type { IndexProgress, Level } from "./index-progress.ts";
 
 /** What an operator watches. One instance a server. */
 export class Metrics {
@@ -52,7 +53,7 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(commands: Commands, bytesInFlight: () => number, indexLevel: IndexLevel) {
+  constructor(commands: Commands, bytesInFlight: () => number, indexProgress: IndexProgress) {
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
       name: "tidemark_records",
@@ -71,26 +72,26 @@ export class Metrics {
         this.set(bytesInFlight());
       },
     });
-    const gaugeOfLevel = (name: string, help: string, pick: (level: Level) => number) =>
+    const gaugeOfProgress = (name: string, help: string, pick: (level: Level) => number) =>
       new Gauge({
         name,
         help,
         registers: [this.registry],
         async collect() {
-          this.set(await indexLevel.read().then(pick, () => Number.NaN));
+          this.set(await indexProgress.read().then(pick, () => Number.NaN));
         },
       });
-    gaugeOfLevel(
+    gaugeOfProgress(
       "tidemark_index_pending",
       "Contents of all stores that wait for the index.",
       ({ pending }) => pending,
     );
-    gaugeOfLevel(
+    gaugeOfProgress(
       "tidemark_index_failed",
       "Contents of all stores that the index failed on, until an operator asks for another try.",
       ({ failed }) => failed,
     );
-    gaugeOfLevel(
+    gaugeOfProgress(
       "tidemark_index_lag_seconds",
       "Age of the oldest content that waits for the index; 0 if none does.",
       ({ lagMs }) => lagMs / 1000,

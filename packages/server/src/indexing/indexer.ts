@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { EndpointNews } from "./embed-missing.ts";
-import { type RunStep, StoreVisits } from "./store-visits.ts";
+import type { IndexSteps } from "./steps.ts";
+import { StoreVisits } from "./store-visits.ts";
 
 /** Pause between looks for work where nobody says that there is some: another process may have left it. */
 const IDLE_PAUSE_MS = 500;
@@ -25,7 +26,7 @@ export interface Indexer {
  * Keeps the indexes of all stores up to date, in small batches, one store after the other: no store's backlog keeps the
  * others waiting. What it was at when it ends, however it ends, is taken up by whoever comes next.
  */
-export function startIndexer(run: RunStep, log: Logger): Indexer {
+export function startIndexer(steps: IndexSteps, log: Logger): Indexer {
   let woken = Promise.withResolvers<void>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -33,7 +34,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     if (!signal.aborted) log.warn({ err: error, vector_store_id: storeId }, "indexing step failed");
   };
   const visits = new StoreVisits({
-    run,
+    steps,
     noteFailure,
     noteEndpoint: endpointLog(log),
     stopped: () => signal.aborted,
@@ -45,7 +46,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
       const wake = woken.promise;
       let more = false;
       try {
-        for (const store of await run("stores")) {
+        for (const store of await steps.storesToIndex()) {
           if (signal.aborted) return;
           if (!visits.isWorthwhile(store)) continue;
           more = (await visits.visit(store).catch((error) => noteFailure(error, store.storeId))) || more;
@@ -58,7 +59,7 @@ export function startIndexer(run: RunStep, log: Logger): Indexer {
     }
   };
 
-  const workers = [...Array.from({ length: WORKERS }, work), maintainVectors(run, log, signal, noteFailure)];
+  const workers = [...Array.from({ length: WORKERS }, work), maintainVectors(steps, log, signal, noteFailure)];
   return {
     wake() {
       woken.resolve();
@@ -91,7 +92,7 @@ function endpointLog(log: Logger): (news: EndpointNews) => void {
  * its backlog never ends: an index takes a single vector much longer than its share of building the index of all.
  */
 async function maintainVectors(
-  run: RunStep,
+  steps: IndexSteps,
   log: Logger,
   signal: AbortSignal,
   noteFailure: (error: unknown, storeId: string) => void,
@@ -100,12 +101,12 @@ async function maintainVectors(
   const skipped = new Map<string, number>();
   while (!signal.aborted) {
     await pause(MAINTAIN_EVERY_MS, undefined, { signal, ref: false }).catch(() => {});
-    for (const { storeId, due, building } of signal.aborted ? [] : await run("stores").catch(() => [])) {
+    for (const { storeId, due, building } of signal.aborted ? [] : await steps.storesToIndex().catch(() => [])) {
       const before = skipped.get(storeId) ?? 0;
       const skip = (due || building) && before < MAINTAIN_SKIPPED_MAX;
       skipped.set(storeId, skip ? before + 1 : 0);
       if (skip) continue;
-      const line = await run("maintainVectors", storeId).catch((error) => noteFailure(error, storeId));
+      const line = await steps.maintainVectors(storeId).catch((error) => noteFailure(error, storeId));
       if (line && line !== logged.get(storeId)) log.info({ vector_store_id: storeId }, line);
       logged.set(storeId, line ?? null);
     }

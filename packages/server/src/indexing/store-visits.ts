@@ -1,17 +1,12 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import type { QueueEntry, StoreToIndex } from "../storage/index-port.ts";
-import { type IndexArguments, type IndexName, type IndexResult, LEASE_MS } from "./commands.ts";
 import type { EndpointNews } from "./embed-missing.ts";
-
-/** Runs a step of indexing/commands.ts, in this thread or in another. */
-export type RunStep = <Name extends IndexName>(
-  name: Name,
-  ...args: IndexArguments<Name>
-) => Promise<IndexResult<Name>>;
+import { LEASE_MS } from "./lease.ts";
+import type { IndexSteps } from "./steps.ts";
 
 /** What the indexer gives to its visits, and hears from them. */
 export interface VisitContext {
-  run: RunStep;
+  steps: IndexSteps;
   noteEndpoint(news: EndpointNews): void;
   noteFailure(error: unknown, storeId: string): void;
   stopped(): boolean;
@@ -36,14 +31,14 @@ export class StoreVisits {
 
   /** Indexes one batch of a store. @returns true if there may be more */
   async visit({ storeId, settings, due, building }: StoreToIndex): Promise<boolean> {
-    const { run } = this.#context;
+    const { steps } = this.#context;
     if (this.#settings.get(storeId) !== settings) {
-      if (!(await run("hasWantedBuild", storeId, settings))) await run("beginBuild", storeId, settings);
+      if (!(await steps.isIndexUpToDate(storeId, settings))) await steps.beginBuild(storeId, settings);
       this.#settings.set(storeId, settings);
     }
-    const entries = due ? await run("claim", storeId) : [];
+    const entries = due ? await steps.claimEntries(storeId) : [];
     if (entries.length > 0) {
-      const renewal = setInterval(() => run("renew", storeId, entries).catch(() => {}), LEASE_MS / 3);
+      const renewal = setInterval(() => steps.renewClaim(storeId, entries).catch(() => {}), LEASE_MS / 3);
       const settled = this.#settle(storeId, entries).finally(() => clearInterval(renewal));
       if (!(await settled)) return false;
     }
@@ -64,7 +59,7 @@ export class StoreVisits {
    * @returns false if the embeddings endpoint is unavailable
    */
   async #settle(storeId: string, entries: QueueEntry[]): Promise<boolean> {
-    const { run, noteFailure, stopped } = this.#context;
+    const { steps, noteFailure, stopped } = this.#context;
     try {
       return await this.#publish(storeId, entries);
     } catch (error) {
@@ -73,7 +68,7 @@ export class StoreVisits {
       for (const entry of entries) {
         await this.#publish(storeId, [entry]).catch((error) => {
           if (isUnavailable(error)) throw error;
-          return run("fail", storeId, entry, (error as Error).message);
+          return steps.deferEntry(storeId, entry, (error as Error).message);
         });
       }
       return true;
@@ -82,38 +77,38 @@ export class StoreVisits {
 
   /** @returns false if the embeddings endpoint is unavailable */
   async #publish(storeId: string, entries: QueueEntry[]): Promise<boolean> {
-    const { run, noteEndpoint } = this.#context;
-    const prepared = await run("prepare", storeId, entries);
+    const { steps, noteEndpoint } = this.#context;
+    const prepared = await steps.prepareEntries(storeId, entries);
     if (!prepared) return true;
     prepared.endpoints.forEach(noteEndpoint);
-    await run("publish", storeId, prepared);
+    await steps.publishEntries(storeId, prepared);
     return prepared.endpoints.every(({ unavailable }) => unavailable === null);
   }
 
   /** Takes the build of a store's new index one step further. @returns false if there was no step to take */
   async #build(storeId: string): Promise<boolean> {
-    const { run, noteEndpoint } = this.#context;
-    const next = await run("prepareStep", storeId);
+    const { steps, noteEndpoint } = this.#context;
+    const next = await steps.prepareBuildStep(storeId);
     next?.endpoints.forEach(noteEndpoint);
-    if (next?.step) await run("publishStep", storeId, next.step);
+    if (next?.step) await steps.publishBuildStep(storeId, next.step);
     return !!next?.step;
   }
 
   /** Merges segments of one size into one, if a store has enough of them. */
   async #merge(storeId: string): Promise<void> {
-    const { run } = this.#context;
-    const found = await run("findMerge", storeId);
-    const begun = found && (await run("beginMerge", storeId, found));
+    const { steps } = this.#context;
+    const found = await steps.findMerge(storeId);
+    const begun = found && (await steps.beginMerge(storeId, found));
     if (!begun) return;
     try {
       for (;;) {
-        const blocks = await run("nextMerged", storeId, begun);
+        const blocks = await steps.nextMerged(storeId, begun);
         if (blocks === null) break;
-        if (!(await run("addToMerge", storeId, begun, blocks))) return;
+        if (!(await steps.addToMerge(storeId, begun, blocks))) return;
       }
-      await run("finishMerge", storeId, begun);
+      await steps.finishMerge(storeId, begun);
     } finally {
-      await run("endMerge", storeId, begun);
+      await steps.endMerge(storeId, begun);
     }
   }
 }

@@ -1,21 +1,19 @@
 import { ApiError, type ErrorCode } from "@tidemark/protocol/errors";
-import type { Commands } from "../commands.ts";
+import type { CommandName, Duty } from "../commands.ts";
 import type { Config } from "../config.ts";
 
-/** What a worker thread is for. */
-export type Duty = "write" | "read" | "index" | "checkpoint";
-
-/** Those of them that run commands, and share the connections to PostgreSQL. */
+/** The worker threads that run commands, one for each duty, and share the connections to PostgreSQL. */
 export const COMMAND_THREADS = 3;
 
 export interface WorkerSetup {
   config: Config;
-  duty: Duty;
+  /** Of the commands that the thread runs; `checkpoint`: it runs none, and copies SQLite's write-ahead log. */
+  duty: Duty | "checkpoint";
 }
 
 export interface Call {
   number: number;
-  command: keyof Commands;
+  command: CommandName;
   args: unknown[];
 }
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { ApiError } from "@tidemark/protocol/errors";
-import type { Commands } from "../commands.ts";
+import type { CommandName } from "../commands.ts";
 import { type Call, fromPlain, type Reply, type WorkerSetup } from "./messages.ts";
 
 /** Room for the short-lived values of a 5000-operation batch, so that they die young instead of being copied. */
@@ -57,7 +57,7 @@ export class Thread {
     return warnings;
   }
 
-  call(command: keyof Commands, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {
+  call(command: CommandName, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {
     if (this.#respawn) return Promise.reject(new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied" }));
     const number = this.#calls++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();

@@ -1,8 +1,5 @@
-import { isAccessRead } from "../access/reads.ts";
-import { isBrowseWrite } from "../browse/writes.ts";
-import type { Commands } from "../commands.ts";
+import type { Commands, Duty } from "../commands.ts";
 import type { Config } from "../config.ts";
-import { isIndexRead } from "../indexing/commands.ts";
 import { isSqlite } from "../storage/open.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import { Thread } from "./thread.ts";
@@ -16,57 +13,34 @@ export interface ThreadedCommands {
 }
 
 /**
- * The commands, each run in a worker thread, so that the event loop that serves HTTP is always free: one thread
- * writes, one reads, one works out what goes into the index, and SQLite's write-ahead log is copied by a fourth.
+ * The commands, each run in the worker thread of its duty, so that the event loop that serves HTTP is always free: one
+ * thread writes, one reads, one works out what goes into the index, and SQLite's write-ahead log is copied by a fourth.
  *
  * @param onDeath told when a thread died and is being replaced
  */
-export function startThreads(config: Config, onDeath: (error: Error) => void): ThreadedCommands {
+export async function startThreads(
+  config: Config,
+  onDeath: (error: Error) => void,
+): Promise<ThreadedCommands> {
   const writer = new Thread({ config, duty: "write" }, onDeath);
   // The writer makes the database that the others open, and reads for them until they have: a start is quicker
   // when not all of them load at once.
-  let reader = writer;
-  let indexer = writer;
+  const threads: Record<Duty, Thread> = { write: writer, read: writer, index: writer };
   const others = writer.ready.then(async () => {
-    const readingThread = new Thread({ config, duty: "read" }, onDeath);
-    const indexingThread = new Thread({ config, duty: "index" }, onDeath);
-    const threads = [readingThread, indexingThread];
-    if (isSqlite(config.databaseUrl)) threads.push(new Thread({ config, duty: "checkpoint" }, onDeath));
-    await Promise.all(threads.map(({ ready }) => ready));
-    reader = readingThread;
-    indexer = indexingThread;
-    return threads;
+    const read = new Thread({ config, duty: "read" }, onDeath);
+    const index = new Thread({ config, duty: "index" }, onDeath);
+    const started = [read, index];
+    if (isSqlite(config.databaseUrl)) started.push(new Thread({ config, duty: "checkpoint" }, onDeath));
+    await Promise.all(started.map(({ ready }) => ready));
+    Object.assign(threads, { read, index });
+    return started;
   });
   others.catch(onDeath);
 
-  const call = <Name extends keyof Commands>(
-    thread: Thread,
-    name: Name,
-    args: unknown[],
-    transfer?: ArrayBuffer[],
-  ) => thread.call(name, args, transfer) as ReturnType<Commands[Name]>;
-  const commands: Commands = {
-    sync: (body, ...rest) => call(writer, "sync", [body, ...rest], [bufferOf(body)]),
-    checkExists: (body, ...rest) => call(reader, "checkExists", [body, ...rest], [bufferOf(body)]),
-    access: (name, ...args) => {
-      const thread = isAccessRead(name) ? reader : writer;
-      return thread.call("access", [name, ...args]) as ReturnType<Commands["access"]> as never;
-    },
-    browse: (name, ...args) => {
-      const thread = isBrowseWrite(name) ? writer : reader;
-      return thread.call("browse", [name, ...args]) as ReturnType<Commands["browse"]> as never;
-    },
-    search: (...args) => call(reader, "search", args),
-    index: (name, ...args) => {
-      const thread = isIndexRead(name) ? indexer : writer;
-      return thread.call("index", [name, ...args]) as ReturnType<Commands["index"]> as never;
-    },
-    countRequest: (...args) => call(reader, "countRequest", args),
-    countRecords: () => call(reader, "countRecords", []),
-    runMaintenance: (...args) => call(writer, "runMaintenance", args),
-  };
+  // The writer loads what the commands do at the same time: nobody waits for it twice.
+  const { COMMANDS, commandsThrough } = await import("../commands.ts");
   return {
-    commands,
+    commands: commandsThrough((name, args) => threads[COMMANDS[name].duty].call(name, args, buffersOf(args))),
     ready: writer.ready,
     async close() {
       for (const thread of await others.catch(() => [])) await thread.close();
@@ -76,7 +50,10 @@ export function startThreads(config: Config, onDeath: (error: Error) => void): T
   };
 }
 
-/** A body's memory, to be handed over instead of copied. */
-function bufferOf({ bytes }: RequestBody): ArrayBuffer {
-  return bytes.buffer as ArrayBuffer;
+/** The memory of bodies among a call's arguments, which is handed over instead of copied. */
+function buffersOf(args: unknown[]): ArrayBuffer[] {
+  return args.flatMap((arg) => {
+    const bytes = (arg as Partial<RequestBody> | null)?.bytes;
+    return bytes instanceof Uint8Array ? [bytes.buffer as ArrayBuffer] : [];
+  });
 }

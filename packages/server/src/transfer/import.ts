@@ -86,7 +86,7 @@ export async function importStores(
 
 /** Rows of two snapshots must not be mixed. */
 const describeOtherSnapshot = ({ export_id }: ExportHeader, storeId: string) =>
-  `The import of ${storeId} was begun from an earlier state of this file: tidemark import --give-up ${export_id}, then again.`;
+  `The import of ${storeId} was begun from an earlier state of this file: tidemark import --discard ${export_id}, then again.`;
 
 /** Takes out of a page what must wait. */
 function holdBack(table: Table, storeId: string, rows: Row[], held: HeldBack): Row[] {

@@ -39,7 +39,7 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
     else if (organization.startsWith(IMPORT_PREFIX)) {
       const other = organization.slice(IMPORT_PREFIX.length);
       throw new Error(
-        `The vector store ${id} is half imported from another export: finish that, or tidemark import --give-up ${other}`,
+        `The vector store ${id} is half imported from another export: finish that, or tidemark import --discard ${other}`,
       );
     } else if (deleted_at !== null) {
       throw new Error(`The vector store ${id} was deleted here: its id cannot be used again.`);

@@ -4,9 +4,7 @@ import { dirname } from "node:path";
 import { describe, test } from "node:test";
 import { ApiError, type ErrorCode } from "@tidemark/protocol/errors";
 import type { Role } from "@tidemark/protocol/management";
-import { accessFunctions } from "../../src/access/commands.ts";
 import { hashKey, keyPrefix, makeKey, readKey } from "../../src/access/key-format.ts";
-import { isAccessRead } from "../../src/access/reads.ts";
 import { sqlitePath } from "../../src/storage/sqlite/path.ts";
 import { engines } from "../engines.ts";
 import { openTestLedger } from "../test-ledger.ts";
@@ -57,7 +55,7 @@ describe("keys in the database", () => {
   test("say whose they are until they expire or are revoked", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, storeId, connectorId, key } = await createStore();
-    const identify = (text: string, now = clock.now) => commands.access("identify", text, now);
+    const identify = (text: string, now = clock.now) => commands.identify(text, now);
     const connector = await identify(key);
     assert.deepEqual(
       { ...connector, keyId: undefined },
@@ -65,15 +63,14 @@ describe("keys in the database", () => {
     );
 
     const expires = clock.now + HOUR_MS;
-    const reader = await commands.access(
-      "createOwnerKey",
+    const reader = await commands.createOwnerKey(
       { role: "reader", organizationId, expiresAt: new Date(expires).toISOString() },
       clock.now,
     );
     assert.equal((await identify(reader.api_key, expires - 1))?.expiresAt, expires);
     assert.equal(await identify(reader.api_key, expires), undefined);
 
-    await commands.access("revokeKeys", "key", connector!.keyId, clock.now);
+    await commands.revokeKeys("key", connector!.keyId, clock.now);
     assert.equal(await identify(key), undefined);
     assert.equal(await identify(makeKey("admin")), undefined);
     assert.equal(await identify("tdm_a_nothing"), undefined);
@@ -83,7 +80,7 @@ describe("keys in the database", () => {
     const { storage, commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { key } = await createStore();
     await storage.write((sql) => sql.all("UPDATE api_keys SET hash = $1", [hashKey(makeKey("connector"))]));
-    assert.equal(await commands.access("identify", key, clock.now), undefined);
+    assert.equal(await commands.identify(key, clock.now), undefined);
   });
 
   test("are nowhere in its files, but for their SHA-256", async (t) => {
@@ -103,18 +100,14 @@ describe("keys in the database", () => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const create = (fields: { role?: "reader" | "admin"; storeId?: string; expiresAt?: string }) =>
-      commands.access(
-        "createOwnerKey",
-        { role: "reader", organizationId: own.organizationId, ...fields },
-        clock.now,
-      );
+      commands.createOwnerKey({ role: "reader", organizationId: own.organizationId, ...fields }, clock.now);
     await assert.rejects(create({ storeId: other.storeId }), failsWith("VECTOR_STORE_NOT_FOUND"));
     await assert.rejects(create({ role: "admin", storeId: own.storeId }), failsWith("VALIDATION_ERROR"));
     const past = new Date(clock.now).toISOString();
     for (const expiresAt of [past, "2030-01-01", "2030-01-01T00:00:00", "2030-02-30T00:00:00Z", "", "soon"]) {
       await assert.rejects(create({ expiresAt }), failsWith("VALIDATION_ERROR"), expiresAt);
     }
-    await commands.access("deleteVectorStore", own.organizationId, own.storeId, clock.now);
+    await commands.deleteVectorStore(own.organizationId, own.storeId, clock.now);
     await assert.rejects(create({ storeId: own.storeId }), failsWith("VECTOR_STORE_NOT_FOUND"));
   });
 
@@ -122,26 +115,19 @@ describe("keys in the database", () => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const { organizationId, connectorId, key: first } = own;
-    const second = await commands.access(
-      "createConnectorKey",
-      organizationId,
-      connectorId,
-      {},
-      clock.now + 1,
-    );
-    const works = async (text: string) => (await commands.access("identify", text, clock.now)) !== undefined;
+    const second = await commands.createConnectorKey(organizationId, connectorId, {}, clock.now + 1);
+    const works = async (text: string) => (await commands.identify(text, clock.now)) !== undefined;
     assert.deepEqual([await works(first), await works(second.api_key)], [true, true]);
 
-    const connector = await commands.access("getConnector", organizationId, connectorId);
+    const connector = await commands.getConnector(organizationId, connectorId);
     assert.deepEqual(connector.keys.map(({ id }) => id)[0], second.id);
     assert.equal(connector.keys.length, 2);
-    const foreign = (await commands.access("getConnector", other.organizationId, other.connectorId)).keys[0]!;
+    const foreign = (await commands.getConnector(other.organizationId, other.connectorId)).keys[0]!;
     await assert.rejects(
-      commands.access("revokeConnectorKey", organizationId, connectorId, foreign.id, clock.now),
+      commands.revokeConnectorKey(organizationId, connectorId, foreign.id, clock.now),
       failsWith("API_KEY_NOT_FOUND"),
     );
-    const revoked = await commands.access(
-      "revokeConnectorKey",
+    const revoked = await commands.revokeConnectorKey(
       organizationId,
       connectorId,
       connector.keys[1]!.id,
@@ -151,13 +137,7 @@ describe("keys in the database", () => {
     assert.deepEqual([await works(first), await works(second.api_key)], [false, true]);
     assert.equal(await works(other.key), true);
     // A second time changes nothing, not even when it was revoked.
-    const again = await commands.access(
-      "revokeConnectorKey",
-      organizationId,
-      connectorId,
-      revoked.id,
-      clock.now + 3,
-    );
+    const again = await commands.revokeConnectorKey(organizationId, connectorId, revoked.id, clock.now + 3);
     assert.deepEqual(again, revoked);
   });
 
@@ -165,21 +145,15 @@ describe("keys in the database", () => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, connectorId } = await createStore();
     const lastUsed = async () => {
-      const { keys } = await commands.access("getConnector", organizationId, connectorId);
+      const { keys } = await commands.getConnector(organizationId, connectorId);
       return keys[0]!;
     };
     const { id, last_used_at } = await lastUsed();
     assert.equal(last_used_at, null);
-    await commands.access("noteKeyUse", [[id, clock.now]]);
-    await commands.access("noteKeyUse", [[id, clock.now - 1000]]);
+    await commands.noteKeyUse([[id, clock.now]]);
+    await commands.noteKeyUse([[id, clock.now - 1000]]);
     assert.equal((await lastUsed()).last_used_at, new Date(clock.now).toISOString());
-    await commands.access("noteKeyUse", [[id, clock.now + 1000]]);
+    await commands.noteKeyUse([[id, clock.now + 1000]]);
     assert.equal((await lastUsed()).last_used_at, new Date(clock.now + 1000).toISOString());
   });
-});
-
-test("exactly the functions that say so in their name only read", () => {
-  for (const name of Object.keys(accessFunctions) as (keyof typeof accessFunctions)[]) {
-    assert.equal(isAccessRead(name), /^(get|find|list|identify)/.test(name), name);
-  }
 });

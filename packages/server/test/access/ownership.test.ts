@@ -10,57 +10,49 @@ import { openTestLedger, type TestLedger, type TestStore } from "../test-ledger.
 const failsWith = (code: ErrorCode) => (error: unknown) => error instanceof ApiError && error.code === code;
 
 const works = async ({ commands, clock }: TestLedger, key: string) =>
-  (await commands.access("identify", key, clock.now)) !== undefined;
+  (await commands.identify(key, clock.now)) !== undefined;
 
 describe("organizations, stores and connectors", () => {
   test("are found by nobody but their own organization", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const { organizationId } = own;
-    const keyId = (await commands.access("getConnector", other.organizationId, other.connectorId)).keys[0]!
-      .id;
+    const keyId = (await commands.getConnector(other.organizationId, other.connectorId)).keys[0]!.id;
     const attempts = {
       VECTOR_STORE_NOT_FOUND: [
-        () => commands.access("getVectorStore", organizationId, other.storeId),
-        () =>
-          commands.access("updateVectorStore", organizationId, other.storeId, { name: "mine" }, clock.now),
-        () => commands.access("deleteVectorStore", organizationId, other.storeId, clock.now),
-        () =>
-          commands.access(
-            "createConnector",
-            organizationId,
-            { name: "x", storeId: other.storeId },
-            clock.now,
-          ),
+        () => commands.getVectorStore(organizationId, other.storeId),
+        () => commands.updateVectorStore(organizationId, other.storeId, { name: "mine" }, clock.now),
+        () => commands.deleteVectorStore(organizationId, other.storeId, clock.now),
+        () => commands.createConnector(organizationId, { name: "x", storeId: other.storeId }, clock.now),
       ],
       CONNECTOR_NOT_FOUND: [
-        () => commands.access("getConnector", organizationId, other.connectorId),
-        () => commands.access("updateConnector", organizationId, other.connectorId, { name: "mine" }),
-        () => commands.access("deleteConnector", organizationId, other.connectorId, clock.now),
-        () => commands.access("createConnectorKey", organizationId, other.connectorId, {}, clock.now),
-        () => commands.access("revokeConnectorKey", organizationId, other.connectorId, keyId, clock.now),
+        () => commands.getConnector(organizationId, other.connectorId),
+        () => commands.updateConnector(organizationId, other.connectorId, { name: "mine" }),
+        () => commands.deleteConnector(organizationId, other.connectorId, clock.now),
+        () => commands.createConnectorKey(organizationId, other.connectorId, {}, clock.now),
+        () => commands.revokeConnectorKey(organizationId, other.connectorId, keyId, clock.now),
       ],
     };
     for (const [code, calls] of Object.entries(attempts)) {
       for (const call of calls) await assert.rejects(call, failsWith(code as ErrorCode), String(call));
     }
     for (const list of ["listVectorStores", "listConnectors", "listKeys"] as const) {
-      const { data } = await commands.access(list, organizationId, {});
+      const { data } = await commands[list](organizationId, {});
       assert.deepEqual(
         data.map(({ organization_id }) => organization_id),
         list === "listKeys" || data.length ? [organizationId] : [],
       );
     }
-    const untouched = await commands.access("getVectorStore", other.organizationId, other.storeId);
+    const untouched = await commands.getVectorStore(other.organizationId, other.storeId);
     assert.equal(untouched.name, "Test store");
   });
 
   test("change only where a change says so", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, storeId, connectorId } = await createStore();
-    const before = await commands.access("getVectorStore", organizationId, storeId);
+    const before = await commands.getVectorStore(organizationId, storeId);
     const update = (changes: { name?: string; description?: string | null }) =>
-      commands.access("updateVectorStore", organizationId, storeId, changes, clock.now + 1);
+      commands.updateVectorStore(organizationId, storeId, changes, clock.now + 1);
     const updated_at = new Date(clock.now + 1).toISOString();
     assert.deepEqual(await update({ description: "" }), { ...before, description: "", updated_at });
     assert.deepEqual(await update({ name: "ß'\"" }), {
@@ -71,9 +63,9 @@ describe("organizations, stores and connectors", () => {
     });
     assert.deepEqual(await update({ description: null }), { ...before, name: "ß'\"", updated_at });
 
-    const connector = await commands.access("getConnector", organizationId, connectorId);
-    assert.deepEqual(await commands.access("updateConnector", organizationId, connectorId, {}), connector);
-    const renamed = await commands.access("updateConnector", organizationId, connectorId, { name: "New" });
+    const connector = await commands.getConnector(organizationId, connectorId);
+    assert.deepEqual(await commands.updateConnector(organizationId, connectorId, {}), connector);
+    const renamed = await commands.updateConnector(organizationId, connectorId, { name: "New" });
     assert.deepEqual(renamed, { ...connector, name: "New" });
   });
 });
@@ -85,15 +77,9 @@ describe("a store that is deleted", () => {
     const own = await ledger.createStore();
     const { organizationId, storeId } = own;
     const readerOf = (store: string | null) =>
-      commands.access("createOwnerKey", { role: "reader", organizationId, storeId: store }, clock.now);
-    const sibling = await commands.access(
-      "createVectorStore",
-      organizationId,
-      { name: "Sibling" },
-      clock.now,
-    );
-    const siblingConnector = await commands.access(
-      "createConnector",
+      commands.createOwnerKey({ role: "reader", organizationId, storeId: store }, clock.now);
+    const sibling = await commands.createVectorStore(organizationId, { name: "Sibling" }, clock.now);
+    const siblingConnector = await commands.createConnector(
       organizationId,
       { name: "Sibling's", storeId: sibling.id },
       clock.now,
@@ -104,27 +90,27 @@ describe("a store that is deleted", () => {
       await readerOf(sibling.id),
     ];
 
-    const deleted = await commands.access("deleteVectorStore", organizationId, storeId, clock.now);
+    const deleted = await commands.deleteVectorStore(organizationId, storeId, clock.now);
     assert.deepEqual(deleted, { id: storeId, object: "vector_store", deleted: true });
     assert.equal(await works(ledger, own.key), false);
     assert.equal(await works(ledger, ofStore.api_key), false);
     for (const key of [siblingConnector.api_key, ofAll.api_key, ofSibling.api_key]) {
       assert.equal(await works(ledger, key), true);
     }
-    const stores = await commands.access("listVectorStores", organizationId, {});
+    const stores = await commands.listVectorStores(organizationId, {});
     assert.deepEqual(
       stores.data.map(({ id }) => id),
       [sibling.id],
     );
-    const connectors = await commands.access("listConnectors", organizationId, {});
+    const connectors = await commands.listConnectors(organizationId, {});
     assert.deepEqual(
       connectors.data.map(({ id }) => id),
       [siblingConnector.id],
     );
     for (const call of [
-      commands.access("getVectorStore", organizationId, storeId),
-      commands.access("deleteVectorStore", organizationId, storeId, clock.now),
-      commands.access("createConnector", organizationId, { name: "x", storeId }, clock.now),
+      commands.getVectorStore(organizationId, storeId),
+      commands.deleteVectorStore(organizationId, storeId, clock.now),
+      commands.createConnector(organizationId, { name: "x", storeId }, clock.now),
     ]) {
       await assert.rejects(call, failsWith("VECTOR_STORE_NOT_FOUND"));
     }
@@ -136,11 +122,11 @@ test("a connector that is deleted leaves its records, and its keys stop", async 
   const { commands, clock } = ledger;
   const store: TestStore = await ledger.createStore();
   await store.sync({ operations: [{ action: "upsert", id: "a", namespace: "tasks" }] });
-  await commands.access("deleteConnector", store.organizationId, store.connectorId, clock.now);
+  await commands.deleteConnector(store.organizationId, store.connectorId, clock.now);
   assert.equal(await works(ledger, store.key), false);
   assert.equal(await store.recordCount(), 1);
   await assert.rejects(
-    commands.access("getConnector", store.organizationId, store.connectorId),
+    commands.getConnector(store.organizationId, store.connectorId),
     failsWith("CONNECTOR_NOT_FOUND"),
   );
 });
@@ -163,9 +149,9 @@ describe("lists", () => {
     const { organizationId } = await createStore();
     await createStore();
     for (let index = 1; index < 23; index++) {
-      await commands.access("createVectorStore", organizationId, { name: `Store ${index}` }, clock.now);
+      await commands.createVectorStore(organizationId, { name: `Store ${index}` }, clock.now);
     }
-    const read = (request: PageRequest) => commands.access("listVectorStores", organizationId, request);
+    const read = (request: PageRequest) => commands.listVectorStores(organizationId, request);
     const all = (await read({ limit: 100 })).data;
     assert.equal(all.length, 23);
     await fc.assert(
@@ -183,7 +169,7 @@ describe("lists", () => {
     const { commands } = await openTestLedger(t, engines[0]!);
     for (const cursor of ["", "nonsense", "!", Buffer.from("before:org_a").toString("base64url")]) {
       await assert.rejects(
-        commands.access("listOrganizations", { cursor }),
+        commands.listOrganizations({ cursor }),
         failsWith("VALIDATION_ERROR"),
         JSON.stringify(cursor),
       );

@@ -54,17 +54,17 @@ test("tidemark backup copies the state between two syncs while they go on, and t
   whenDone(t, () => storage.close());
   const { commands } = ledgerOver(storage);
   const { organizationId, storeId } = store;
-  const records = await commands.browse("listRecords", organizationId, storeId, {
+  const records = await commands.listRecords(organizationId, storeId, {
     namespace: "tasks",
     limit: 100,
   });
   const found = new Set(records.data.map(({ data }) => (data as { round: number }).round));
   assert.equal(found.size, 1, "all records are of one sync");
-  const syncs = await commands.browse("listSyncs", organizationId, storeId, { limit: 1 }, null);
+  const syncs = await commands.listSyncs(organizationId, storeId, { limit: 1 }, null);
   const revision = await storage.read((sql) => sql.all("SELECT revision FROM store_revisions"));
   assert.equal(revision[0]!.revision, [...found][0]! + 1);
   assert.equal(syncs.data.length, 1);
-  const verified = await commands.browse("verifyStore", storeId);
+  const verified = await commands.verifyStore(storeId);
   assert.deepEqual(
     verified.map(({ level, records }) => [level, records]),
     [[true, 500]],

@@ -132,8 +132,7 @@ describe("the command line", () => {
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
     const { organizationId, storeId } = await createStore();
     const names = Array.from({ length: 249 }, (_, index) => `Store ${index}`);
-    for (const name of names)
-      await commands.access("createVectorStore", organizationId, { name }, Date.now());
+    for (const name of names) await commands.createVectorStore(organizationId, { name }, Date.now());
     const inside = ["--organization", organizationId];
 
     const list = await runForObject(["store", "list", ...inside], settings);

@@ -46,7 +46,7 @@ for (const engine of engines) {
       assert.match(failed!.message, new RegExp(`1 failed in ${one.storeId} \\(1\\); .*: too odd$`));
       assert.match(failed!.advice!, /tidemark index retry/);
 
-      await commands.browse("retryFailed", one.organizationId, one.storeId, { namespace: null, id: null });
+      await commands.retryFailed(one.organizationId, one.storeId, { namespace: null, id: null });
       await indexAll(commands);
       const { found } = await runDoctor(settings);
       assert.deepEqual(

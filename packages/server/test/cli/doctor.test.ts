@@ -78,7 +78,7 @@ for (const engine of engines) {
       const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
       const { imports } = (await runDoctor(target.databaseUrl)).found;
       assert.equal(imports!.status, "warning");
-      assert.match(imports!.advice!, new RegExp(`--give-up ${export_id}$`));
+      assert.match(imports!.advice!, new RegExp(`--discard ${export_id}$`));
     });
 
     test("finds a clock that is behind the last sync", async (t) => {

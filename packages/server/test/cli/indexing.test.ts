@@ -29,7 +29,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
       return status;
     },
     /** Has the index give up everything that waits in a store. */
-    async giveUp({ storeId }: TestStore, error: string): Promise<void> {
+    async failAll({ storeId }: TestStore, error: string): Promise<void> {
       const entries = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
       const put = entries.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
       await ledger.storage.index.defer(storeId, put);
@@ -40,7 +40,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
 for (const engine of engines) {
   describe(`${engine.name}: tidemark index failed and retry`, () => {
     test("list what failed, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
-      const { store, settings, index, status, giveUp, clock, createStore, commands } = await openIndexed(
+      const { store, settings, index, status, failAll, clock, createStore, commands } = await openIndexed(
         t,
         engine,
       );
@@ -50,8 +50,8 @@ for (const engine of engines) {
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await store.sync({ operations: [upsert("a", "pages")] });
       await other.sync({ operations: [upsert("c")] });
-      await giveUp(store, "The endpoint does not like it.");
-      await giveUp(other, "Nor this.");
+      await failAll(store, "The endpoint does not like it.");
+      await failAll(other, "Nor this.");
 
       const failed = async (...args: string[]) => {
         const { data } = await runForObject(["index", "failed", ...args], settings);
@@ -116,8 +116,8 @@ for (const engine of engines) {
         (await index("status")).stdout,
         /building 0 % \(0 of 400 records\) of one with lexical\n$/,
       );
-      const { step } = await commands.index("prepareStep", store.storeId);
-      await commands.index("publishStep", store.storeId, step!);
+      const { step } = await commands.prepareBuildStep(store.storeId);
+      await commands.publishBuildStep(store.storeId, step!);
       const { builds } = await status();
       const [serving, building] = builds;
       assert.deepEqual([serving!.build, serving!.state, serving!.progress], [1, "active", undefined]);
@@ -181,7 +181,7 @@ for (const engine of engines) {
       const { store, index, status, commands } = await openIndexed(t, engine);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await indexAll(commands);
-      const indexer = startIndexer(commands.index, openLog({ logLevel: "silent" }));
+      const indexer = startIndexer(commands, openLog({ logLevel: "silent" }));
       whenDone(t, () => indexer.stop());
       const { code, stdout, stderr } = await index("rebuild", "--store", store.storeId, "--wait");
       assert.deepEqual([code, stderr], [0, ""]);

@@ -31,13 +31,7 @@ for (const engine of engines) {
       });
       const now = new Date(clock.now).toISOString();
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
-      const { data: runs } = await commands.browse(
-        "listRefreshes",
-        one.organizationId,
-        one.storeId,
-        {},
-        null,
-      );
+      const { data: runs } = await commands.listRefreshes(one.organizationId, one.storeId, {}, null);
 
       const { code, stdout, stderr } = await runTidemark(["status"], settings);
       assert.deepEqual([code, stderr], [0, ""]);
@@ -67,8 +61,8 @@ for (const engine of engines) {
         {
           organization: { id: organizationId, name: "Test organization" },
           vector_store: { id: storeId, name: "Test store", record_count: 3 },
-          namespaces: (await commands.browse("listNamespaces", organizationId, storeId, {})).data,
-          last_sync: await commands.browse("getSync", organizationId, storeId, last.sync_id!, null),
+          namespaces: (await commands.listNamespaces(organizationId, storeId, {})).data,
+          last_sync: await commands.getSync(organizationId, storeId, last.sync_id!, null),
           refreshes: runs,
           index: {
             vector_store_id: storeId,

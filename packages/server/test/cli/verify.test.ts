@@ -52,7 +52,7 @@ for (const engine of engines) {
         .map((line) => line.split("  "));
       for (const [store, namespace, , , verdict] of verdicts) {
         const tampered = store === one.storeId && namespace === "tasks";
-        assert.match(verdict!, tampered ? /^NOT LEVEL/ : /^level$/);
+        assert.match(verdict!, tampered ? /^NOT IN SYNC/ : /^level$/);
       }
       const [store] = JSON.parse((await verify("--json", "--store", one.storeId)).stdout);
       const [other, tasks] = store.namespaces;
@@ -67,7 +67,7 @@ for (const engine of engines) {
       await tamper("DELETE FROM records WHERE store_id = $1 AND id = 'a'");
       const lost = await verify("--store", one.storeId);
       assert.equal(lost.code, 1);
-      assert.match(lost.stdout, /tasks {2}2 records .*NOT LEVEL.*\b1 records/);
+      assert.match(lost.stdout, /tasks {2}2 records .*NOT IN SYNC.*\b1 records/);
       await tamper("UPDATE records SET namespace = 'tasks' WHERE store_id = $1");
       const [store] = JSON.parse((await verify("--json", "--store", one.storeId)).stdout);
       assert.deepEqual(

@@ -7,7 +7,7 @@ import { Connections } from "../../src/storage/postgres/connections.ts";
 import { migrate } from "../../src/storage/postgres/migrate.ts";
 import { readPostgresUrl } from "../../src/storage/postgres/url.ts";
 import { postgres } from "../engines.ts";
-import { bringLevel } from "../index-rows.ts";
+import { bringUpToDate } from "../index-rows.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { postgresUrl } from "../postgres-server.ts";
 import { runForObject, runTidemark } from "../server-process.ts";
@@ -105,20 +105,20 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     await refresh(2, { operations: [upsert("c")], dry_run: true });
     await refresh(2, { operations: [upsert("c")], removal_limit: 5 });
     await refresh(4, { operations: [upsert("d")], last_batch: false });
-    const runs = await commands.browse("listRefreshes", ...of, {}, null);
-    await commands.browse("giveUpRefresh", ...of, runs.data[0]!.id, null);
+    const runs = await commands.listRefreshes(...of, {}, null);
+    await commands.abortRefresh(...of, runs.data[0]!.id, null);
     assert.deepEqual((await store.checkExists("tasks", ["a", "b", "c"])).existing_ids, ["b", "c"]);
-    await commands.browse("listRecords", ...of, { namespace: "tasks" });
-    await commands.browse("getRecord", ...of, { namespace: "tasks", id: "c" });
-    await commands.browse("listNamespaces", ...of, {});
-    const { data: syncs } = await commands.browse("listSyncs", ...of, {}, null);
-    await commands.browse("getSync", ...of, syncs[0]!.id, null);
+    await commands.listRecords(...of, { namespace: "tasks" });
+    await commands.getRecord(...of, { namespace: "tasks", id: "c" });
+    await commands.listNamespaces(...of, {});
+    const { data: syncs } = await commands.listSyncs(...of, {}, null);
+    await commands.getSync(...of, syncs[0]!.id, null);
     assert.equal(await store.recordCount(), 2);
-    await commands.index("beginBuild", store.storeId, "{}");
-    await bringLevel({ commands, clock }, store);
-    await commands.index("beginBuild", store.storeId, "{}", true);
-    await bringLevel({ commands, clock }, store);
-    await commands.index("findMerge", store.storeId);
+    await commands.beginBuild(store.storeId, "{}");
+    await bringUpToDate({ commands, clock }, store);
+    await commands.beginBuild(store.storeId, "{}", true);
+    await bringUpToDate({ commands, clock }, store);
+    await commands.findMerge(store.storeId);
     await storage.index.maintainVectors(store.storeId);
     const request = {
       query: "2",
@@ -132,7 +132,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
       ["b"],
     );
     await commands.countRequest("sync org", 100, 60_000);
-    await commands.access("deleteVectorStore", ...of, 1);
+    await commands.deleteVectorStore(...of, 1);
   });
 
   test("a schema with rows stays as it is until it is distributed, and says the same afterwards", async (t) => {
@@ -186,7 +186,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     await sweepAll(storage, clock.now);
     for (const { storeId } of stores) {
       await readRecords(storage, storeId, { swept: true });
-      for (const { level } of await commands.browse("verifyStore", storeId)) assert.ok(level);
+      for (const { level } of await commands.verifyStore(storeId)) assert.ok(level);
     }
     const left = await beside(databaseUrl, async (client) => {
       const { rows } = await client.query(

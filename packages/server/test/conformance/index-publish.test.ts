@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Prepared } from "../../src/indexing/prepare.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { engines } from "../engines.ts";
-import { bringLevel, foundRecords, mergeAll, WORDS } from "../index-rows.ts";
+import { bringUpToDate, foundRecords, mergeAll, WORDS } from "../index-rows.ts";
 import { ledgerOver, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
 
@@ -17,9 +17,9 @@ const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
 
 /** Takes everything that waits, and works out what it adds, without publishing it. */
 async function prepareAll({ commands }: TestLedger, { storeId }: TestStore): Promise<Prepared> {
-  const entries = await commands.index("claim", storeId);
+  const entries = await commands.claimEntries(storeId);
   assert.ok(entries.length > 0);
-  return (await commands.index("prepare", storeId, entries))!;
+  return (await commands.prepareEntries(storeId, entries))!;
 }
 
 /** What may happen to a record between the moment its text was read and the one it is published. */
@@ -63,23 +63,23 @@ for (const engine of engines) {
       test(`a record that is ${what} meanwhile is found by what it says, and by nothing else`, async (t) => {
         const ledger = await openTestLedger(t, engine);
         const store = await ledger.createStore();
-        await ledger.commands.index("beginBuild", store.storeId, "{}");
+        await ledger.commands.beginBuild(store.storeId, "{}");
         await store.sync({ operations: [upsert("a", "apple")] });
-        await bringLevel(ledger, store);
+        await bringUpToDate(ledger, store);
         await store.sync({ operations: [upsert("a", "banana")] });
         const prepared = await prepareAll(ledger, store);
         for (const sync of syncs) await store.sync(sync);
-        await ledger.commands.index("publish", store.storeId, prepared);
+        await ledger.commands.publishEntries(store.storeId, prepared);
 
         const between = await foundRecords(ledger, store);
         if (finds.length === 0) assert.deepEqual(between, []);
-        await bringLevel(ledger, store);
+        await bringUpToDate(ledger, store);
         assert.deepEqual(await foundRecords(ledger, store), finds);
-        await ledger.commands.index("publish", store.storeId, prepared);
-        await bringLevel(ledger, store);
+        await ledger.commands.publishEntries(store.storeId, prepared);
+        await bringUpToDate(ledger, store);
         assert.deepEqual(await foundRecords(ledger, store), finds);
         await sweepAll(ledger.storage, ledger.clock.now);
-        await bringLevel(ledger, store);
+        await bringUpToDate(ledger, store);
         const [counted] = await ledger.storage.read((sql) =>
           sql.all("SELECT count(*) AS chunks FROM chunks WHERE store_id = $1", [store.storeId]),
         );
@@ -93,16 +93,16 @@ for (const engine of engines) {
       whenDone(t, () => second.close());
       const other = ledgerOver(second);
       const store = await ledger.createStore();
-      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      await ledger.commands.beginBuild(store.storeId, "{}");
       await store.sync({ operations: Array.from({ length: 50 }, (_, n) => upsert(`id-${n}`, `apple ${n}`)) });
       const prepared = await prepareAll(ledger, store);
       ledger.clock.now += 60_000;
       other.clock.now = ledger.clock.now;
       const again = await prepareAll({ ...other, databaseUrl: ledger.databaseUrl }, store);
       const publish = [
-        () => ledger.commands.index("publish", store.storeId, prepared),
-        () => other.commands.index("publish", store.storeId, again),
-        () => ledger.commands.index("publish", store.storeId, again),
+        () => ledger.commands.publishEntries(store.storeId, prepared),
+        () => other.commands.publishEntries(store.storeId, again),
+        () => ledger.commands.publishEntries(store.storeId, again),
       ];
       // Within one process SQLite's writers would wait for each other for ever.
       if (engine.servers === 1) for (const one of publish) await one();
@@ -118,9 +118,9 @@ for (const engine of engines) {
     test("a staged run that was indexed before it is applied is found in the moment it is", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
-      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      await ledger.commands.beginBuild(store.storeId, "{}");
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "banana"), upsert("c", "cherry")] });
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       const part = (last_batch: boolean, operations: object[]) =>
         store.sync({
           sync_mode: "full_refresh",
@@ -129,12 +129,12 @@ for (const engine of engines) {
           operations,
         });
       await part(false, [upsert("a", "damson"), upsert("b", "banana")]);
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       const before = ["a apple", "b banana", "c cherry"];
       assert.deepEqual(await foundRecords(ledger, store), before);
       await part(true, []);
       assert.deepEqual(await foundRecords(ledger, store), ["a damson", "b banana"]);
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       assert.deepEqual(await foundRecords(ledger, store), ["a damson", "b banana"]);
     });
 
@@ -142,7 +142,7 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const { commands } = ledger;
       const store = await ledger.createStore();
-      await commands.index("beginBuild", store.storeId, "{}");
+      await commands.beginBuild(store.storeId, "{}");
       const part = (minute: number, last_batch: boolean, operations: object[]) =>
         store.sync({
           sync_mode: "full_refresh",
@@ -151,19 +151,19 @@ for (const engine of engines) {
           operations,
         });
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "apple")] });
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       // The new texts of a refresh wait, as if they had failed; what comes meanwhile is indexed.
       await part(33, false, [
         ...["a", "b", "c"].map((id) => upsert(id, "damson")),
         upsert("n", "damson", "notes"),
       ]);
-      await commands.index("claim", store.storeId);
+      await commands.claimEntries(store.storeId);
       await part(32, false, [upsert("b", "cherry"), upsert("c", "cherry")]);
       await store.sync({
         operations: [upsert("a", "banana"), upsert("n", "banana", "notes")],
         sync_timestamp: "2025-11-11T10:31:00Z",
       });
-      await commands.index("publish", store.storeId, await prepareAll(ledger, store));
+      await commands.publishEntries(store.storeId, await prepareAll(ledger, store));
       assert.deepEqual(await foundRecords(ledger, store), ["a banana", "b apple", "n banana"]);
       await part(32, true, [upsert("a", "banana")]);
       const before = ["a banana", "b cherry", "c cherry", "n banana"];
@@ -172,14 +172,14 @@ for (const engine of engines) {
       assert.deepEqual(await foundRecords(ledger, store), before);
 
       ledger.clock.now += 60_000;
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       assert.deepEqual(
         await foundRecords(ledger, store),
         ["a", "b", "c", "n"].map((id) => `${id} damson`),
       );
       const [build] = await ledger.storage.index.builds(store.storeId);
       await sweepAll(ledger.storage, ledger.clock.now);
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       assert.equal((await ledger.storage.index.liveChunks(store.storeId, build!.build, 0, 1000)).length, 4);
     });
 
@@ -187,29 +187,29 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const { commands, storage } = ledger;
       const store = await ledger.createStore();
-      await commands.index("beginBuild", store.storeId, "{}");
+      await commands.beginBuild(store.storeId, "{}");
       const titles = new Map(Array.from({ length: 400 }, (_, n) => [`id-${n}`, `${WORDS[n % 5]} ${n}`]));
       await store.sync({ operations: [...titles].map(([id, title]) => upsert(id, title)) });
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
 
-      await commands.index("beginBuild", store.storeId, "{}", true);
-      const { step } = await commands.index("prepareStep", store.storeId);
+      await commands.beginBuild(store.storeId, "{}", true);
+      const { step } = await commands.prepareBuildStep(store.storeId);
       // Behind the step, in it, and new.
       for (const id of ["id-399", "id-0", "id-new"]) titles.set(id, "banana");
       titles.delete("id-1");
       await store.sync({
         operations: [upsert("id-0", "banana"), upsert("id-new", "banana"), remove("id-1")],
       });
-      await bringLevel(ledger, store, { walks: false });
+      await bringUpToDate(ledger, store, { walks: false });
       await store.sync({ operations: [upsert("id-399", "banana")] });
-      await commands.index("publishStep", store.storeId, step!);
-      await commands.index("publishStep", store.storeId, step!);
+      await commands.publishBuildStep(store.storeId, step!);
+      await commands.publishBuildStep(store.storeId, step!);
       const before = await storage.index.builds(store.storeId);
       assert.deepEqual(
         before.map(({ state }) => state),
         ["active", "building"],
       );
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       const after = await storage.index.builds(store.storeId);
       assert.deepEqual(
         after.map(({ state }) => state),
@@ -233,24 +233,24 @@ for (const engine of engines) {
       whenDone(t, () => second.close());
       const other = ledgerOver(second);
       const store = await ledger.createStore();
-      await ledger.commands.index("beginBuild", store.storeId, "{}");
+      await ledger.commands.beginBuild(store.storeId, "{}");
       for (let n = 0; n < 12; n++) {
         await store.sync({ operations: [upsert(`id-${n}`, `apple ${n}`)] });
-        await bringLevel(ledger, store);
+        await bringUpToDate(ledger, store);
       }
       await store.sync({ operations: [remove("id-3")] });
-      await bringLevel(ledger, store);
-      const found = (await ledger.commands.index("findMerge", store.storeId))!;
-      assert.deepEqual(await other.commands.index("findMerge", store.storeId), found);
-      const mine = (await ledger.commands.index("beginMerge", store.storeId, found))!;
-      assert.equal(await other.commands.index("beginMerge", store.storeId, found), null);
-      const blocks = (await ledger.commands.index("nextMerged", store.storeId, mine))!;
+      await bringUpToDate(ledger, store);
+      const found = (await ledger.commands.findMerge(store.storeId))!;
+      assert.deepEqual(await other.commands.findMerge(store.storeId), found);
+      const mine = (await ledger.commands.beginMerge(store.storeId, found))!;
+      assert.equal(await other.commands.beginMerge(store.storeId, found), null);
+      const blocks = (await ledger.commands.nextMerged(store.storeId, mine))!;
 
       // The first one is silent for too long: another takes over, and what the first one does then is in vain.
       other.clock.now += 10 * 60_000;
-      const theirs = (await other.commands.index("beginMerge", store.storeId, found))!;
-      assert.equal(await ledger.commands.index("addToMerge", store.storeId, mine, blocks), false);
-      await ledger.commands.index("finishMerge", store.storeId, mine);
+      const theirs = (await other.commands.beginMerge(store.storeId, found))!;
+      assert.equal(await ledger.commands.addToMerge(store.storeId, mine, blocks), false);
+      await ledger.commands.finishMerge(store.storeId, mine);
       await mergeAll(other, store, theirs);
       const segments = await second.index.search(store.storeId, (index) => index.liveSegments(1));
       assert.ok(segments.some(({ segment }) => segment === theirs.into.segment));

@@ -152,7 +152,7 @@ for (const engine of engines) {
       assert.equal((await states(1000)).length, 3);
       await busy.sync({ operations: [upsert("a")] });
       await gone.sync({ operations: [upsert("a")] });
-      await commands.access("deleteVectorStore", gone.organizationId, gone.storeId, clock.now);
+      await commands.deleteVectorStore(gone.organizationId, gone.storeId, clock.now);
 
       assert.deepEqual(await stateOf(idle), { storeId: idle.storeId, due: false, building: false });
       assert.deepEqual(await stateOf(busy), { storeId: busy.storeId, due: true, building: false });
@@ -160,9 +160,9 @@ for (const engine of engines) {
       await storage.index.claim(busy.storeId, 1000, 2000, 10);
       assert.equal((await stateOf(busy, 1999))?.due, false);
       assert.equal((await stateOf(busy, 2000))?.due, true);
-      await commands.index("beginBuild", idle.storeId, "{}");
+      await commands.beginBuild(idle.storeId, "{}");
       assert.equal((await stateOf(idle))?.building, false);
-      await commands.index("beginBuild", idle.storeId, "{}", true);
+      await commands.beginBuild(idle.storeId, "{}", true);
       assert.equal((await stateOf(idle))?.building, true);
     });
 

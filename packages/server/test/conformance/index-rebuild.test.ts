@@ -4,7 +4,7 @@ import { type Commands, openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { engines, type TestEngine } from "../engines.ts";
-import { bringLevel, foundRecords } from "../index-rows.ts";
+import { bringUpToDate, foundRecords } from "../index-rows.ts";
 import { openTestLedger, storeOf, type TestLedger, type TestStore } from "../test-ledger.ts";
 
 const upsert = (id: string, title: string) => ({ action: "upsert", id, namespace: "tasks", data: { title } });
@@ -12,9 +12,9 @@ const upsert = (id: string, title: string) => ({ action: "upsert", id, namespace
 /** Goes on with a new index, and with nothing else, as far as it goes. @returns the states of the builds then */
 async function walkAll({ commands, storage }: Pick<TestLedger, "commands" | "storage">, store: TestStore) {
   for (;;) {
-    const { step } = await commands.index("prepareStep", store.storeId);
+    const { step } = await commands.prepareBuildStep(store.storeId);
     if (!step) break;
-    await commands.index("publishStep", store.storeId, step);
+    await commands.publishBuildStep(store.storeId, step);
   }
   return (await storage.index.builds(store.storeId)).map(({ state }) => state);
 }
@@ -31,15 +31,15 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   };
   const commands = commandsFor("test-model");
   const store = storeOf(commands, await createStore());
-  await commands.index("beginBuild", store.storeId, "{}");
+  await commands.beginBuild(store.storeId, "{}");
   return { storage, clock, endpoint, commandsFor, commands, store };
 }
 
 /** Does all that waits, some tries of it too. */
-async function tryAll(ledger: Parameters<typeof bringLevel>[0], store: TestStore): Promise<void> {
+async function tryAll(ledger: Parameters<typeof bringUpToDate>[0], store: TestStore): Promise<void> {
   for (let tries = 0; tries < 8; tries++) {
     ledger.clock.now += 3_600_000;
-    await bringLevel(ledger, store);
+    await bringUpToDate(ledger, store);
   }
 }
 
@@ -55,21 +55,21 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const { commands, storage, clock } = ledger;
       const store = await ledger.createStore();
-      await commands.index("beginBuild", store.storeId, "{}");
+      await commands.beginBuild(store.storeId, "{}");
       const ids = Array.from({ length: 20 }, (_, n) => `r${n}`);
       const all = (title: string) => ids.map((id) => `${id} ${title}`).sort();
       await store.sync({ operations: ids.map((id) => upsert(id, "apple pie")) });
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       await store.sync({ operations: ids.map((id) => upsert(id, "apple cake")) });
 
       // Twice: what was taken over is taken over again, as it was.
       for (const language of ["german", "english"]) {
-        await commands.index("beginBuild", store.storeId, JSON.stringify({ language }), true);
+        await commands.beginBuild(store.storeId, JSON.stringify({ language }), true);
         assert.equal((await walkAll(ledger, store)).at(-1), "active");
         assert.deepEqual(await foundRecords(ledger, store), all("apple pie"));
         while ((await storage.index.sweep(clock.now)).more);
       }
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       assert.deepEqual(await foundRecords(ledger, store), all("apple cake"));
       const [build] = await storage.index.builds(store.storeId);
       assert.equal(build!.chunks, 20);
@@ -80,18 +80,18 @@ for (const engine of engines) {
       const ledger = await openTestLedger(t, engine);
       const { commands } = ledger;
       const store = await ledger.createStore();
-      await commands.index("beginBuild", store.storeId, "{}");
+      await commands.beginBuild(store.storeId, "{}");
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "banana")] });
-      await bringLevel(ledger, store);
+      await bringUpToDate(ledger, store);
       await store.sync({ operations: [upsert("a", "cherry"), upsert("b", "cherry")] });
-      await commands.index("beginBuild", store.storeId, "{}", true);
-      const { step } = await commands.index("prepareStep", store.storeId);
+      await commands.beginBuild(store.storeId, "{}", true);
+      const { step } = await commands.prepareBuildStep(store.storeId);
       assert.deepEqual(
         step!.prepared.builds[0]!.chunks.map(({ text }) => text),
         ["apple", "banana"],
       );
-      await bringLevel(ledger, store, { walks: false });
-      await commands.index("publishStep", store.storeId, step!);
+      await bringUpToDate(ledger, store, { walks: false });
+      await commands.publishBuildStep(store.storeId, step!);
       assert.deepEqual(await walkAll(ledger, store), ["retired", "active"]);
       assert.deepEqual(await foundRecords(ledger, store), ["a cherry", "b cherry"]);
       assert.equal((await ledger.storage.index.builds(store.storeId))[1]!.chunks, 2);
@@ -100,7 +100,7 @@ for (const engine of engines) {
     test("a record whose new text failed is found by the old one, its vector too, until that is tried again", async (t) => {
       const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
       await store.sync({ operations: [upsert("x", "apple pie"), upsert("y", "apple tree")] });
-      await bringLevel({ commands, clock }, store);
+      await bringUpToDate({ commands, clock }, store);
       endpoint.fault = faults.refuse("forbidden");
       await store.sync({ operations: [upsert("x", "apple forbidden")] });
       await tryAll({ commands, clock }, store);
@@ -124,12 +124,12 @@ for (const engine of engines) {
       ];
       assert.deepEqual(await found(), before);
       const asked = endpoint.texts.length;
-      await commands.index("beginBuild", store.storeId, "{}", true);
+      await commands.beginBuild(store.storeId, "{}", true);
       assert.deepEqual(await walkAll({ commands, storage }, store), ["retired", "active"]);
       assert.deepEqual(await found(), before);
       assert.equal(endpoint.texts.length, asked, "nothing is embedded twice");
       const other = commandsFor("other-model");
-      await other.index("beginBuild", store.storeId, "{}", true);
+      await other.beginBuild(store.storeId, "{}", true);
       assert.equal((await walkAll({ commands: other, storage }, store)).at(-1), "active");
       assert.deepEqual(await found(), before);
 
@@ -147,14 +147,14 @@ for (const engine of engines) {
       const run = { sync_mode: "full_refresh", sync_timestamp: "2025-11-11T10:40:00Z" } as const;
       await store.sync({ operations: [upsert("a", "damson"), upsert("x", "apple")] });
       await store.sync({ ...run, last_batch: false, operations: [upsert("x", "banana")] });
-      await bringLevel({ commands, clock }, store);
+      await bringUpToDate({ commands, clock }, store);
       const other = commandsFor("other-model");
-      await other.index("beginBuild", store.storeId, "{}", true);
+      await other.beginBuild(store.storeId, "{}", true);
       endpoint.next = [null, null];
       endpoint.fault = faults.status(503);
       assert.deepEqual(await walkAll({ commands: other, storage }, store), ["active", "building"]);
       // As long as it fails there is no step, so that nobody takes one again and again.
-      assert.equal((await other.index("prepareStep", store.storeId)).step, null);
+      assert.equal((await other.prepareBuildStep(store.storeId)).step, null);
       endpoint.fault = null;
       clock.now += 60_000;
       assert.deepEqual(await walkAll({ commands: other, storage }, store), ["retired", "active"]);

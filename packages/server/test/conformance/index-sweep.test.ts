@@ -167,7 +167,7 @@ for (const engine of engines) {
       const counts = (store: TestStore) =>
         Promise.all(tables.map((table) => countRows(ledger.storage, store, table)));
       const before = await counts(stays);
-      await ledger.commands.access("deleteVectorStore", gone.organizationId, gone.storeId, ledger.clock.now);
+      await ledger.commands.deleteVectorStore(gone.organizationId, gone.storeId, ledger.clock.now);
       await sweepAll(ledger.storage, ledger.clock.now);
       await sweepIndex(ledger.storage, ledger.clock.now);
       assert.deepEqual(

@@ -62,7 +62,7 @@ for (const engine of engines) {
         throw new Error("after the write");
       });
       await assert.rejects(failing, /after the write/);
-      assert.deepEqual((await commands.access("listOrganizations", {})).data, []);
+      assert.deepEqual((await commands.listOrganizations({})).data, []);
     });
 
     test("a store's revisions have no gaps, whatever fails between them, and are its own", async (t) => {
@@ -312,7 +312,7 @@ for (const engine of engines) {
     test("a sync to a store that was deleted is refused", async (t) => {
       const { commands, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
-      await commands.access("deleteVectorStore", store.organizationId, store.storeId, Date.now());
+      await commands.deleteVectorStore(store.organizationId, store.storeId, Date.now());
       await assert.rejects(
         store.sync({ operations: [upsert("a")] }),
         (error) => error instanceof ApiError && error.code === "INSUFFICIENT_PERMISSIONS",

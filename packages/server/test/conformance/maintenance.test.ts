@@ -179,7 +179,7 @@ for (const engine of engines) {
         });
       }
       const before = await readRecords(storage, stays.storeId);
-      await commands.access("deleteVectorStore", gone.organizationId, gone.storeId, clock.now);
+      await commands.deleteVectorStore(gone.organizationId, gone.storeId, clock.now);
       assert.equal((await sweepAll(storage, clock.now)) > 3, true);
 
       const tables = await engine.storeTables(storage);

@@ -6,7 +6,7 @@ import { readConfig } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { startEmbeddingsServer } from "../embeddings-server.ts";
 import { postgres, type TestEngine } from "../engines.ts";
-import { BUILD, bringLevel, change, chunkOf, look } from "../index-rows.ts";
+import { BUILD, bringUpToDate, change, chunkOf, look } from "../index-rows.ts";
 import { vectorEngines } from "../pgvector-engine.ts";
 import { openTestLedger, storeOf } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
@@ -26,10 +26,10 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   const config = readConfig({}, { embeddingsUrl: embeddings.url, embeddingsModel: "words-64" });
   const commands = openCommands(storage, config, () => clock.now);
   const store = storeOf(commands, await ledger.createStore());
-  await commands.index("beginBuild", store.storeId, "{}");
+  await commands.beginBuild(store.storeId, "{}");
   return {
     ...{ embeddings, ledger, commands, store },
-    level: () => bringLevel({ commands, clock }, store),
+    level: () => bringUpToDate({ commands, clock }, store),
     search: (query: string, fields: Partial<SearchRequest> = {}) =>
       commands.search(store.organizationId, store.storeId, { query, ...fields }),
   };

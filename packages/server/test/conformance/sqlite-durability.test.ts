@@ -8,7 +8,7 @@ test("SQLite: a commit waits for the disk, with and without background checkpoin
   for (const backgroundCheckpoints of [false, true]) {
     const storage = await openStorage(databaseUrl, { backgroundCheckpoints });
     const setting = async (name: string) => {
-      const [row] = await storage.read((sql) => sql.all(`PRAGMA ${name}`));
+      const [row] = await storage.write((sql) => sql.all(`PRAGMA ${name}`));
       return Object.values(row!)[0];
     };
     assert.equal(await setting("journal_mode"), "wal");

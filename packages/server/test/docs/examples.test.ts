@@ -62,10 +62,10 @@ async function runExamples(
   const { url, commands, answers, stop } = await startServer(t, folder);
   const organizationId = "org_acme";
   const storeId = "vs_support";
-  await commands.access("createOrganization", { name: "Acme", id: organizationId }, Date.now());
-  await commands.access("createVectorStore", organizationId, { name: "Support", id: storeId }, Date.now());
+  await commands.createOrganization({ name: "Acme", id: organizationId }, Date.now());
+  await commands.createVectorStore(organizationId, { name: "Support", id: storeId }, Date.now());
   const connector = { name: "ClickUp", storeId };
-  const { api_key } = await commands.access("createConnector", organizationId, connector, Date.now());
+  const { api_key } = await commands.createConnector(organizationId, connector, Date.now());
 
   for (const path of DOCUMENTS) {
     const blocks = codeBlocks(path, language).filter((code) => code.includes(KEY));
@@ -113,13 +113,13 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
   const { url, commands, answers, stop } = await startServer(t, folder);
   const now = Date.now();
   const organizationId = "org_acme";
-  await commands.access("createOrganization", { name: "Acme", id: organizationId }, now);
+  await commands.createOrganization({ name: "Acme", id: organizationId }, now);
   const store = { name: "Support", id: "vs_support" };
-  await commands.access("createVectorStore", organizationId, store, now);
+  await commands.createVectorStore(organizationId, store, now);
   const connector = { name: "ClickUp", storeId: store.id };
-  const { api_key } = await commands.access("createConnector", organizationId, connector, now);
-  const reader = await commands.access("createOwnerKey", { role: "reader", organizationId }, now);
-  const admin = await commands.access("createOwnerKey", { role: "admin", organizationId }, now);
+  const { api_key } = await commands.createConnector(organizationId, connector, now);
+  const reader = await commands.createOwnerKey({ role: "reader", organizationId }, now);
+  const admin = await commands.createOwnerKey({ role: "admin", organizationId }, now);
 
   const outputs: string[] = [];
   for (const path of ["docs/guides/getting-started.md", "docs/guides/search.md"]) {

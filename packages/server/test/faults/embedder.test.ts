@@ -187,7 +187,7 @@ for (const engine of engines) {
       assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
-      assert.equal(await server.commands.browse("retryFailed", ...of, { namespace: "tasks", id: "bad" }), 1);
+      assert.equal(await server.commands.retryFailed(...of, { namespace: "tasks", id: "bad" }), 1);
       await until("level", async () => {
         const { pending, failed } = await store.indexing();
         return pending === 0 && failed === 0;

@@ -123,7 +123,7 @@ for (const engine of engines) {
     const kills = LONG || engine.share === 1 ? KILLS : KILLS / 2;
     for (let kill = 0; kill < kills; kill++) {
       const from = endpoint.texts.length;
-      if (kill % 4 === 1) await commands.index("beginBuild", tenant.storeId, "{}", true);
+      if (kill % 4 === 1) await commands.beginBuild(tenant.storeId, "{}", true);
       const server = await startServerProcess(t, settings);
       const writing = Promise.all([writer.write(server.url), writer.write(server.url)]);
       // At any moment: while texts are on their way, or are written, or segments merged.

@@ -66,7 +66,7 @@ async function readHistory(databaseUrl: string, { organizationId, storeId }: Ten
   let cursor: string | null = null;
   do {
     const request = cursor === null ? { limit: 100 } : { limit: 100, cursor };
-    const page: List<SyncObject> = await commands.browse("listSyncs", organizationId, storeId, request, null);
+    const page: List<SyncObject> = await commands.listSyncs(organizationId, storeId, request, null);
     ids.push(...page.data.map(({ id }) => id));
     cursor = page.next_cursor;
   } while (cursor);

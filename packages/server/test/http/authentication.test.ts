@@ -95,19 +95,9 @@ test("what is not the key's gets one answer, word for word, whether it exists or
   const { server, tenant, state } = await startPipeline(t);
   const { commands } = server;
   const other = await createTenant(commands);
-  const sibling = await commands.access(
-    "createVectorStore",
-    tenant.organizationId,
-    { name: "sibling" },
-    Date.now(),
-  );
-  const gone = await commands.access(
-    "createVectorStore",
-    tenant.organizationId,
-    { name: "deleted" },
-    Date.now(),
-  );
-  await commands.access("deleteVectorStore", tenant.organizationId, gone.id, Date.now());
+  const sibling = await commands.createVectorStore(tenant.organizationId, { name: "sibling" }, Date.now());
+  const gone = await commands.createVectorStore(tenant.organizationId, { name: "deleted" }, Date.now());
+  await commands.deleteVectorStore(tenant.organizationId, gone.id, Date.now());
   const before = await state();
 
   const targets: Record<string, [organizationId: string, storeId: string]> = {
@@ -183,7 +173,7 @@ test("a key of the wrong role is refused in the same words", async (t) => {
         assertIs(answer, INSUFFICIENT_PERMISSIONS);
       }
     }
-    const store = await server.commands.access("getVectorStore", organizationId, storeId);
+    const store = await server.commands.getVectorStore(organizationId, storeId);
     assert.equal(store.name, "Test store");
   });
   assert.deepEqual(await state(), before);

@@ -145,7 +145,7 @@ test("a key says when it was last used", async (t) => {
   assert.equal(await works(management, tenant.key), true);
   // It is written down in the background, and when the server stops.
   await server.app.close();
-  const { keys } = await server.commands.access("getConnector", tenant.organizationId, tenant.connectorId);
+  const { keys } = await server.commands.getConnector(tenant.organizationId, tenant.connectorId);
   assert.equal(keys[0]!.last_used_at, new Date(server.clock.now).toISOString());
 });
 

@@ -33,12 +33,7 @@ test("validate says that key, organization and store fit together", async (t) =>
   const { server, tenant } = await startPipeline(t);
   const { organizationId, storeId, key } = tenant;
   const other = await createTenant(server.commands);
-  const sibling = await server.commands.access(
-    "createVectorStore",
-    organizationId,
-    { name: "Sibling" },
-    Date.now(),
-  );
+  const sibling = await server.commands.createVectorStore(organizationId, { name: "Sibling" }, Date.now());
   const validate = (organization_id: string, vector_store_id: string, apiKey = key, prefix = PREFIXES[0]) =>
     server.request(
       "GET",

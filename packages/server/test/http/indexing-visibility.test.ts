@@ -61,13 +61,13 @@ async function startPoisoned(t: TestContext) {
   endpoint.fault = faults.refuse("poison", 400, "fault: poison");
   const store = await startStore(t, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
   /** Goes on until the index has failed on what it cannot have. */
-  const giveUp = async () => {
+  const failAll = async () => {
     for (let tries = 0; tries < 8; tries++) {
       await store.index();
       store.server.clock.now += 60 * MINUTE_MS;
     }
   };
-  return { ...store, endpoint: endpoint as EmbeddingsServer, giveUp };
+  return { ...store, endpoint: endpoint as EmbeddingsServer, failAll };
 }
 
 describe("how far indexing is", () => {
@@ -157,7 +157,7 @@ describe("how far indexing is", () => {
     assert.deepEqual([tried.status, await store.record("good")], ["pending", { status: "indexed" }]);
     assert.match(tried.error, /fault: poison/);
 
-    await store.giveUp();
+    await store.failAll();
     const failed = { pending: 0, failed: 1, oldest_pending_at: null };
     assert.deepEqual([await store.namespace(), await store.syncState(sync)], [failed, failed]);
     const record = await store.record("bad");
@@ -177,8 +177,8 @@ describe("how far indexing is", () => {
     const of = [store.tenant.organizationId, store.tenant.storeId] as const;
     await store.put({ one: "poison 1", two: "poison 2" });
     await store.put({ three: "poison 3" }, "other");
-    await store.giveUp();
-    const list = await commands.browse("listFailed", ...of, {});
+    await store.failAll();
+    const list = await commands.listFailed(...of, {});
     assert.deepEqual(
       list.data.map(({ namespace, id, attempts }) => [namespace, id, attempts]),
       [
@@ -187,22 +187,22 @@ describe("how far indexing is", () => {
         ["other", "three", 6],
       ],
     );
-    const page = await commands.browse("listFailed", ...of, { limit: 2 });
-    const rest = await commands.browse("listFailed", ...of, { limit: 2, cursor: page.next_cursor! });
+    const page = await commands.listFailed(...of, { limit: 2 });
+    const rest = await commands.listFailed(...of, { limit: 2, cursor: page.next_cursor! });
     assert.deepEqual([...page.data, ...rest.data], list.data);
 
     store.endpoint.fault = null;
     await store.index();
     assert.equal((await store.record("one")).status, "failed");
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: "other", id: "one" }), 0);
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: "tasks", id: "one" }), 1);
+    assert.equal(await commands.retryFailed(...of, { namespace: "other", id: "one" }), 0);
+    assert.equal(await commands.retryFailed(...of, { namespace: "tasks", id: "one" }), 1);
     assert.equal((await store.record("one")).status, "pending");
     await store.index();
     assert.deepEqual(
       [await store.record("one"), (await store.record("two")).status],
       [{ status: "indexed" }, "failed"],
     );
-    assert.equal(await commands.browse("retryFailed", ...of, { namespace: null, id: null }), 2);
+    assert.equal(await commands.retryFailed(...of, { namespace: null, id: null }), 2);
     await store.index();
     assert.deepEqual([await store.namespace(), await store.namespace("other")], [LEVEL, LEVEL]);
     assert.equal((await store.search("poison", { mode: "lexical" })).data.length, 3);

@@ -71,9 +71,9 @@ test("the documented examples of requests are requests that work", async (t) => 
   const [sync] = SyncRequest.examples;
   const { commands } = server;
   const { organization_id: id, vector_store_id: storeId } = sync;
-  await commands.access("createOrganization", { name: "Example", id }, Date.now());
-  await commands.access("createVectorStore", id, { name: "Example", id: storeId }, Date.now());
-  const connector = await commands.access("createConnector", id, { name: "Example", storeId }, Date.now());
+  await commands.createOrganization({ name: "Example", id }, Date.now());
+  await commands.createVectorStore(id, { name: "Example", id: storeId }, Date.now());
+  const connector = await commands.createConnector(id, { name: "Example", storeId }, Date.now());
   const headers = { "x-api-key": connector.api_key };
   const synced = await server.post(SYNC, sync, headers);
   assert.equal(synced.status, 200, JSON.stringify(synced.body));

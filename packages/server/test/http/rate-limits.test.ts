@@ -73,8 +73,7 @@ test("request 101 of a minute is 429, on both prefixes together, for its organiz
 test("all keys of an organization share its limit", async (t) => {
   const server = await startTestServer(t, { rateLimitPerMinute: 2 });
   const tenant = await createTenant(server.commands);
-  const second = await server.commands.access(
-    "createConnector",
+  const second = await server.commands.createConnector(
     tenant.organizationId,
     { name: "second", storeId: tenant.storeId },
     Date.now(),

@@ -218,7 +218,7 @@ describe("a server without the store's embeddings", () => {
     const config = readConfig({}, { ...settings, embeddingsModel: "other" });
     const other = openCommands(server.storage, config, () => server.clock.now);
     const rebuild = async (commands: Commands) => {
-      await commands.index("beginBuild", searching.tenant.storeId, "{}", true);
+      await commands.beginBuild(searching.tenant.storeId, "{}", true);
       await indexAll(commands);
     };
     for (const mode of ["hybrid", "semantic"]) {

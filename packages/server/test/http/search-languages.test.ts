@@ -87,10 +87,10 @@ describe("other settings of a store", () => {
     assert.deepEqual((await found("Züge")).sort(), ["a", "b"]);
 
     await set({ language: "german" });
-    const [store] = await server.commands.index("stores");
-    await server.commands.index("beginBuild", tenant.storeId, store!.settings);
-    const { step } = await server.commands.index("prepareStep", tenant.storeId);
-    await server.commands.index("publishStep", tenant.storeId, step!);
+    const [store] = await server.commands.storesToIndex();
+    await server.commands.beginBuild(tenant.storeId, store!.settings);
+    const { step } = await server.commands.prepareBuildStep(tenant.storeId);
+    await server.commands.publishBuildStep(tenant.storeId, step!);
     // A part of the new one is there, and none of it is asked.
     assert.deepEqual(await found("Zügen"), []);
     assert.deepEqual((await found("Züge")).sort(), ["a", "b"]);

@@ -21,12 +21,7 @@ describe("who may search", () => {
   test("is nobody else: a connector, a reader of another store or organization, or no key", async (t) => {
     const { server, tenant, search } = await startSearching(t);
     const other = await createTenant(server.commands);
-    const second = await server.commands.access(
-      "createVectorStore",
-      tenant.organizationId,
-      { name: "Second" },
-      0,
-    );
+    const second = await server.commands.createVectorStore(tenant.organizationId, { name: "Second" }, 0);
     const keys = [
       tenant.key,
       other.key,

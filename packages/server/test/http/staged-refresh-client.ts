@@ -115,8 +115,7 @@ export async function startRefresher(t: TestContext, overrides: Partial<Config> 
     },
     rows: () => readLedger(server.storage, tenant.storeId),
     async addConnector() {
-      const connector = await server.commands.access(
-        "createConnector",
+      const connector = await server.commands.createConnector(
         tenant.organizationId,
         { name: "Another connector", storeId: tenant.storeId },
         server.clock.now,

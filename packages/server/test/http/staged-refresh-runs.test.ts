@@ -246,28 +246,28 @@ describe("a run without its last batch", () => {
       await refresher.stage(upserts(1, 5, { v: 1 }));
       return (await runs(refresher))[0]!.id;
     };
-    const giveUp = (id: string, key?: string) =>
+    const abort = (id: string, key?: string) =>
       call("DELETE", `/vector-stores/${tenant.storeId}/refreshes/${id}`, undefined, key);
 
     const id = await begin();
-    assertError(await giveUp(id, reader), "INSUFFICIENT_PERMISSIONS");
-    assertError(await giveUp(id, other.key), "RESOURCE_NOT_FOUND");
-    assertError(await giveUp("run_unknown"), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id, reader), "INSUFFICIENT_PERMISSIONS");
+    assertError(await abort(id, other.key), "RESOURCE_NOT_FOUND");
+    assertError(await abort("run_unknown"), "RESOURCE_NOT_FOUND");
     assert.equal((await runs(refresher)).length, 1);
-    const deleted = await giveUp(id, tenant.key);
+    const deleted = await abort(id, tenant.key);
     assert.deepEqual([deleted.status, deleted.body], [200, { id, object: "refresh", deleted: true }]);
-    assertError(await giveUp(id, tenant.key), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id, tenant.key), "RESOURCE_NOT_FOUND");
     assert.deepEqual(await runs(refresher), []);
     await assertSwept(refresher);
 
     // A last batch that was under way must not be applied without the parts.
     assertError(await refresher.refresh({ operations: upserts(0, 1) }), "INCOMPLETE_REFRESH");
-    assert.equal((await giveUp(await begin())).status, 200);
+    assert.equal((await abort(await begin())).status, 200);
     await begin();
     const last = await refresher.refresh({ operations: [], expected_operations: 4 });
     assert.deepEqual(last.body.changes, changes({ updated: 2, created: 2, cleared: 1 }));
     // An applied run is none that could be given up.
-    assertError(await giveUp(id), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id), "RESOURCE_NOT_FOUND");
     await assertSwept(refresher);
   });
 });

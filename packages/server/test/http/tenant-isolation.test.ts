@@ -129,7 +129,7 @@ async function syncedIds(server: TestServer, tenant: Tenant): Promise<Pick<Ids, 
 }
 
 async function idsOf(server: TestServer, tenant: Tenant): Promise<Ids> {
-  const connector = await server.commands.access("getConnector", tenant.organizationId, tenant.connectorId);
+  const connector = await server.commands.getConnector(tenant.organizationId, tenant.connectorId);
   return {
     organization_id: tenant.organizationId,
     vector_store_id: tenant.storeId,

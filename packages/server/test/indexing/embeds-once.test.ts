@@ -52,8 +52,8 @@ async function openCounted(t: TestContext, engine: TestEngine) {
 
   /** Every chunk is there once, and has its vector: so what was not embedded was not needed. */
   const checkLevel = async () => {
-    const { settings } = await commands.access("getVectorStore", organizationId, storeId);
-    const { data } = await commands.browse("listRecords", organizationId, storeId, {
+    const { settings } = await commands.getVectorStore(organizationId, storeId);
+    const { data } = await commands.listRecords(organizationId, storeId, {
       namespace: "tasks",
       limit: 100,
     });
@@ -85,9 +85,8 @@ async function openCounted(t: TestContext, engine: TestEngine) {
     put: (...operations: object[]) => embedded(() => store.sync({ operations })),
     /** The texts that other settings of the store have embedded. */
     set: (settings: Data) =>
-      embedded(() => commands.access("updateVectorStore", organizationId, storeId, { settings }, clock.now)),
-    rebuild: (of = commands) =>
-      embedded(() => of.index("beginBuild", storeId, "{}", true), { indexWith: of }),
+      embedded(() => commands.updateVectorStore(organizationId, storeId, { settings }, clock.now)),
+    rebuild: (of = commands) => embedded(() => of.beginBuild(storeId, "{}", true), { indexWith: of }),
   };
 }
 
@@ -196,7 +195,7 @@ for (const engine of engines) {
     test("a text that comes while a new index is built is embedded once for both", async (t) => {
       const { put, commands, store } = await openCounted(t, engine);
       await put(upsert("a", titled(1)));
-      await commands.index("beginBuild", store.storeId, "{}", true);
+      await commands.beginBuild(store.storeId, "{}", true);
       assert.deepEqual(await put(upsert("b", titled(2))), [paragraph(2)]);
     });
 

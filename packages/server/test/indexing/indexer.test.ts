@@ -4,44 +4,49 @@ import type { Logger } from "pino";
 import { openCommands } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
 import { EndpointPause } from "../../src/embedding/endpoint-pause.ts";
-import { type IndexingContext, type IndexName, indexFunctions } from "../../src/indexing/commands.ts";
 import { startIndexer } from "../../src/indexing/indexer.ts";
+import { type IndexingContext, type IndexSteps, indexSteps } from "../../src/indexing/steps.ts";
 import { faults, startEmbeddingsServer } from "../embeddings-server.ts";
 import { usualEngine } from "../engines.ts";
-import { bringLevel } from "../index-rows.ts";
+import { bringUpToDate } from "../index-rows.ts";
 import { openTestLedger, storeOf } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, data: object) => ({ action: "upsert", id, namespace: "tasks", data });
 
-type Run = (name: IndexName, ...args: unknown[]) => Promise<unknown>;
+type StepName = keyof IndexSteps;
+type Steps = Record<string, (...args: unknown[]) => Promise<unknown>>;
 
 /** Starts an indexer whose steps can be waited for, and whose log is a list. */
-function startWatched(t: TestContext, run: Run) {
+function startWatched(t: TestContext, steps: IndexSteps) {
   const lines: string[] = [];
-  const waiting = new Set<(name: IndexName, args: unknown[]) => void>();
+  const waiting = new Set<(name: string, args: unknown[]) => void>();
   const line = (_: object, text: string) => lines.push(text);
-  const watched: Run = async (name, ...args) => {
-    try {
-      return await run(name, ...args);
-    } finally {
-      for (const tell of waiting) tell(name, args);
-    }
-  };
-  const indexer = startIndexer(watched as never, { info: line, warn: line } as unknown as Logger);
+  const watched = Object.entries(steps as unknown as Steps).map(([name, run]) => [
+    name,
+    async (...args: unknown[]) => {
+      try {
+        return await run(...args);
+      } finally {
+        for (const tell of waiting) tell(name, args);
+      }
+    },
+  ]);
+  const log = { info: line, warn: line } as unknown as Logger;
+  const indexer = startIndexer(Object.fromEntries(watched), log);
   whenDone(t, () => indexer.stop());
   return {
     lines,
     /** Changes something, and waits until a step has ended for the so-many-th time. */
     async step(
       change: () => unknown,
-      name: IndexName,
+      name: StepName,
       isIt: (args: unknown[]) => boolean = () => true,
       times = 1,
     ): Promise<void> {
       const { promise, resolve } = Promise.withResolvers<void>();
       let seen = 0;
-      const tell = (ended: IndexName, args: unknown[]) => {
+      const tell = (ended: string, args: unknown[]) => {
         if (ended === name && isIt(args) && ++seen === times) resolve();
       };
       waiting.add(tell);
@@ -62,12 +67,12 @@ describe("what the log says of an embeddings endpoint", () => {
     const config = readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
     const commands = openCommands(ledger.storage, config, () => ledger.clock.now);
     const store = storeOf(commands, await ledger.createStore());
-    return { ...ledger, endpoint, store, lexical: ledger.commands, run: commands.index as unknown as Run };
+    return { ...ledger, endpoint, store, lexical: ledger.commands, commands };
   }
 
   test("is a line when it goes away and one when it is back, whatever needs no vector in between", async (t) => {
-    const { endpoint, clock, store, run } = await openEmbedding(t);
-    const { lines, step } = startWatched(t, run);
+    const { endpoint, clock, store, commands } = await openEmbedding(t);
+    const { lines, step } = startWatched(t, commands);
     const sync = (id: string, data: object) => store.sync({ operations: [upsert(id, data)] });
     /** Whether something of a record was published. */
     const isOf =
@@ -75,31 +80,31 @@ describe("what the log says of an embeddings endpoint", () => {
       ([, prepared]: unknown[]) =>
         (prepared as { entries: { id: string }[] }).entries.some((entry) => entry.id === id);
     const publish = (amount: number) =>
-      step(() => sync("a", { title: "apple", amount }), "publish", isOf("a"));
+      step(() => sync("a", { title: "apple", amount }), "publishEntries", isOf("a"));
     await publish(1);
     assert.deepEqual(lines, []);
     endpoint.fault = faults.status(503);
-    await step(() => sync("b", { title: "banana" }), "publish");
+    await step(() => sync("b", { title: "banana" }), "publishEntries");
     assert.deepEqual(lines, [AWAY]);
     for (const amount of [2, 3, 4]) await publish(amount);
     assert.deepEqual(lines, [AWAY]);
     endpoint.fault = null;
-    await step(() => (clock.now += 60_000), "publish", isOf("b"));
+    await step(() => (clock.now += 60_000), "publishEntries", isOf("b"));
     assert.deepEqual(lines, [AWAY, BACK]);
   });
 
   test("is said of a new index that has to wait for it, too", async (t) => {
-    const { endpoint, clock, store, lexical, run } = await openEmbedding(t);
-    await lexical.index("beginBuild", store.storeId, "{}");
+    const { endpoint, clock, store, lexical, commands } = await openEmbedding(t);
+    await lexical.beginBuild(store.storeId, "{}");
     await store.sync({ operations: [upsert("a", { title: "apple" })] });
-    await bringLevel({ commands: lexical, clock }, store);
+    await bringUpToDate({ commands: lexical, clock }, store);
     endpoint.fault = faults.status(401);
-    const { lines, step } = startWatched(t, run);
-    await step(() => {}, "prepareStep", undefined, 2);
+    const { lines, step } = startWatched(t, commands);
+    await step(() => {}, "prepareBuildStep", undefined, 2);
     assert.deepEqual(lines, [AWAY]);
     endpoint.fault = null;
     const isLast = ([, step]: unknown[]) => (step as { isLast: boolean }).isLast;
-    await step(() => (clock.now += 60_000), "publishStep", isLast);
+    await step(() => (clock.now += 60_000), "publishBuildStep", isLast);
     assert.deepEqual(lines, [AWAY, BACK]);
   });
 });
@@ -108,22 +113,25 @@ test("a merge that fails, or that somebody else takes over, is forgotten", async
   for (const addToMerge of [async () => false, () => Promise.reject(new Error("no room"))]) {
     const { storage, clock, commands, createStore } = await openTestLedger(t, usualEngine());
     const store = await createStore();
-    await commands.index("beginBuild", store.storeId, "{}");
+    await commands.beginBuild(store.storeId, "{}");
     for (let n = 0; n < 8; n++) {
       await store.sync({ operations: [upsert(`id-${n}`, { title: `apple ${n}` })] });
-      await bringLevel({ commands, clock }, store);
+      await bringUpToDate({ commands, clock }, store);
     }
     const context: IndexingContext = {
       ...{ storage, embedder: null, embeddings: null, pause: new EndpointPause(), merges: new Map() },
       now: () => clock.now,
     };
     let begun = 0;
-    const functions = { ...indexFunctions, addToMerge } as Record<string, (...args: unknown[]) => unknown>;
-    const { step } = startWatched(t, async (name, ...args) => {
-      const result = await functions[name]!(context, ...args);
-      if (name === "nextMerged") begun = context.merges.size;
-      return result;
-    });
+    const steps = Object.entries({ ...indexSteps, addToMerge } as Steps).map(([name, run]) => [
+      name,
+      async (...args: unknown[]) => {
+        const result = await run(context, ...args);
+        if (name === "nextMerged") begun = context.merges.size;
+        return result;
+      },
+    ]);
+    const { step } = startWatched(t, Object.fromEntries(steps));
     await step(() => store.sync({ operations: [upsert("a", { title: "banana" })] }), "endMerge");
     assert.deepEqual([begun, context.merges.size], [1, 0]);
   }

@@ -49,7 +49,7 @@ for (const engine of engines) {
         exchange.request.texts.some((text) => refused.some((id) => text.includes(id)))
           ? faults.status(400)(exchange)
           : exchange.reply();
-      await other.index("beginBuild", store.storeId, "{}", true);
+      await other.beginBuild(store.storeId, "{}", true);
       for (let tries = 0; tries < 3; tries++) {
         await indexAll(other);
         store.clock.now += 3_600_000;
@@ -73,7 +73,7 @@ for (const engine of engines) {
       await store.put(Array.from({ length: 100 }, (_, index) => `r${index}`));
       await store.index();
       const other = store.commandsFor("other-model");
-      await other.index("beginBuild", store.storeId, "{}", true);
+      await other.beginBuild(store.storeId, "{}", true);
       const from = store.endpoint.texts.length;
       store.endpoint.next = [null, null, null, faults.status(503)];
       for (let tries = 0; tries < 3; tries++) {
@@ -91,7 +91,7 @@ for (const engine of engines) {
     await store.put(["one", "two"]);
     await store.index();
     const lexical = openCommands(store.storage, readConfig({}), () => store.clock.now);
-    await lexical.index("beginBuild", store.storeId, "{}", true);
+    await lexical.beginBuild(store.storeId, "{}", true);
     await indexAll(lexical);
     while ((await store.storage.index.sweep(store.clock.now)).more);
     assert.equal((await store.storage.index.builds(store.storeId)).length, 1);
@@ -133,7 +133,7 @@ for (const engine of engines) {
     const answer = await search();
     assert.deepEqual([answer.mode, answer.warnings?.length, answer.data[0]?.id], ["lexical", 1, "two"]);
 
-    await next.index("beginBuild", store.storeId, "{}", true);
+    await next.beginBuild(store.storeId, "{}", true);
     await indexAll(next);
     assert.equal(await store.vectors(), 2, "nor in a new index");
     store.endpoint.fault = null;

@@ -88,11 +88,11 @@ for (const engine of engines) {
         // Nothing changes; the answer has the digest all the same.
         const { digests, changes } = await store.sync({ operations: [remove("never")] });
         assert.deepEqual([digests, changes.removed], [{ tasks: digest }, 0], way);
-        const { data } = await commands.browse("listNamespaces", store.organizationId, store.storeId, {});
+        const { data } = await commands.listNamespaces(store.organizationId, store.storeId, {});
         const [{ records, digest: listed }] = data as [(typeof data)[0]];
         assert.deepEqual([records, listed], [SOURCE.length, digest], way);
         for (const moment of ["before sweeping", "after it"]) {
-          const [verified] = await commands.browse("verifyStore", store.storeId);
+          const [verified] = await commands.verifyStore(store.storeId);
           assert.deepEqual(
             verified,
             {
@@ -141,7 +141,7 @@ for (const engine of engines) {
       const store = await createStore();
       const records = Array.from({ length: 2500 }, (_, n) => ({ id: `r${n}`, data: { n } }));
       const { digests } = await store.sync({ operations: records.map((record) => upsert(record)) });
-      const [verified] = await commands.browse("verifyStore", store.storeId);
+      const [verified] = await commands.verifyStore(store.storeId);
       const digest = await digestOf(records);
       assert.deepEqual([verified!.counted_records, verified!.counted_digest], [2500, digest]);
       assert.deepEqual(digests, { tasks: digest });

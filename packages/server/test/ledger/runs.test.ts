@@ -56,9 +56,9 @@ for (const engine of engines) {
       await stage(33, mixed);
       await refresh(34, upserts(0, 5, 4));
       await stage(35, mixed);
-      const runs = await commands.browse("listRefreshes", store.organizationId, store.storeId, {}, null);
+      const runs = await commands.listRefreshes(store.organizationId, store.storeId, {}, null);
       assert.equal(runs.data.length, 1);
-      await commands.browse("giveUpRefresh", store.organizationId, store.storeId, runs.data[0]!.id, null);
+      await commands.abortRefresh(store.organizationId, store.storeId, runs.data[0]!.id, null);
       await stage(36, mixed);
       await sync(
         { sync_timestamp: at(37), operations: [...upserts(20, 21, 5), remove("r3"), remove("r99")] },
@@ -137,7 +137,7 @@ for (const engine of engines) {
       await sync({ sync_timestamp: at(32), operations: upserts(0, 1, 2) });
       await stage(31, upserts(3, 4, 1), { refresh_id: "applied" });
       await refresh(31, [], { refresh_id: "applied" });
-      await commands.access("deleteVectorStore", organizationId, storeId, clock.now);
+      await commands.deleteVectorStore(organizationId, storeId, clock.now);
       await runMaintenance(commands);
       for (const table of await engine.storeTables(storage)) {
         const left = await storage.read((sql) =>

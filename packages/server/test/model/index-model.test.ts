@@ -58,7 +58,7 @@ function stepsOf({ repeating }: { repeating: boolean }): fc.Arbitrary<Step[]> {
       weight: 6,
       arbitrary: fc.record({ kind: fc.constant("publish"), which: fc.nat(2), keeps: fc.boolean() }),
     },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("giveUp") }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("fail") }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("sweep") }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait") }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("rebuild"), walks: fc.nat(2) }) },
@@ -79,7 +79,7 @@ type Step =
     }
   | { kind: "publish"; which: number; keeps: boolean }
   | { kind: "rebuild"; walks: number }
-  | { kind: "take" | "giveUp" | "sweep" | "wait" | "walk" };
+  | { kind: "take" | "fail" | "sweep" | "wait" | "walk" };
 
 for (const engine of engines) {
   test(`${engine.name}: search shows what the ledger has, whatever the indexer is at`, async (t) => {
@@ -98,22 +98,22 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
   const { storeId } = store;
   const held: Prepared[] = [];
   const lives: Lives = new Map();
-  await commands.index("beginBuild", storeId, "{}");
+  await commands.beginBuild(storeId, "{}");
   for (const step of steps) {
     clock.now += 1;
     if (step.kind === "incremental" || step.kind === "refresh") await sync(store, step);
     else if (step.kind === "take") {
-      const entries = await commands.index("claim", storeId);
+      const entries = await commands.claimEntries(storeId);
       const prepared =
-        entries.length > 0 ? await commands.index("prepare", storeId, entries.slice(0, 3)) : null;
+        entries.length > 0 ? await commands.prepareEntries(storeId, entries.slice(0, 3)) : null;
       if (prepared) held.push(prepared);
     } else if (step.kind === "publish") {
       const prepared = held[step.which % Math.max(1, held.length)];
       if (!prepared) continue;
-      await commands.index("publish", storeId, prepared);
+      await commands.publishEntries(storeId, prepared);
       if (!step.keeps) held.splice(held.indexOf(prepared), 1);
-    } else if (step.kind === "giveUp") {
-      const entries = await commands.index("claim", storeId);
+    } else if (step.kind === "fail") {
+      const entries = await commands.claimEntries(storeId);
       const failed = entries
         .slice(0, 2)
         .map(({ version }) => ({ version, attempts: 6, error: "no", dueAt: null }));
@@ -123,27 +123,27 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
       while ((await storage.index.sweep(clock.now)).more);
     } else if (step.kind === "wait") clock.now += LEASE_MS;
     else if (step.kind === "rebuild") {
-      await commands.index("beginBuild", storeId, "{}", true);
+      await commands.beginBuild(storeId, "{}", true);
       for (let n = 0; n < step.walks; n++) await walk(ledger, storeId);
     } else await walk(ledger, storeId);
     await checkShown(ledger, store, lives);
   }
-  await bringLevel(ledger, storeId);
+  await bringUpToDate(ledger, storeId);
   await checkShown(ledger, store, lives);
-  await commands.browse("retryFailed", store.organizationId, storeId, { namespace: null, id: null });
-  await bringLevel(ledger, storeId);
-  for (const prepared of held) await commands.index("publish", storeId, prepared);
-  await bringLevel(ledger, storeId);
+  await commands.retryFailed(store.organizationId, storeId, { namespace: null, id: null });
+  await bringUpToDate(ledger, storeId);
+  for (const prepared of held) await commands.publishEntries(storeId, prepared);
+  await bringUpToDate(ledger, storeId);
   await checkLevel(ledger, store, lives);
   // Without open runs nothing is left but what the ledger shows.
   clock.now += 2 * 24 * 3_600_000;
   await forgetAll(storage, { openRuns: clock.now });
   await sweepAll(storage, clock.now);
-  await bringLevel(ledger, storeId);
+  await bringUpToDate(ledger, storeId);
   while ((await storage.index.sweep(clock.now)).more);
   await checkLevel(ledger, store, lives);
   await checkRows(ledger, storeId, lives);
-  await commands.access("deleteVectorStore", store.organizationId, storeId, clock.now);
+  await commands.deleteVectorStore(store.organizationId, storeId, clock.now);
   await sweepAll(storage, clock.now);
 }
 
@@ -166,31 +166,31 @@ async function sync(store: TestStore, step: Extract<Step, { time: number }>): Pr
 }
 
 async function walk({ commands }: TestLedger, storeId: string): Promise<boolean> {
-  const { step } = await commands.index("prepareStep", storeId);
-  if (step) await commands.index("publishStep", storeId, step);
+  const { step } = await commands.prepareBuildStep(storeId);
+  if (step) await commands.publishBuildStep(storeId, step);
   return step !== null;
 }
 
 /** Does everything that waits, and merges what can be merged. */
-async function bringLevel(ledger: TestLedger, storeId: string): Promise<void> {
+async function bringUpToDate(ledger: TestLedger, storeId: string): Promise<void> {
   const { commands, clock } = ledger;
   for (;;) {
     clock.now += LEASE_MS;
-    const entries = await commands.index("claim", storeId);
-    const prepared = entries.length > 0 ? await commands.index("prepare", storeId, entries) : null;
-    if (prepared) await commands.index("publish", storeId, prepared);
+    const entries = await commands.claimEntries(storeId);
+    const prepared = entries.length > 0 ? await commands.prepareEntries(storeId, entries) : null;
+    if (prepared) await commands.publishEntries(storeId, prepared);
     else if (!(await walk(ledger, storeId))) break;
   }
   for (;;) {
-    const found = await commands.index("findMerge", storeId);
-    const merge = found && (await commands.index("beginMerge", storeId, found));
+    const found = await commands.findMerge(storeId);
+    const merge = found && (await commands.beginMerge(storeId, found));
     if (!merge) return;
     for (let blocks = await next(); blocks; blocks = await next()) {
-      await commands.index("addToMerge", storeId, merge, blocks);
+      await commands.addToMerge(storeId, merge, blocks);
     }
-    await commands.index("finishMerge", storeId, merge);
+    await commands.finishMerge(storeId, merge);
     function next() {
-      return commands.index("nextMerged", storeId, merge!);
+      return commands.nextMerged(storeId, merge!);
     }
   }
 }
@@ -201,7 +201,7 @@ const keyOf = ({ namespace, id }: { namespace: string; id: string }) => `${names
 async function readRecords({ commands }: TestLedger, store: TestStore): Promise<Map<string, string>> {
   const records = new Map<string, string>();
   for (const namespace of NAMESPACES) {
-    const { data } = await commands.browse("listRecords", store.organizationId, store.storeId, {
+    const { data } = await commands.listRecords(store.organizationId, store.storeId, {
       namespace,
       limit: 100,
     });

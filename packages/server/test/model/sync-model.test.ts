@@ -187,8 +187,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     }
     await compareState(ledger, store, model, versions);
   }
-  const refreshes = await ledger.commands.browse(
-    "listRefreshes",
+  const refreshes = await ledger.commands.listRefreshes(
     store.organizationId,
     store.storeId,
     { limit: 100 },
@@ -202,7 +201,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
   await sweepAll(storage, clock.now);
   await compareState(ledger, store, model, versions, { swept: true });
   // The next run finds the tables as this one did.
-  await ledger.commands.access("deleteVectorStore", store.organizationId, store.storeId, clock.now);
+  await ledger.commands.deleteVectorStore(store.organizationId, store.storeId, clock.now);
   await sweepAll(storage, clock.now);
 }
 

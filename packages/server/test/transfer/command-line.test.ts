@@ -107,21 +107,21 @@ test("tidemark import says in one line what is wrong with a file, and goes on wi
   assert.match(right.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were there already\./);
 });
 
-test("tidemark import --give-up removes what was begun", async (t) => {
+test("tidemark import --discard removes what was begun", async (t) => {
   const { file, onSource, onTarget, target, source } = await openPrograms(t, engines[0]!);
   await onSource("export", file);
   const bytes = readFileSync(file);
   writeFileSync(`${file}.cut`, bytes.subarray(0, bytes.length - 20));
   await onTarget("import", `${file}.cut`);
   const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
-  const given = await onTarget("import", "--give-up", export_id);
+  const given = await onTarget("import", "--discard", export_id);
   assert.equal(given.code, 0);
   assert.match(given.stdout, new RegExp(`^Removed what was imported of .*${source.one.storeId}`));
   assert.equal((await readStoreRows(target, source.one)).records!.length, 0);
-  for (const args of [[], [file, "--give-up", export_id]]) {
+  for (const args of [[], [file, "--discard", export_id]]) {
     const { code, stderr } = await onTarget("import", ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /give a file, or --give-up/);
+    assert.match(stderr, /give a file, or --discard/);
   }
 });
 

@@ -51,22 +51,22 @@ for (const engine of engines) {
       const { source, target, bytes, importCut } = await openBoth(t, engine);
       const { organizationId, storeId, key } = source.one;
       await importCut(0.999);
-      const { access } = target.commands;
-      assert.equal(await access("identify", key, 0), undefined);
-      assert.equal(await access("findOrganization", organizationId), undefined);
-      assert.deepEqual((await access("listOrganizations", {})).data, []);
-      await assert.rejects(access("getVectorStore", organizationId, storeId), {
+      const { commands } = target;
+      assert.equal(await commands.identify(key, 0), undefined);
+      assert.equal(await commands.findOrganization(organizationId), undefined);
+      assert.deepEqual((await commands.listOrganizations({})).data, []);
+      await assert.rejects(commands.getVectorStore(organizationId, storeId), {
         code: "VECTOR_STORE_NOT_FOUND",
       });
-      const other = await access("createOrganization", { name: "Other" }, 1);
-      await assert.rejects(access("createVectorStore", other.id, { name: "Mine", id: storeId }, 1), {
+      const other = await commands.createOrganization({ name: "Other" }, 1);
+      await assert.rejects(commands.createVectorStore(other.id, { name: "Mine", id: storeId }, 1), {
         code: "ALREADY_EXISTS",
       });
       const another = await exportToBuffer(source.storage);
-      await assert.rejects(target.import(another), /half imported from another export: .*--give-up exp_/);
+      await assert.rejects(target.import(another), /half imported from another export: .*--discard exp_/);
       await assert.rejects(exportToBuffer(target.storage, storeId), /There is no vector store/);
       await target.import(bytes);
-      assert.equal((await access("identify", key, 0))!.storeId, storeId);
+      assert.equal((await commands.identify(key, 0))!.storeId, storeId);
     });
 
     test("that was damaged can be used by nobody, though most of it arrived", async (t) => {
@@ -74,7 +74,7 @@ for (const engine of engines) {
       const damaged = Buffer.from(bytes);
       damaged[bytes.lastIndexOf('"sha256"') + 12]! ^= 1;
       await assert.rejects(target.import(damaged), /^Error: Line \d+ of the export: /);
-      assert.equal(await target.commands.access("identify", source.one.key, 0), undefined);
+      assert.equal(await target.commands.identify(source.one.key, 0), undefined);
       await target.import(bytes);
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
     });
@@ -90,20 +90,14 @@ for (const engine of engines) {
         await sweepAll(target.storage, FAR_FUTURE);
       }
       await target.import(bytes);
-      const refreshes = await target.commands.browse(
-        "listRefreshes",
-        there.organizationId,
-        there.storeId,
-        {},
-        null,
-      );
+      const refreshes = await target.commands.listRefreshes(there.organizationId, there.storeId, {}, null);
       assert.equal(refreshes.data.length, 1, "the unfinished refresh is still open");
       for (const { storage } of [source, target]) {
         await forgetAll(storage, { tombstones: FAR_FUTURE });
         await sweepAll(storage, FAR_FUTURE);
       }
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
-      const verified = await target.commands.browse("verifyStore", there.storeId);
+      const verified = await target.commands.verifyStore(there.storeId);
       assert.ok(verified.every(({ level }) => level));
       const late = await there.sync({
         sync_timestamp: "2025-11-11T10:40:00Z",
@@ -131,7 +125,7 @@ for (const engine of engines) {
           yield piece;
           clock.now += 60_000;
           await indexAll(commands);
-          seen += (await commands.index("stores")).length + (await commands.browse("indexingOfAll")).pending;
+          seen += (await commands.storesToIndex()).length + (await commands.indexingOfAll()).pending;
         }
       }
       await importStores(storage, indexedMeanwhile(), 1);
@@ -163,7 +157,7 @@ for (const engine of engines) {
       const again = Buffer.from(parts.join(""));
       await assert.rejects(
         target.import(again),
-        /begun from an earlier state of this file: .*--give-up exp_/,
+        /begun from an earlier state of this file: .*--discard exp_/,
       );
       await discardImport(target.storage, (await unfinished())[0]!.export_id);
       assert.equal((await target.import(again)).skipped, 0);
@@ -191,7 +185,7 @@ for (const engine of engines) {
           [],
         );
       }
-      const organizations = await target.commands.access("listOrganizations", {});
+      const organizations = await target.commands.listOrganizations({});
       assert.deepEqual(organizations.data, []);
       await assert.rejects(discardImport(target.storage, export_id), /There is no unfinished import of exp_/);
       assert.equal((await target.import(bytes)).skipped, 0);
@@ -206,7 +200,7 @@ for (const engine of engines) {
       const before = await readStoreRows(target, source.one);
       await assert.rejects(target.import(bytes), /vector store vs_\w+ exists already\. Nothing was/);
       assert.deepEqual(await readStoreRows(target, source.one), before);
-      await target.commands.access("deleteVectorStore", organizationId, storeId, 2);
+      await target.commands.deleteVectorStore(organizationId, storeId, 2);
       const again = await exportToBuffer(source.storage, storeId);
       await assert.rejects(target.import(again), new RegExp(`${storeId} was deleted here`));
     });
@@ -214,17 +208,17 @@ for (const engine of engines) {
     test("is refused where an id of its organization or connector means another one", async (t) => {
       const { source, target, bytes, unfinished } = await openBoth(t, engine);
       const { organizationId, connectorId } = source.one;
-      const { access } = target.commands;
-      await access("createOrganization", { name: "Namesake", id: organizationId }, 77);
+      const { commands } = target;
+      await commands.createOrganization({ name: "Namesake", id: organizationId }, 77);
       await assert.rejects(
         target.import(bytes),
         new RegExp(`organization ${organizationId} exists .*another one`),
       );
       const second = await openTarget(t, engine);
-      const mine = await second.commands.access("createOrganization", { name: "Mine" }, 77);
-      const store = await second.commands.access("createVectorStore", mine.id, { name: "Mine" }, 77);
+      const mine = await second.commands.createOrganization({ name: "Mine" }, 77);
+      const store = await second.commands.createVectorStore(mine.id, { name: "Mine" }, 77);
       const taken = { name: "Mine", storeId: store.id, id: connectorId };
-      await second.commands.access("createConnector", mine.id, taken, 77);
+      await second.commands.createConnector(mine.id, taken, 77);
       await assert.rejects(second.import(bytes), new RegExp(`connector ${connectorId} exists already`));
       assert.deepEqual(await unfinished(), []);
     });
@@ -232,20 +226,20 @@ for (const engine of engines) {
     test("of an organization's stores one by one brings its keys once, and what was revoked since", async (t) => {
       const { source, target } = await openBoth(t, engine);
       const { organizationId } = source.one;
-      const { access } = source.commands;
-      const next = await access("createVectorStore", organizationId, { name: "Next" }, 1);
+      const { commands } = source;
+      const next = await commands.createVectorStore(organizationId, { name: "Next" }, 1);
       await target.import(await exportToBuffer(source.storage, source.one.storeId));
-      const admin = await target.commands.access("identify", source.admin, 0);
+      const admin = await target.commands.identify(source.admin, 0);
       assert.equal(admin!.role, "admin");
-      await access("revokeKeys", "key", admin!.keyId, 5);
-      await access("noteKeyUse", [[admin!.keyId, 50]]);
+      await commands.revokeKeys("key", admin!.keyId, 5);
+      await commands.noteKeyUse([[admin!.keyId, 50]]);
       await target.import(await exportToBuffer(source.storage, next.id));
-      assert.equal(await target.commands.access("identify", source.admin, 0), undefined);
-      const stores = await target.commands.access("listVectorStores", organizationId, {});
+      assert.equal(await target.commands.identify(source.admin, 0), undefined);
+      const stores = await target.commands.listVectorStores(organizationId, {});
       assert.deepEqual(stores.data.map(({ id }) => id).sort(), [source.one.storeId, next.id].sort());
       assert.deepEqual(
-        await target.commands.access("listKeys", organizationId, {}),
-        await access("listKeys", organizationId, {}),
+        await target.commands.listKeys(organizationId, {}),
+        await commands.listKeys(organizationId, {}),
       );
     });
 

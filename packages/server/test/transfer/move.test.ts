@@ -74,7 +74,7 @@ for (const from of engines) {
         await target.import(await exportToBuffer(source.storage));
         await indexAll(target.commands);
         const there = target.storeOf(source.one);
-        const { data } = await target.commands.browse("listRecords", there.organizationId, there.storeId, {
+        const { data } = await target.commands.listRecords(there.organizationId, there.storeId, {
           namespace: "tasks",
           limit: 100,
         });
@@ -110,13 +110,7 @@ for (const from of engines) {
           );
         assert.deepEqual(await counts(target), await counts({ ...source }));
         assert.equal((await there.sync({ operations: [] })).status, "success");
-        const syncs = await target.commands.browse(
-          "listSyncs",
-          there.organizationId,
-          there.storeId,
-          {},
-          null,
-        );
+        const syncs = await target.commands.listSyncs(there.organizationId, there.storeId, {}, null);
         assert.equal(syncs.data.length > 0, true);
       });
     });

@@ -105,13 +105,13 @@ export async function openRichLedger(t: TestContext, engine: TestEngine): Promis
   await createRoleKey(commands, "reader", one.organizationId, one.storeId);
   const { organizationId, storeId } = one;
   const other = { name: "Another", storeId };
-  const gone = await commands.access("createConnector", organizationId, other, clock.now);
-  await commands.access("deleteConnector", organizationId, gone.id, clock.now + 5);
-  await commands.access("updateVectorStore", organizationId, storeId, { description: "It's “described”" }, 7);
-  const keys = await commands.access("listKeys", organizationId, {});
-  await commands.access("noteKeyUse", [[keys.data[0]!.id, clock.now + 9]]);
-  const deleted = await commands.access("createVectorStore", organizationId, { name: "Deleted" }, clock.now);
-  await commands.access("deleteVectorStore", organizationId, deleted.id, clock.now);
+  const gone = await commands.createConnector(organizationId, other, clock.now);
+  await commands.deleteConnector(organizationId, gone.id, clock.now + 5);
+  await commands.updateVectorStore(organizationId, storeId, { description: "It's “described”" }, 7);
+  const keys = await commands.listKeys(organizationId, {});
+  await commands.noteKeyUse([[keys.data[0]!.id, clock.now + 9]]);
+  const deleted = await commands.createVectorStore(organizationId, { name: "Deleted" }, clock.now);
+  await commands.deleteVectorStore(organizationId, deleted.id, clock.now);
   return { ...ledger, engine, one, two, admin };
 }
 
@@ -210,12 +210,12 @@ export async function readStoreRows(
 export async function readAnswers(commands: Commands, store: TestStore): Promise<unknown> {
   const of = [store.organizationId, store.storeId] as const;
   const page = { limit: 100 };
-  const namespaces = await commands.browse("listNamespaces", ...of, page);
+  const namespaces = await commands.listNamespaces(...of, page);
   const records: unknown[] = [];
   const exists: unknown[] = [];
   const ids = Array.from({ length: 41 }, (_, index) => `r${index}`);
   for (const { namespace } of namespaces.data) {
-    records.push(await commands.browse("listRecords", ...of, { namespace, ...page }));
+    records.push(await commands.listRecords(...of, { namespace, ...page }));
     exists.push(
       await store.checkExists(namespace, [...ids, ...HARD_TEXTS.map((text) => `id ${text}`), "later"]),
     );
@@ -224,12 +224,12 @@ export async function readAnswers(commands: Commands, store: TestStore): Promise
     namespaces,
     records,
     exists,
-    syncs: await commands.browse("listSyncs", ...of, page, null),
-    refreshes: await commands.browse("listRefreshes", ...of, page, null),
-    verified: await commands.browse("verifyStore", store.storeId),
-    store: await commands.access("getVectorStore", ...of),
-    connectors: await commands.access("listConnectors", store.organizationId, page),
-    identity: await commands.access("identify", store.key, 0),
+    syncs: await commands.listSyncs(...of, page, null),
+    refreshes: await commands.listRefreshes(...of, page, null),
+    verified: await commands.verifyStore(store.storeId),
+    store: await commands.getVectorStore(...of),
+    connectors: await commands.listConnectors(store.organizationId, page),
+    identity: await commands.identify(store.key, 0),
   };
   // How far the index is, is of the place where it is made.
   return JSON.parse(JSON.stringify(answers, (key, value) => (key === "indexing" ? undefined : value)));

@@ -17,13 +17,13 @@ export function connectorCommand(): Command {
       withDatabase(async (commands) => {
         const { organization, store: storeId, id, json } = options;
         const connector = { name, storeId, ...(id ? { id } : {}) };
-        printObject(await commands.access("createConnector", organization, connector, Date.now()), json);
+        printObject(await commands.createConnector(organization, connector, Date.now()), json);
       }),
     );
   connector.addCommand(
     listSubcommand(
       "list the connectors of an organization",
-      (commands, ...page) => commands.access("listConnectors", ...page),
+      (commands, ...page) => commands.listConnectors(...page),
       ["id", "name", "vector_store_id", "created_at"],
     ),
   );

@@ -11,12 +11,12 @@ export function importCommand(): Command {
 Nobody can use the stores before the whole file was read and found right; then all of them at once. Interrupted, the same command goes on. A store that exists already is refused, and nothing is imported.`,
     )
     .argument("[file]", "what tidemark export wrote, or - for standard input")
-    .option("--give-up <export>", "instead: remove what an unfinished import brought (exp_…)")
-    .action(async (path: string | undefined, { giveUp }: { giveUp?: string }, command: Command) => {
-      if ((path === undefined) === (giveUp === undefined)) {
-        command.error("error: give a file, or --give-up and the id of an export");
+    .option("--discard <export>", "instead: remove what an unfinished import brought (exp_…)")
+    .action(async (path: string | undefined, { discard }: { discard?: string }, command: Command) => {
+      if ((path === undefined) === (discard === undefined)) {
+        command.error("error: give a file, or --discard and the id of an export");
       }
-      await (giveUp === undefined ? importFile(path!) : removeUnfinished(giveUp));
+      await (discard === undefined ? importFile(path!) : removeUnfinished(discard));
     });
 }
 

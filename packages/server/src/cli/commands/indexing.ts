@@ -26,7 +26,7 @@ function statusCommand(): Command {
       withDatabase(async (commands) => {
         const statuses = [];
         for (const { organization, store } of await everyStore(commands, only)) {
-          const status = await commands.browse("getIndexStatus", organization.id, store.id);
+          const status = await commands.getIndexStatus(organization.id, store.id);
           statuses.push(status);
           if (!json) console.log(`${store.id}  ${store.name}: ${describeIndex(status, Date.now())}`);
         }
@@ -50,9 +50,7 @@ Search does not find them by what they say now; it finds those that it had befor
       withDatabase(async (commands) => {
         const data = [];
         for (const { organization, store } of await everyStore(commands, only)) {
-          const failed = await wholeList((page) =>
-            commands.browse("listFailed", organization.id, store.id, page),
-          );
+          const failed = await wholeList((page) => commands.listFailed(organization.id, store.id, page));
           data.push(...failed.data);
         }
         if (!json && data.length === 0) {
@@ -93,7 +91,7 @@ function retryCommand(): Command {
           ] as const;
           let step: number;
           do {
-            step = await commands.browse("retryFailed", ...failed);
+            step = await commands.retryFailed(...failed);
             retried += step;
           } while (step > 0);
         }

@@ -34,13 +34,13 @@ export function keyCommand(): Command {
           name: name ?? null,
           expiresAt: expires,
         };
-        printObject(await commands.access("createOwnerKey", wanted, Date.now()), json);
+        printObject(await commands.createOwnerKey(wanted, Date.now()), json);
       }),
     );
   key.addCommand(
     listSubcommand(
       "list all keys of an organization, those of its connectors too",
-      (commands, ...page) => commands.access("listKeys", ...page),
+      (commands, ...page) => commands.listKeys(...page),
       ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"],
     ),
   );

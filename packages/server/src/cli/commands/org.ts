@@ -15,11 +15,7 @@ export function orgCommand(): Command {
     .addOption(jsonOption())
     .action((name: string, { id, json }: { id?: string; json: boolean }) =>
       withDatabase(async (commands) => {
-        const created = await commands.access(
-          "createOrganization",
-          { name, ...(id ? { id } : {}) },
-          Date.now(),
-        );
+        const created = await commands.createOrganization({ name, ...(id ? { id } : {}) }, Date.now());
         printObject(created, json);
       }),
     );
@@ -29,7 +25,7 @@ export function orgCommand(): Command {
     .addOption(jsonOption())
     .action(({ json }: { json: boolean }) =>
       withDatabase(async (commands) => {
-        const list = await wholeList((page) => commands.access("listOrganizations", page));
+        const list = await wholeList((page) => commands.listOrganizations(page));
         printList(list, ["id", "name", "created_at"], json);
       }),
     );

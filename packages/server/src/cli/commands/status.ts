@@ -43,16 +43,16 @@ async function readStatus(commands: Commands, only: string | undefined): Promise
   const statuses: StoreStatus[] = [];
   for (const { organization, store } of await everyStore(commands, only)) {
     const of = [organization.id, store.id] as const;
-    const namespaces = await wholeList((page) => commands.browse("listNamespaces", ...of, page));
-    const refreshes = await wholeList((page) => commands.browse("listRefreshes", ...of, page, null));
-    const syncs = await commands.browse("listSyncs", ...of, { limit: 1 }, null);
+    const namespaces = await wholeList((page) => commands.listNamespaces(...of, page));
+    const refreshes = await wholeList((page) => commands.listRefreshes(...of, page, null));
+    const syncs = await commands.listSyncs(...of, { limit: 1 }, null);
     statuses.push({
       organization: { id: organization.id, name: organization.name },
       vector_store: { id: store.id, name: store.name, record_count: store.record_count },
       namespaces: namespaces.data,
       last_sync: syncs.data[0] ?? null,
       refreshes: refreshes.data,
-      index: await commands.browse("getIndexStatus", ...of),
+      index: await commands.getIndexStatus(...of),
     });
   }
   return statuses;

@@ -17,16 +17,13 @@ export function storeCommand(): Command {
       (name: string, options: { organization: string; id?: string; description?: string; json: boolean }) =>
         withDatabase(async (commands) => {
           const { organization, json, ...rest } = options;
-          printObject(
-            await commands.access("createVectorStore", organization, { name, ...rest }, Date.now()),
-            json,
-          );
+          printObject(await commands.createVectorStore(organization, { name, ...rest }, Date.now()), json);
         }),
     );
   store.addCommand(
     listSubcommand(
       "list the vector stores of an organization",
-      (commands, ...page) => commands.access("listVectorStores", ...page),
+      (commands, ...page) => commands.listVectorStores(...page),
       ["id", "name", "record_count", "created_at"],
     ),
   );

@@ -12,12 +12,12 @@ export function verifyCommand(): Command {
       withDatabase(async (commands) => {
         const results = [];
         for (const { store } of await everyStore(commands, only)) {
-          const namespaces = await commands.browse("verifyStore", store.id);
+          const namespaces = await commands.verifyStore(store.id);
           results.push({ vector_store_id: store.id, namespaces });
           if (json) continue;
           for (const { namespace, records, digest, level, counted_records, counted_digest } of namespaces) {
             const counted = describe(counted_records, counted_digest);
-            const verdict = level ? "level" : `NOT LEVEL, stored are ${counted}`;
+            const verdict = level ? "level" : `NOT IN SYNC, stored are ${counted}`;
             console.log(`${store.id}  ${namespace}  ${describe(records, digest)}  ${verdict}`);
           }
         }

@@ -130,7 +130,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
 
   async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     await this.#shareContents(namespace, generation);
-    await this.#levelIndexed(namespace, generation);
+    await this.#alignIndexed(namespace, generation);
     const [counts] = await this.#rows<[number, number, number, number, number]>(
       `SELECT ${COUNTED_CHANGES} FROM (${STAGED}) s`,
       ...[namespace, generation],
@@ -185,7 +185,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
    * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
    * else.
    */
-  async #levelIndexed(namespace: string, generation: number): Promise<void> {
+  async #alignIndexed(namespace: string, generation: number): Promise<void> {
     const astray = await this.#rows<[string, number, number | null, number | null]>(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s
        WHERE version IS NOT NULL AND indexed IS DISTINCT FROM version AND indexed IS DISTINCT FROM current_indexed`,

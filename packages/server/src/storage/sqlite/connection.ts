@@ -12,9 +12,10 @@ export class Connection {
   #queue: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param durable when false, a commit survives a crash of the process but perhaps not a power loss
+   * @param options.durable when false, a commit survives a crash of the process but perhaps not a power loss
+   * @param options.readOnly when true, SQLite refuses every statement that would change the database
    */
-  constructor(path: string, options: { durable: boolean }) {
+  constructor(path: string, options: { durable: boolean; readOnly?: boolean }) {
     mkdirSync(dirname(path), { recursive: true });
     this.database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     // Larger pages hold several 1 KB records each; it has an effect on a new database only.
@@ -23,6 +24,7 @@ export class Connection {
     this.database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
     this.database.exec("PRAGMA journal_size_limit = 67108864");
     this.database.exec("PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY");
+    if (options.readOnly) this.database.exec("PRAGMA query_only = ON");
   }
 
   /** The prepared statement for a text, compiled once. Placeholders are `?1`, `?2`, … */

@@ -34,12 +34,15 @@ type Transact = <T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>) 
 /** The index on SQLite. */
 export class SqliteIndexStorage implements IndexStorage {
   #connection: Connection;
+  #writing: Connection;
   #transaction: Transact;
   /** The row of `vectors` that the look for unused ones goes on behind. */
   #sweptVectors = 0;
 
-  constructor(connection: Connection, transaction: Transact) {
+  /** @param connection for what only reads */
+  constructor(connection: Connection, writing: Connection, transaction: Transact) {
     this.#connection = connection;
+    this.#writing = writing;
     this.#transaction = transaction;
   }
 
@@ -132,7 +135,7 @@ export class SqliteIndexStorage implements IndexStorage {
 
   addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () =>
-      new SqliteIndexTransaction(this.#connection, storeId).addVectors(space, vectors),
+      new SqliteIndexTransaction(this.#writing, storeId).addVectors(space, vectors),
     );
   }
 
@@ -168,8 +171,8 @@ export class SqliteIndexStorage implements IndexStorage {
 
   sweep(now: number): Promise<MaintenanceStep> {
     return this.#transaction("IMMEDIATE", () => {
-      const step = sweepIndex(this.#connection, now);
-      if (!step.more) this.#sweptVectors = sweepVectors(this.#connection, this.#sweptVectors, now);
+      const step = sweepIndex(this.#writing, now);
+      if (!step.more) this.#sweptVectors = sweepVectors(this.#writing, this.#sweptVectors, now);
       return step;
     });
   }

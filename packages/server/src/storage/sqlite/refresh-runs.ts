@@ -99,7 +99,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
   async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
     const of = [this.#storeId, namespace, generation] as const;
     this.#shareContents(of);
-    this.#levelIndexed(of);
+    this.#alignIndexed(of);
     const counts = this.#sql(`SELECT ${COUNTED_CHANGES} FROM (${STAGED})`).get(...of);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
@@ -150,7 +150,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
    * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
    * else.
    */
-  #levelIndexed(of: readonly [string, string, number]): void {
+  #alignIndexed(of: readonly [string, string, number]): void {
     const astray = this.#sql(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
        WHERE version IS NOT NULL AND indexed IS NOT version AND indexed IS NOT current_indexed`,

@@ -23,34 +23,44 @@ export async function openSqlite(
   options: { backgroundCheckpoints?: boolean } = {},
 ): Promise<Storage> {
   const path = sqlitePath(databaseUrl);
-  const connection = new Connection(path, { durable: true });
-  await migrate(connection);
-  return new SqliteStorage(connection, path, options.backgroundCheckpoints === true);
+  const writing = new Connection(path, { durable: true });
+  await migrate(writing);
+  const reading = new Connection(path, { durable: true, readOnly: true });
+  return new SqliteStorage({ writing, reading }, path, options.backgroundCheckpoints === true);
+}
+
+/** The two connections of a storage: readers see the last commit, and neither wait for a writer nor hold one up. */
+interface Connections {
+  writing: Connection;
+  /** Refuses to write. */
+  reading: Connection;
 }
 
 class SqliteStorage implements Storage {
   readonly warnings: string[] = [];
   readonly storeTables = SQLITE_STORE_TABLES;
   readonly index: SqliteIndexStorage;
-  #connection: Connection;
+  #writing: Connection;
+  #reading: Connection;
   #rateWindows: RateWindows | undefined;
   #path: string;
   #backgroundCheckpoints: boolean;
 
-  constructor(connection: Connection, path: string, backgroundCheckpoints: boolean) {
-    this.#connection = connection;
-    this.index = new SqliteIndexStorage(connection, (kind, work) => this.#transaction(kind, work));
+  constructor({ writing, reading }: Connections, path: string, backgroundCheckpoints: boolean) {
+    this.#writing = writing;
+    this.#reading = reading;
+    this.index = new SqliteIndexStorage(reading, writing, (kind, work) => this.#transaction(kind, work));
     this.#path = path;
     this.#backgroundCheckpoints = backgroundCheckpoints;
-    if (backgroundCheckpoints) connection.database.exec("PRAGMA wal_autocheckpoint = 0");
+    if (backgroundCheckpoints) writing.database.exec("PRAGMA wal_autocheckpoint = 0");
   }
 
   write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("IMMEDIATE", () => work(this.#sql));
+    return this.#transaction("IMMEDIATE", () => work(sqlOf(this.#writing)));
   }
 
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("DEFERRED", () => work(this.#sql));
+    return this.#transaction("DEFERRED", () => work(sqlOf(this.#reading)));
   }
 
   readSlowly<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
@@ -59,16 +69,16 @@ class SqliteStorage implements Storage {
 
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
     return orUnavailable(() => {
-      if (this.#backgroundCheckpoints) restartLongLog(this.#connection);
-      return this.#connection.transaction("IMMEDIATE", () =>
-        work(new SqliteLedgerTransaction(this.#connection, storeId)),
+      if (this.#backgroundCheckpoints) restartLongLog(this.#writing);
+      return this.#writing.transaction("IMMEDIATE", () =>
+        work(new SqliteLedgerTransaction(this.#writing, storeId)),
       );
     });
   }
 
   liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>> {
     return this.#transaction("DEFERRED", () => {
-      const { found } = this.#connection
+      const { found } = this.#reading
         .statement(
           `SELECT json_group_array(j.key) AS found
            FROM namespaces n CROSS JOIN json_each(?3) j CROSS JOIN records r
@@ -89,36 +99,39 @@ class SqliteStorage implements Storage {
 
   sweep(now: number): Promise<MaintenanceStep> {
     return this.#transaction("IMMEDIATE", () => {
-      const step = sweepNamespace(this.#connection, now);
-      return step.more ? step : sweepDeletedStore(this.#connection);
+      const step = sweepNamespace(this.#writing, now);
+      return step.more ? step : sweepDeletedStore(this.#writing);
     });
   }
 
   forget(before: Forgetting): Promise<MaintenanceStep> {
-    return this.#transaction("IMMEDIATE", () => forget(this.#connection, before));
+    return this.#transaction("IMMEDIATE", () => forget(this.#writing, before));
   }
 
   countRecords(): Promise<number> {
     return this.#transaction("DEFERRED", () => {
-      const total = this.#connection.statement("SELECT coalesce(sum(records), 0) AS total FROM namespaces");
+      const total = this.#reading.statement("SELECT coalesce(sum(records), 0) AS total FROM namespaces");
       return total.get()!.total as number;
     });
   }
 
   async close(): Promise<void> {
-    await this.#connection.close();
+    await this.#reading.close();
+    // Last: the connection that closes last tidies the log up.
+    await this.#writing.close();
     await this.#rateWindows?.close();
   }
 
-  #sql: Sql = {
-    all: async (text, values = []) =>
-      this.#connection.statement(text.replace(/\$(\d+)/g, "?$1")).all(...values) as SqlRow[],
-  };
-
   #transaction<T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>): Promise<T> {
-    return orUnavailable(() => this.#connection.transaction(kind, work));
+    const connection = kind === "IMMEDIATE" ? this.#writing : this.#reading;
+    return orUnavailable(() => connection.transaction(kind, work));
   }
 }
+
+const sqlOf = (connection: Connection): Sql => ({
+  all: async (text, values = []) =>
+    connection.statement(text.replace(/\$(\d+)/g, "?$1")).all(...values) as SqlRow[],
+});
 
 /** Runs database work; turns the errors of a database that cannot be used right now into a 503. */
 async function orUnavailable<T>(work: () => T | Promise<T>): Promise<T> {

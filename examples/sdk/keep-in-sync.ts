@@ -2,7 +2,7 @@
  * Keeps a namespace in sync with a helpdesk: it syncs all tickets, plans a second refresh, syncs only the changes, and
  * searches for them. Set the environment as in examples/README.md, then run:
  *
- *   node examples/sdk/keep-level.ts
+ *   node examples/sdk/keep-in-sync.ts
  */
 import { type SourceRecord, type SyncAllOptions, type SyncOperation, Tidemark } from "@tidemark/client";
 import { type Change, Helpdesk, type Ticket } from "./helpdesk.ts";

@@ -18,7 +18,7 @@ export const lagOf = ({ oldest_pending_at }: Indexing, now: number): number =>
   oldest_pending_at === null ? 0 : Math.max(0, now - Date.parse(oldest_pending_at));
 
 /** Knows how far the index is, without counting for everybody who asks. */
-export class IndexLevel {
+export class IndexProgress {
   #commands: Commands;
   #now: () => number;
   #counted: Promise<Indexing> | undefined;
@@ -40,7 +40,7 @@ export class IndexLevel {
   #count(): Promise<Indexing> {
     const started = performance.now();
     this.#goodUntil = this.#now() + GOOD_MS;
-    const counted = this.#commands.browse("indexingOfAll");
+    const counted = this.#commands.indexingOfAll();
     counted.then(
       () => {
         this.#goodUntil = this.#now() + Math.max(GOOD_MS, GOOD_TIMES * (performance.now() - started));

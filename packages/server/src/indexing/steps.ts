@@ -3,6 +3,7 @@ import type { QueueEntry } from "../storage/index-port.ts";
 import { wantedSettings } from "./build-settings.ts";
 import { beginBuild, hasWantedBuild, newestBuild } from "./builds.ts";
 import { deferralOf } from "./deferral.ts";
+import { LEASE_MS } from "./lease.ts";
 import {
   addToMerge,
   beginMerge,
@@ -17,8 +18,6 @@ import type { PrepareContext } from "./prepare-context.ts";
 import { publish } from "./publish.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
-/** How long entries are claimed for; whoever claimed them asks for more time while it works on them. */
-export const LEASE_MS = 30_000;
 /** Entries that are claimed at once. */
 const BATCH_ENTRIES = 500;
 
@@ -30,15 +29,15 @@ export interface IndexingContext extends PrepareContext {
 }
 
 /**
- * The steps of bringing indexes level, each of which either reads and works out or writes, so that they can run in
- * different threads: see threads/.
+ * The steps of bringing indexes level, each of which either reads and works out or writes: commands.ts says which,
+ * and so in which thread it runs.
  */
-export const indexFunctions = {
+export const indexSteps = {
   /** Every store, and whether it has something to do. */
-  stores: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
+  storesToIndex: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
 
   /** Whether a store's index is, or is becoming, what its settings ask for. */
-  async hasWantedBuild(
+  async isIndexUpToDate(
     { storage, embeddings }: IndexingContext,
     storeId: string,
     settings: string,
@@ -61,12 +60,12 @@ export const indexFunctions = {
   },
 
   /** Claims some contents that wait. */
-  claim({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
+  claimEntries({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
     return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_ENTRIES);
   },
 
   /** Asks for more time. */
-  renew({ storage, now }: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<void> {
+  renewClaim({ storage, now }: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<void> {
     const dueAt = now() + LEASE_MS;
     return storage.index.defer(
       storeId,
@@ -75,22 +74,22 @@ export const indexFunctions = {
   },
 
   /** Works out what claimed contents add; null if the store has no build to add to. */
-  async prepare(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
+  async prepareEntries(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
     return newestBuild(builds) ? prepare(context, storeId, entries, builds) : null;
   },
 
-  publish: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
+  publishEntries: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
   /** Defers a content that could not be looked at. */
-  fail({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
+  deferEntry({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
     return storage.index.defer(storeId, [deferralOf(entry, reason, now(), 0)]);
   },
 
-  prepareStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
+  prepareBuildStep: (context: IndexingContext, storeId: string): Promise<PreparedStep> =>
     prepareStep(context, storeId),
-  publishStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
+  publishBuildStep: ({ storage }: IndexingContext, storeId: string, step: Step): Promise<void> =>
     publishStep(storage, storeId, step),
 
   findMerge: ({ storage }: IndexingContext, storeId: string) => findMerge(storage, storeId),
@@ -129,23 +128,12 @@ export const indexFunctions = {
 
 const mergeKey = (storeId: string, { build, into }: Merge) => `${storeId} ${build} ${into.segment}`;
 
-type Functions = typeof indexFunctions;
-export type IndexName = keyof Functions;
-export type IndexArguments<Name extends IndexName> =
-  Parameters<Functions[Name]> extends [IndexingContext, ...infer Rest] ? Rest : never;
-export type IndexResult<Name extends IndexName> = Awaited<ReturnType<Functions[Name]>>;
-
-/** Steps that write nothing in the ledger's file or turn; an index over vectors is made beside both. */
-const READS = new Set<IndexName>([
-  "stores",
-  "hasWantedBuild",
-  "prepare",
-  "prepareStep",
-  "findMerge",
-  "nextMerged",
-  "endMerge",
-  "maintainVectors",
-]);
-
-/** Whether a step changes nothing. */
-export const isIndexRead = (name: IndexName): boolean => READS.has(name);
+/** The steps as the indexer calls them, in whichever thread they run. */
+export type IndexSteps = {
+  [Name in keyof typeof indexSteps]: (typeof indexSteps)[Name] extends (
+    context: IndexingContext,
+    ...args: infer Args
+  ) => infer Result
+    ? (...args: Args) => Result
+    : never;
+};
