@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { verifyStore } from "../../src/browse/verify.ts";
 import { engines } from "../engines.ts";
+import { storeOf } from "../test-ledger.ts";
 import { exportToBuffer, OPEN_RUN, openTarget } from "./rich-ledger.ts";
 
 /** A store with rows of every kind, as the last version with schema 2 exported it: some names were others then. */
@@ -22,7 +23,7 @@ for (const engine of engines) {
 
     const [storeId, connectorId] = [header.stores[0], header.connectors[0]];
     const organizationId = header.organizations[0].id;
-    const store = target.storeOf({ organizationId, storeId, connectorId, key: "" });
+    const store = storeOf(target.commands, { organizationId, storeId, connectorId, key: "" });
     const last = await store.sync({ ...OPEN_RUN, operations: [], expected_operations: 6 });
     const { unchanged, created, stale } = last.changes;
     assert.deepEqual([unchanged, created, stale], [1, 2, 1]);
