@@ -7,6 +7,7 @@ import { carryRow, release, takeBack } from "./carry.ts";
 import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
+import { RUN_TABLE } from "./run-states.ts";
 
 /** @throws ApiError STALE_SYNC if a namespace was refreshed by a newer sync */
 export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
@@ -119,8 +120,9 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   if (!isNew) plan.writes.sweep.push(state.namespace);
   for (const other of before.runs) {
     if (other.runId === run.runId) continue;
-    if (other.timestamp < run.timestamp) plan.writes.endRuns.push({ runId: other.runId, state: "ended" });
-    else plan.writes.runNamespaces.push({ ...other, recount: true });
+    if (other.timestamp < run.timestamp) {
+      plan.writes.endRuns.push({ runId: other.runId, state: RUN_TABLE.open.newer_refresh });
+    } else plan.writes.runNamespaces.push({ ...other, recount: true });
   }
   return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };
 }

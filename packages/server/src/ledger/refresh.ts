@@ -12,7 +12,7 @@ import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
-import { RUN_TABLE, type RunRequest } from "./run-states.ts";
+import { RUN_TABLE, type RunEvent } from "./run-states.ts";
 import type { SyncContext } from "./sync-context.ts";
 
 /** What one namespace of a refresh was before, and what its run has staged for it. */
@@ -31,9 +31,9 @@ export async function applyRefresh(
   context: SyncContext,
 ): Promise<Answer | { replay: string }> {
   const found = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
-  const verdict = RUN_TABLE[found?.state ?? "none"][requestOf(sync, found)];
-  if (verdict === "replayed") return { replay: found!.answer! };
-  if (verdict === "STALE_SYNC" || verdict === "INCOMPLETE_REFRESH") throw refusal(verdict, found!);
+  const reaction = RUN_TABLE[found?.state ?? "none"][requestOf(sync, found)];
+  if (reaction === "replayed") return { replay: found!.answer! };
+  if (reaction === "STALE_SYNC" || reaction === "INCOMPLETE_REFRESH") throw refusal(reaction, found!);
   const open = found?.state === "open" ? found : undefined;
   const run = open ?? newRun(sync, context, found?.runId);
   const names = open && sync.lastBatch ? await tx.runs.namespacesOf(open.runId) : [];
@@ -91,7 +91,10 @@ export async function applyRefresh(
   return answer;
 }
 
-function requestOf(sync: Sync, run: RefreshRun | undefined): RunRequest {
+function requestOf(
+  sync: Sync,
+  run: RefreshRun | undefined,
+): Extract<RunEvent, "part" | "last_batch" | "applied_last_batch"> {
   if (!sync.lastBatch) return "part";
   const isApplied =
     run?.state === "applied" &&
