@@ -48,7 +48,7 @@ async function syncFolder(): Promise<number> {
 
   // The plan has the ids of the notes; the sync has the counts.
   const { samples } = await tidemark.plan(readNotes(folder), options);
-  const { changes, errors, failed, level } = await tidemark.syncAll(readNotes(folder), options);
+  const { changes, errors, failed, inSync } = await tidemark.syncAll(readNotes(folder), options);
   const shown = [
     ["created", changes.created, samples.created],
     ["updated", changes.updated, samples.updated],
@@ -60,9 +60,9 @@ async function syncFolder(): Promise<number> {
   }
   for (const { id, message } of errors) console.error(`sync-folder: ${id}: ${message}`);
   if (failed > 0) return 1;
-  if (level !== true)
-    console.error(`sync-folder: ${values.namespace} is not level: something else wrote it.`);
-  return level === true ? 0 : 3;
+  if (inSync !== true)
+    console.error(`sync-folder: ${values.namespace} is not in sync: something else wrote it.`);
+  return inSync === true ? 0 : 3;
 }
 
 function readLimit(text: string): RemovalLimit {

@@ -123,5 +123,5 @@ print("search for a printer:")
 show(search("printer", answer["sync_id"]))
 
 if answer["digests"][NAMESPACE] != namespace_digest(tickets):
-    sys.exit("not level: something else writes this namespace")
-print("level:", answer["digests"][NAMESPACE])
+    sys.exit("not in sync: something else writes this namespace")
+print("in sync:", answer["digests"][NAMESPACE])

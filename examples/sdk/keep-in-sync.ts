@@ -24,7 +24,7 @@ const first = await pipeline.syncAll(readTickets(), {
   ...everything,
   onProgress: ({ phase, operations }) => console.log(`  ${phase}: ${operations} tickets`),
 });
-console.log(`Refreshed: ${describe(first.changes)}. Level: ${first.level}.`);
+console.log(`Refreshed: ${describe(first.changes)}. In sync: ${first.inSync}.`);
 
 // Meanwhile the helpdesk gets a new ticket, changes two, and deletes one.
 const updated_at = new Date().toISOString();

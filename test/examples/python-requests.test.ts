@@ -14,7 +14,7 @@ const skip =
 test("the Python example", { skip }, async (t) => {
   const { url, environment, contents, pipeline } = await startExampleStore(t);
 
-  await t.test("goes through refusals and ends level", async (t) => {
+  await t.test("goes through refusals and ends in sync", async (t) => {
     const search = `/v1/organizations/${environment.TIDEMARK_ORGANIZATION}/vector-stores/${environment.TIDEMARK_STORE}/search`;
     const proxy = await startImpatientProxy(t, url, { "/v1/pipeline/sync": [503], [search]: [429] });
     const settings = { ...environment, TIDEMARK_URL: proxy.url, PYTHONDONTWRITEBYTECODE: "1" };
@@ -35,7 +35,7 @@ refreshed: {'created': 1, 'unchanged': 1, 'cleared': 1}
 search for a printer:
   ticket_1: Printer on fire
   ticket_4: Paper jam in the printer
-level: ${data[0]!.digest}
+in sync: ${data[0]!.digest}
 `,
     );
     assert.deepEqual(Object.keys(await contents("zendesk_tickets")), ["ticket_1", "ticket_4"]);

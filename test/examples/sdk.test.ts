@@ -15,7 +15,7 @@ test("the SDK example loads pages, looks before a refresh, syncs changes and fin
   sending: 2345 tickets
   applying: 2345 tickets
   done: 2345 tickets
-Refreshed: 2345 created. Level: true.
+Refreshed: 2345 created. In sync: true.
 Another refresh would say: 1 created, 2 updated, 2342 unchanged, 1 cleared. Gone: ticket_5.
 Synced changes: 1 created, 2 updated, 1 removed.
 Search for walrus:

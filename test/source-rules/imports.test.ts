@@ -38,13 +38,13 @@ const MAY_IMPORT: Record<string, string[]> = {
     "protocol",
     "text/settings.ts",
     "type storage/port.ts",
-    "storage/served-stores.ts",
+    "storage/rules.ts",
     "objects",
     "node:crypto",
     "node:zlib",
   ],
   ledger: [
-    ...["protocol", "wire", "type storage/port.ts", "storage/versions.ts", "storage/visibility.ts"],
+    ...["protocol", "wire", "type storage/port.ts", "storage/rules.ts", "storage/visibility.ts"],
     ...["typebox", "node:crypto"],
   ],
   browse: [
@@ -56,7 +56,7 @@ const MAY_IMPORT: Record<string, string[]> = {
       "type storage/port.ts",
       "storage/visibility.ts",
     ],
-    ...["storage/versions.ts", "storage/failed.ts", "storage/served-stores.ts", "node:crypto"],
+    ...["storage/rules.ts", "node:crypto"],
   ],
   text: ["protocol", "@orama/stemmers", "htmlparser2"],
   lexical: [],
@@ -64,7 +64,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   indexing: [
     ...["protocol", "text", "lexical", "embedding", "type storage/port.ts", "type storage/index-port.ts"],
     ...["type storage/build-settings.ts", "storage/record-key.ts", "storage/visibility.ts"],
-    ...["access/vector-stores.ts", "storage/visibility.ts", "storage/failed.ts"],
+    ...["access/vector-stores.ts", "storage/visibility.ts", "storage/rules.ts"],
     ...["type pino", "node:crypto", "node:timers/promises"],
   ],
   search: [
@@ -82,7 +82,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 
   transfer: [
-    ...["protocol", "type storage/port.ts", "storage/store-tables.ts", "storage/served-stores.ts"],
+    ...["protocol", "type storage/port.ts", "storage/store-tables.ts", "storage/rules.ts"],
     ...["ulid", "node:crypto", "node:util"],
   ],
   doctor: [...["type config.ts", "storage", "transfer/unfinished.ts"], ...["embedding/endpoint-embedder.ts"]],

@@ -39,7 +39,7 @@ export const SPEC = {
         type: "string",
         order: 3,
         title: "Vector store",
-        description: "The id of the vector store that is kept level.",
+        description: "The id of the vector store to keep in sync.",
         pattern: "^vs_.+$",
         examples: ["vs_support"],
       },

@@ -33,7 +33,7 @@ export interface SyncRun {
   readonly namespaces: Map<string, NamespaceState>;
   readonly samples: Partial<Record<Sampled, string[]>>;
   /** All answers together. */
-  readonly result: Omit<SyncAllResult, "digests" | "level">;
+  readonly result: Omit<SyncAllResult, "digests" | "inSync">;
   /** The parts of a refresh that are staged, by their hashes. */
   readonly parts: Set<string>;
   /** Their operations as the server counts them: a part that came twice counts once. */
@@ -174,5 +174,5 @@ export function compareDigests({ result, namespaces, explained }: SyncRun): Sync
   );
   const same = Object.values(digests).every(({ source, server }) => source === server);
   const mayDiffer = explained || result.failed + stale + superseded > 0;
-  return { ...result, digests, level: same || (mayDiffer ? undefined : false) };
+  return { ...result, digests, inSync: same || (mayDiffer ? undefined : false) };
 }

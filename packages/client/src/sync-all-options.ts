@@ -90,5 +90,5 @@ export interface SyncAllResult {
    * without `deleteMissing` may hold more; records that came twice, failed, or were decided by a newer sync differ as
    * they should.
    */
-  level: boolean | undefined;
+  inSync: boolean | undefined;
 }

@@ -18,7 +18,7 @@ describe("deleteMissing", () => {
       batchOperations: 8,
       onProgress: ({ phase }) => phases.add(phase),
     });
-    assert.deepEqual([result.changes.updated, result.changes.removed, result.level], [230, 20, true]);
+    assert.deepEqual([result.changes.updated, result.changes.removed, result.inSync], [230, 20, true]);
     assert.equal(Object.keys(await contents()).length, 230);
     assert.deepEqual([...phases], ["sending", "comparing", "deleting", "done"]);
   });
@@ -34,7 +34,7 @@ describe("deleteMissing", () => {
       },
     });
     const result = await counting.syncAll(records(0, 20), complete);
-    assert.equal(result.level, true);
+    assert.equal(result.inSync, true);
     assert.deepEqual(asked, ["sync"]);
   });
 
@@ -43,10 +43,10 @@ describe("deleteMissing", () => {
     await tidemark.syncAll(records(0, 3), incremental);
     const both = { ...complete, namespaces: ["nothing"] };
     const emptied = await tidemark.syncAll([], both);
-    assert.deepEqual([emptied.changes.removed, emptied.level], [3, true]);
+    assert.deepEqual([emptied.changes.removed, emptied.inSync], [3, true]);
     assert.deepEqual(await contents(), {});
     const again = await tidemark.syncAll([], both);
-    assert.deepEqual([again.requests, again.sync_id, again.level], [0, null, true]);
+    assert.deepEqual([again.requests, again.sync_id, again.inSync], [0, null, true]);
   });
 
   test("empties a namespace of at most 100 records, and not a larger one", async (t) => {
@@ -54,7 +54,7 @@ describe("deleteMissing", () => {
     await tidemark.syncAll(records(0, 100), incremental);
     await tidemark.syncAll(records(0, 101), { ...incremental, namespace: "large" });
     const emptied = await tidemark.syncAll([], complete);
-    assert.deepEqual([emptied.changes.removed, emptied.level], [100, true]);
+    assert.deepEqual([emptied.changes.removed, emptied.inSync], [100, true]);
     await assert.rejects(
       tidemark.syncAll([], { ...complete, namespace: "large" }),
       (error: TidemarkError) => {
@@ -86,6 +86,6 @@ describe("deleteMissing", () => {
       run: { ...run, refresh_id: "again" },
     });
     assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r7"]);
-    assert.deepEqual([result.changes.removed, result.changes.stale, result.level], [1, 1, undefined]);
+    assert.deepEqual([result.changes.removed, result.changes.stale, result.inSync], [1, 1, undefined]);
   });
 });

@@ -33,7 +33,7 @@ test("the packed package runs its README's first example as written, alone and w
   await writeFile(join(app, "package.json"), '{"type": "module"}');
   await writeFile(join(app, "example.ts"), example);
   const { stdout } = await run(process.execPath, ["example.ts"], { cwd: app });
-  assert.match(stdout, /created: 2,.*level: true/s);
+  assert.match(stdout, /created: 2,.*in sync: true/s);
   assert.deepEqual(Object.keys(await contents("tickets")), ["ticket_1", "ticket_2"]);
 
   const browser = ["--lib", "es2022,dom,dom.asynciterable", "--types", ""];

@@ -85,10 +85,10 @@ describe("while the server is killed and started again", () => {
       Object.fromEntries(Object.entries(changes).filter(([, count]) => count > 0));
 
     const loaded = await sync(generate(), "incremental");
-    assert.deepEqual([counts(loaded), loaded.level], [{ created: RECORDS }, true]);
+    assert.deepEqual([counts(loaded), loaded.inSync], [{ created: RECORDS }, true]);
 
     const again = await sync(generate(), "incremental");
-    assert.deepEqual([counts(again), again.level], [{ unchanged: RECORDS }, true]);
+    assert.deepEqual([counts(again), again.inSync], [{ unchanged: RECORDS }, true]);
 
     const changed = await sync(generate({ edit: true, only: true }), "incremental", BATCH / 50);
     assert.deepEqual(counts(changed), { updated: RECORDS / 100 });
@@ -96,7 +96,7 @@ describe("while the server is killed and started again", () => {
     const refreshed = await sync(generate({ edit: true, drop: true }), "full_refresh");
     const kept = RECORDS * 0.9;
     assert.deepEqual(counts(refreshed), { unchanged: kept, cleared: RECORDS / 10 });
-    assert.equal(refreshed.level, true);
+    assert.equal(refreshed.inSync, true);
 
     const { data } = await tidemark.listNamespaces();
     assert.deepEqual([data.length, data[0]!.records], [1, kept]);
@@ -125,7 +125,7 @@ describe("while the server is killed and started again", () => {
     await assert.rejects(crash, /crashed/);
     await restarted();
     const result = await tidemark.syncAll(generate(), { ...options, run });
-    assert.deepEqual([result.changes.created, result.level], [RECORDS, true]);
+    assert.deepEqual([result.changes.created, result.inSync], [RECORDS, true]);
   });
 });
 
@@ -165,7 +165,7 @@ test("the packages that apt knows are level after a refresh, and unchanged after
   const first = await tidemark.syncAll(readPackages(), options);
   if (first.operations === 0) return t.skip("apt knows no packages here");
   t.diagnostic(`${first.operations} packages`);
-  assert.deepEqual([first.changes.created, first.level], [first.operations, true]);
+  assert.deepEqual([first.changes.created, first.inSync], [first.operations, true]);
   const second = await tidemark.syncAll(readPackages(), options);
-  assert.deepEqual([second.changes.unchanged, second.level], [first.operations, true]);
+  assert.deepEqual([second.changes.unchanged, second.inSync], [first.operations, true]);
 });

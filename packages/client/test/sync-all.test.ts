@@ -28,7 +28,7 @@ describe("an incremental syncAll", () => {
     assert.deepEqual([created, updated, unchanged, removed, absent], [1, 1, 2, 1, 1]);
     assert.deepEqual(Object.keys(await contents()), ["r0", "r1", "r2", "r4", "r5", "r6"]);
     assert.deepEqual(Object.keys(await contents("others")), ["r9"]);
-    assert.equal(result.level, undefined, "it holds more than what changed");
+    assert.equal(result.inSync, undefined, "it holds more than what changed");
   });
 
   test("is level where its records are all that there is, beside those that it deletes", async (t) => {
@@ -39,7 +39,7 @@ describe("an incremental syncAll", () => {
     const result = await tidemark.syncAll([...all, ...deleted], { ...incremental, batchOperations: 3 });
     const digest = await digestOf(all);
     assert.deepEqual(result.digests, { tasks: { source: digest, server: digest } });
-    assert.equal(result.level, true);
+    assert.equal(result.inSync, true);
   });
 
   test("ends a record that comes twice as it came last, even if the same batch comes again", async (t) => {
@@ -80,7 +80,7 @@ describe("a full refresh with syncAll", () => {
   test("of one batch is one request; of more, it is staged and applied in one instant", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const one = await tidemark.syncAll(records(0, 5), refresh);
-    assert.deepEqual([one.requests, one.changes.created, one.level], [1, 5, true]);
+    assert.deepEqual([one.requests, one.changes.created, one.inSync], [1, 5, true]);
 
     const seen: number[] = [];
     async function* watched() {
@@ -95,7 +95,7 @@ describe("a full refresh with syncAll", () => {
       batchOperations: 4,
       onProgress: (step) => progress.push(step),
     });
-    assert.deepEqual([many.requests, many.operations, many.level], [4, 9, true]);
+    assert.deepEqual([many.requests, many.operations, many.inSync], [4, 9, true]);
     const { created, unchanged, cleared } = many.changes;
     assert.deepEqual([created, unchanged, cleared], [7, 2, 3]);
     assert.deepEqual(new Set(seen), new Set([5]), "readers see the old namespace until the end");
@@ -128,7 +128,7 @@ describe("a full refresh with syncAll", () => {
       mode: "full_refresh",
       namespaces: ["tasks", "others"],
     });
-    assert.deepEqual([result.changes.cleared, result.changes.created, result.level], [10, 1, true]);
+    assert.deepEqual([result.changes.cleared, result.changes.created, result.inSync], [10, 1, true]);
     assert.deepEqual([await contents(), await contents("others")], [{}, {}]);
     const nothing = await tidemark.syncAll([], { mode: "full_refresh" });
     assert.match(nothing.warnings[0]!, /affected no namespace/);
@@ -180,14 +180,14 @@ describe("a full refresh with syncAll", () => {
     const again = [...page, ...page, ...records(4, 6)];
     const result = await tidemark.syncAll(again, { ...refresh, batchOperations: 4 });
     assert.equal(Object.keys(await contents()).length, 6);
-    assert.equal(result.level, undefined, "the digest of records that come twice says nothing");
+    assert.equal(result.inSync, undefined, "the digest of records that come twice says nothing");
   });
 
   test("says that it cannot tell where a record comes twice", async (t) => {
     const { tidemark } = await startStore(t);
     const twice = [...records(0, 3), { id: "r1", data: { other: true } }];
     const result = await tidemark.syncAll(twice, refresh);
-    assert.deepEqual([result.changes.superseded, result.level], [1, undefined]);
+    assert.deepEqual([result.changes.superseded, result.inSync], [1, undefined]);
   });
 
   test("says that it is not level where another pipeline wrote the namespace meanwhile", async (t) => {
@@ -201,7 +201,7 @@ describe("a full refresh with syncAll", () => {
       });
     }
     const result = await tidemark.syncAll(interrupted(), refresh);
-    assert.equal(result.level, false);
+    assert.equal(result.inSync, false);
     assert.notEqual(result.digests.tasks!.source, result.digests.tasks!.server);
   });
 });
@@ -254,7 +254,7 @@ describe("a run that goes on", () => {
     );
     const kept = JSON.parse(JSON.stringify(run));
     const result = await client().syncAll(records(0, 10), { ...parts, run: kept });
-    assert.deepEqual([result.changes.created, result.level], [10, true]);
+    assert.deepEqual([result.changes.created, result.inSync], [10, true]);
   });
 
   test("after it was applied gets the same answers", async (t) => {

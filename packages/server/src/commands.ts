@@ -28,10 +28,10 @@ import { verifyStore } from "./browse/verify.ts";
 import type { Config } from "./config.ts";
 import { openEmbedder } from "./embedding/endpoint-embedder.ts";
 import { EndpointPause } from "./embedding/endpoint-pause.ts";
-import { runMaintenance } from "./maintenance.ts";
 import { retryFailed } from "./indexing/retry-failed.ts";
 import { type IndexingContext, indexSteps } from "./indexing/steps.ts";
 import { abortRefresh } from "./ledger/abort-refresh.ts";
+import { runMaintenance } from "./maintenance.ts";
 import { answerCheckExists, answerSync } from "./pipeline.ts";
 import { type SearchContext, search } from "./search/search.ts";
 import type { Sql, Storage } from "./storage/port.ts";
@@ -129,7 +129,13 @@ export const COMMANDS = {
   listRefreshes: read(listRefreshes),
   abortRefresh: own(
     "write",
-    async ({ storage }, organizationId: string, storeId: string, runId: string, connectorId: string | null) => {
+    async (
+      { storage },
+      organizationId: string,
+      storeId: string,
+      runId: string,
+      connectorId: string | null,
+    ) => {
       await storage.read((sql) => getVectorStore(sql, organizationId, storeId));
       return abortRefresh(storage, storeId, runId, connectorId);
     },

@@ -118,11 +118,11 @@ export async function foundRecords(
   { commands }: Pick<TestLedger, "commands">,
   { organizationId, storeId }: TestStore,
 ): Promise<string[]> {
-  const found: string[] = [];
+  const records: string[] = [];
   for (const query of WORDS) {
     const { data } = await commands.search(organizationId, storeId, { query, limit: LIMITS.searchResults });
     assert.ok(data.length < LIMITS.searchResults, "all of them are shown");
-    found.push(...data.map(({ id, text }) => `${id} ${text}`));
+    records.push(...data.map(({ id, text }) => `${id} ${text}`));
   }
-  return found.sort();
+  return records.sort();
 }

@@ -137,13 +137,14 @@ async function checkVectors(
     body: JSON.stringify({ model: "test-model", input: texts }),
   });
   const { data } = (await response.json()) as { data: { index: number; embedding: number[] }[] };
-  const given = new Map(data.map(({ index, embedding }) => [texts[index], embedding]));
+  const embeddings = new Map(data.map(({ index, embedding }) => [texts[index], embedding]));
   for (const { text, vector } of chunks) {
-    const of = given.get(String(text))!;
-    const length = Math.hypot(...of);
+    const expected = embeddings.get(String(text))!;
+    const length = Math.hypot(...expected);
     const is = kept.get(Number(vector)) ?? assert.fail(`${text} has a vector`);
     assert.ok(
-      is.length === of.length && is.every((number, index) => Math.abs(number - of[index]! / length) < 1e-5),
+      is.length === expected.length &&
+        is.every((number, index) => Math.abs(number - expected[index]! / length) < 1e-5),
       `${text} has its own vector`,
     );
   }

@@ -36,7 +36,7 @@ export interface Output {
   warn(message: string): void;
 }
 
-/** Brings a store level with what a tap says, message by message. */
+/** Writes what a tap says to a store, message by message. */
 export class Target {
   readonly writer: Writer;
   /** Records that ACTIVATE_VERSION messages removed. */

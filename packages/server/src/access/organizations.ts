@@ -4,7 +4,7 @@ import { newId } from "../objects/ids.ts";
 import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
-import { isNoImport } from "../storage/served-stores.ts";
+import { isNoImport } from "../storage/rules.ts";
 
 /** @throws ApiError ALREADY_EXISTS if an id was asked for that is taken */
 export async function createOrganization(

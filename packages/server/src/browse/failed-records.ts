@@ -2,8 +2,8 @@ import type { List } from "@tidemark/protocol/management";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { type PageRequest, page, pageSize, pageStart } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
-import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql } from "../storage/port.ts";
+import { IS_FAILED } from "../storage/rules.ts";
 
 /** A content that the index gave up. */
 export interface FailedRecord {

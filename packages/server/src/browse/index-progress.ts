@@ -1,9 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import { isoTimeOrNull } from "../objects/times.ts";
-import { IS_FAILED, IS_PENDING } from "../storage/failed.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
-import { IS_SERVED } from "../storage/served-stores.ts";
-import { VERSIONS_PER_REVISION, versionsEnd } from "../storage/versions.ts";
+import { IS_FAILED, IS_PENDING, IS_SERVED, VERSIONS_PER_REVISION, versionsEnd } from "../storage/rules.ts";
 
 /** Contents of a store that are counted, oldest first: a backlog of millions would take longer to count than to ask. */
 const COUNTED_MAX = 100_000;

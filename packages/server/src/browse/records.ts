@@ -5,8 +5,8 @@ import { parseJson } from "@tidemark/protocol/parse-json";
 import { getVectorStore } from "../access/vector-stores.ts";
 import { pageSize } from "../objects/pages.ts";
 import { isoTime } from "../objects/times.ts";
-import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
+import { IS_FAILED } from "../storage/rules.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 
 const RECORDS = `

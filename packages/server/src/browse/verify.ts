@@ -14,7 +14,7 @@ export interface Verification {
   /** What its stored contents say, hashed anew. */
   counted_records: number;
   counted_digest: string;
-  level: boolean;
+  in_sync: boolean;
 }
 
 /** Recomputes the digest of each namespace of a store from the stored contents, in one snapshot. */
@@ -35,7 +35,7 @@ export async function verifyStore(sql: Sql, storeId: string): Promise<Verificati
       digest,
       counted_records: counted.records,
       counted_digest: counted.digest,
-      level: counted.records === records && counted.digest === digest,
+      in_sync: counted.records === records && counted.digest === digest,
     });
   }
   return verifications;

@@ -16,13 +16,15 @@ export async function checkFile(path: string, options: FileOptions): Promise<voi
     for await (const listed of everyItem((page) => tidemark.listNamespaces(page))) {
       if (listed.namespace === namespace) Object.assign(found, listed);
     }
-    const level = source === found.digest;
-    const difference = level ? null : await countDifference();
-    if (!level) process.exitCode = NOT_IN_SYNC;
+    const inSync = source === found.digest;
+    const difference = inSync ? null : await countDifference();
+    if (!inSync) process.exitCode = NOT_IN_SYNC;
     if (json) {
       const digests = { source, server: found.digest };
-      console.log(JSON.stringify({ namespace, level, records: found.records, digests, difference }, null, 2));
-    } else if (difference === null) console.log(`${namespace}: level, ${found.records} records`);
+      console.log(
+        JSON.stringify({ namespace, in_sync: inSync, records: found.records, digests, difference }, null, 2),
+      );
+    } else if (difference === null) console.log(`${namespace}: in sync, ${found.records} records`);
     else {
       const { missing, different, extra } = difference;
       console.log(`${namespace}: NOT IN SYNC: ${missing} missing, ${different} different, ${extra} too many`);

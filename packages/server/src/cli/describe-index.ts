@@ -1,7 +1,7 @@
 import type { Indexing } from "@tidemark/protocol/browse";
 import type { IndexBuild, IndexStatus } from "../browse/index-status.ts";
 
-/** What a person reads of a store's index, such as `level, lexical` or `3 pending …, 1 failed, model (384)`. */
+/** What a person reads of a store's index, such as `up to date, lexical` or `3 pending …, 1 failed, model (384)`. */
 export function describeIndex({ builds, ...indexing }: IndexStatus, now: number): string {
   if (builds.length === 0 && indexing.pending === 0) return "nothing to index yet";
   const serving = builds.find(({ state }) => state === "active");
@@ -11,14 +11,14 @@ export function describeIndex({ builds, ...indexing }: IndexStatus, now: number)
   return parts.join(", ");
 }
 
-/** How far the index is behind, such as `level` or `3 pending since 12 s`. */
+/** How far the index is behind, such as `up to date` or `3 pending since 12 s`. */
 function describeLevel({ pending, failed, oldest_pending_at }: Indexing, now: number): string {
   const parts = [];
   if (oldest_pending_at !== null) {
     parts.push(`${pending} pending since ${describeAge(now - Date.parse(oldest_pending_at))}`);
   }
   if (failed > 0) parts.push(`${failed} failed (tidemark index failed)`);
-  return parts.join(", ") || "level";
+  return parts.join(", ") || "up to date";
 }
 
 /** An age in the largest unit that tells something, such as `90 s` or `3 h`. */

@@ -37,7 +37,7 @@ export async function syncFile(path: string, options: SyncOptions): Promise<void
       const result = await tidemark.syncAll(file.records, syncOptions);
       progress.end();
       report(result, options);
-      if (result.level === false) process.exitCode = NOT_IN_SYNC;
+      if (result.inSync === false) process.exitCode = NOT_IN_SYNC;
     }
   } catch (error) {
     progress?.end();
@@ -59,11 +59,11 @@ function refuse({ details }: TidemarkError<"REMOVAL_LIMIT_EXCEEDED">): void {
 
 function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: object = {}): void {
   const { sync_id, operations, requests, changes, digests } = result;
-  const level = dryRun ? undefined : result.level;
+  const inSync = dryRun ? undefined : result.inSync;
   if (json) {
     console.log(
       JSON.stringify(
-        { sync_id, operations, requests, changes, digests, level: level ?? null, ...more },
+        { sync_id, operations, requests, changes, digests, in_sync: inSync ?? null, ...more },
         null,
         2,
       ),
@@ -72,13 +72,13 @@ function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: obje
   }
   const counts = Object.entries(changes).filter(([, count]) => count > 0);
   const verdict = {
-    true: "; level",
+    true: "; in sync",
     false: "; NOT IN SYNC: something else wrote the namespace",
     undefined: "",
   };
   console.log(
     `${dryRun ? "would send" : "sent"} ${operations} records: ${
       counts.map(([name, count]) => `${count} ${name}`).join(", ") || "nothing to do"
-    }${verdict[`${level}`]}`,
+    }${verdict[`${inSync}`]}`,
   );
 }

@@ -1,10 +1,9 @@
 import type { Config } from "../config.ts";
 import { openEmbedder } from "../embedding/endpoint-embedder.ts";
 import { readBuildSettings } from "../storage/build-settings.ts";
-import { IS_FAILED, IS_PENDING } from "../storage/failed.ts";
 import type { Finding } from "../storage/finding.ts";
 import type { Sql } from "../storage/port.ts";
-import { IS_SERVED } from "../storage/served-stores.ts";
+import { IS_FAILED, IS_PENDING, IS_SERVED } from "../storage/rules.ts";
 
 /** An indexer that runs is seconds behind. */
 const LAG_MAX_MS = 5 * 60_000;

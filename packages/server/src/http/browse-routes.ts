@@ -62,8 +62,7 @@ function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void 
     querystring: RecordQuery,
     response: RecordObject,
     roles: ANY_ROLE,
-    handler: ({ params, query }) =>
-      commands.getRecord(params.organization_id, params.vector_store_id, query),
+    handler: ({ params, query }) => commands.getRecord(params.organization_id, params.vector_store_id, query),
   });
 }
 

@@ -109,9 +109,9 @@ async function examineIndex(indexProgress: IndexProgress, reachable: boolean): P
   if (!reachable) {
     return { name: "index", status: "unhealthy", details: { reason: "the database does not answer" } };
   }
-  const level = await soon(indexProgress.read());
-  if (!level) return { name: "index", status: "degraded", details: { reason: "not counted in time" } };
-  const { pending, failed, lagMs } = level;
+  const lag = await soon(indexProgress.read());
+  if (!lag) return { name: "index", status: "degraded", details: { reason: "not counted in time" } };
+  const { pending, failed, lagMs } = lag;
   const status = lagMs > LAG_DEGRADED_MS ? "degraded" : "healthy";
   return { name: "index", status, details: { pending, failed, lag_seconds: Math.round(lagMs / 1000) } };
 }
@@ -177,7 +177,7 @@ function describeIndexing(indexing: Indexing, now: number): string {
   const seconds = Math.round(lagOf(indexing, now) / 1000);
   const behind =
     pending === 0
-      ? "Search is level with what was synced"
+      ? "Search has everything that was synced"
       : `Search is up to ${seconds} s behind: ${pending} changes wait for the index`;
   if (failed === 0) return `${behind}.`;
   return `${behind}; ${failed} could not be indexed, and wait for the server's operator.`;

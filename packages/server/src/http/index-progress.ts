@@ -6,7 +6,7 @@ const GOOD_MS = 5000;
 const GOOD_TIMES = 50;
 
 /** How far the indexes of all stores are. */
-export interface Level {
+export interface IndexLag {
   pending: number;
   failed: number;
   /** Age of the oldest content that waits; 0 if none does. */
@@ -30,7 +30,7 @@ export class IndexProgress {
   }
 
   /** @throws ApiError if the database is away */
-  async read(): Promise<Level> {
+  async read(): Promise<IndexLag> {
     if (!this.#counted || this.#now() >= this.#goodUntil) this.#counted = this.#count();
     const indexing = await this.#counted;
     const { pending, failed } = indexing;

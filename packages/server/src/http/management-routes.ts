@@ -63,8 +63,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     params: StoreParams,
     response: VectorStore,
     roles: ["admin", "reader"],
-    handler: ({ params }) =>
-      commands.getVectorStore(params.organization_id, params.vector_store_id),
+    handler: ({ params }) => commands.getVectorStore(params.organization_id, params.vector_store_id),
   });
   route("PATCH", "/:organization_id/vector-stores/:vector_store_id", {
     summary: "Rename or describe a vector store, or change its settings",

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Commands } from "../commands.ts";
 import type { SyncAnswer } from "../pipeline.ts";
-import type { IndexProgress, Level } from "./index-progress.ts";
+import type { IndexLag, IndexProgress } from "./index-progress.ts";
 
 /** What an operator watches. One instance a server. */
 export class Metrics {
@@ -72,7 +72,7 @@ export class Metrics {
         this.set(bytesInFlight());
       },
     });
-    const gaugeOfProgress = (name: string, help: string, pick: (level: Level) => number) =>
+    const gaugeOfProgress = (name: string, help: string, pick: (level: IndexLag) => number) =>
       new Gauge({
         name,
         help,

@@ -122,7 +122,8 @@ export const OPENAPI_HEAD = {
   info: {
     title: "Tidemark",
     version: VERSION,
-    description: "Keeps a vector store in sync with its sources: push what changed, and search what is there.",
+    description:
+      "Keeps a vector store in sync with its sources: push what changed, and search what is there.",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   },
   servers: [{ url: "http://127.0.0.1:8787", description: "A server started with npm start" }],

@@ -1,11 +1,22 @@
+import { hash } from "node:crypto";
 import { parseJson } from "@tidemark/protocol/parse-json";
-import type { Build, QueueEntry } from "../storage/index-port.ts";
+import type { Embedder } from "../embedding/embedder.ts";
+import type { Build, Chunk, QueueEntry, RecordVersion } from "../storage/index-port.ts";
 import { isSameRecord } from "../storage/record-key.ts";
-import { openChunker, type PreparedChunk } from "./chunker.ts";
+import { chunkRecord } from "../text/record-text.ts";
+import { analyzerFor } from "../text/tokens.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 
 /** A batch is closed when it has so many chunks, so that its transaction stays short. */
 const CHUNKS_PER_BATCH = 600;
+
+/** A chunk that is about to be indexed. */
+export interface PreparedChunk extends Chunk {
+  /** How many terms it has. */
+  terms: number;
+  /** Of the text that its vector stands for; null if the build has no vectors, or the chunk no text. */
+  hash: string | null;
+}
 
 /** A batch of entries, and the chunks that each build has of their contents. */
 export interface ChunkedBatch {
@@ -71,3 +82,39 @@ export async function chunkRecords(
     })),
   };
 }
+
+/** Makes the chunks of records as one build has them. */
+interface Chunker {
+  chunk(record: RecordVersion, data: Record<string, unknown>): PreparedChunk[];
+  /** Takes over a chunk of another build whose record's text is gone: only what was shown of it is left. */
+  adopt(chunk: Chunk): PreparedChunk;
+  /** The terms of each chunk that it made, for the segment. */
+  readonly termsOf: ReadonlyMap<PreparedChunk, string[]>;
+}
+
+async function openChunker({ settings, space }: Build, embedder: Embedder | null): Promise<Chunker> {
+  const analyze = await analyzerFor(settings.text.language);
+  const termsOf = new Map<PreparedChunk, string[]>();
+  const prepare = (chunk: Chunk, title: string, words: string): PreparedChunk => {
+    const { namespace, id, version, ordinal, text } = chunk;
+    // What a title says counts twice. A record is found by its id too, which may be in none of its fields.
+    const terms = analyze([title, text, ...(ordinal === 0 ? [id] : []), words].join("\n"));
+    // No endpoint takes an empty text: a record of numbers alone is found by its words.
+    const embedded = space === null || text === "" ? null : textHash(embedder, text);
+    const prepared = { namespace, id, version, ordinal, text, terms: terms.length, hash: embedded };
+    termsOf.set(prepared, terms);
+    return prepared;
+  };
+  return {
+    chunk: (record, data) =>
+      chunkRecord(data, settings.text).map(({ title, text, words }, ordinal) =>
+        prepare({ ...record, ordinal, text }, title, words),
+      ),
+    adopt: (chunk) => prepare(chunk, "", ""),
+    termsOf,
+  };
+}
+
+/** What a vector is kept by: the same text, embedded the same way, has the same. */
+const textHash = (embedder: Embedder | null, text: string) =>
+  hash("sha256", `${embedder?.fingerprint ?? ""}\n${text}`, "hex");

@@ -2,7 +2,7 @@ import { EmbedderUnavailable, TextRefused } from "../embedding/embedder.ts";
 import type { EmbeddingSettings } from "../storage/build-settings.ts";
 import type { Build, NewVector } from "../storage/index-port.ts";
 import { fits } from "./build-settings.ts";
-import type { PreparedChunk } from "./chunker.ts";
+import type { PreparedChunk } from "./chunk-records.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 
 /** Null: there is none for the text. */

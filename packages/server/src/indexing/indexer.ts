@@ -59,7 +59,10 @@ export function startIndexer(steps: IndexSteps, log: Logger): Indexer {
     }
   };
 
-  const workers = [...Array.from({ length: WORKERS }, work), maintainVectors(steps, log, signal, noteFailure)];
+  const workers = [
+    ...Array.from({ length: WORKERS }, work),
+    maintainVectors(steps, log, signal, noteFailure),
+  ];
   return {
     wake() {
       woken.resolve();
@@ -101,7 +104,9 @@ async function maintainVectors(
   const skipped = new Map<string, number>();
   while (!signal.aborted) {
     await pause(MAINTAIN_EVERY_MS, undefined, { signal, ref: false }).catch(() => {});
-    for (const { storeId, due, building } of signal.aborted ? [] : await steps.storesToIndex().catch(() => [])) {
+    for (const { storeId, due, building } of signal.aborted
+      ? []
+      : await steps.storesToIndex().catch(() => [])) {
       const before = skipped.get(storeId) ?? 0;
       const skip = (due || building) && before < MAINTAIN_SKIPPED_MAX;
       skipped.set(storeId, skip ? before + 1 : 0);

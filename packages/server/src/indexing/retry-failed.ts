@@ -1,6 +1,6 @@
 import { getVectorStore } from "../access/vector-stores.ts";
-import { IS_FAILED } from "../storage/failed.ts";
 import type { Sql } from "../storage/port.ts";
+import { IS_FAILED } from "../storage/rules.ts";
 
 /** Contents that one transaction makes due: syncs of the store wait behind it. */
 const RETRIED_AT_ONCE = 5000;

@@ -29,7 +29,7 @@ export interface IndexingContext extends PrepareContext {
 }
 
 /**
- * The steps of bringing indexes level, each of which either reads and works out or writes: commands.ts says which,
+ * The steps of bringing indexes up to date, each of which either reads and works out or writes: commands.ts says which,
  * and so in which thread it runs.
  */
 export const indexSteps = {
@@ -74,7 +74,11 @@ export const indexSteps = {
   },
 
   /** Works out what claimed contents add; null if the store has no build to add to. */
-  async prepareEntries(context: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<Prepared | null> {
+  async prepareEntries(
+    context: IndexingContext,
+    storeId: string,
+    entries: QueueEntry[],
+  ): Promise<Prepared | null> {
     const builds = (await context.storage.index.builds(storeId)).filter(({ state }) => state !== "retired");
     return newestBuild(builds) ? prepare(context, storeId, entries, builds) : null;
   },
@@ -83,7 +87,12 @@ export const indexSteps = {
     publish(storage, storeId, prepared, now()),
 
   /** Defers a content that could not be looked at. */
-  deferEntry({ storage, now }: IndexingContext, storeId: string, entry: QueueEntry, reason: string): Promise<void> {
+  deferEntry(
+    { storage, now }: IndexingContext,
+    storeId: string,
+    entry: QueueEntry,
+    reason: string,
+  ): Promise<void> {
     return storage.index.defer(storeId, [deferralOf(entry, reason, now(), 0)]);
   },
 

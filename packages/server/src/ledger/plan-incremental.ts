@@ -106,9 +106,9 @@ function adjustRuns(
       const change = changeOf(ready, after);
       run.tallies[change]++;
       // The same content is kept once, whoever wrote it first.
-      const level = change === "unchanged" && ready.version !== after.version;
+      const isShared = change === "unchanged" && ready.version !== after.version;
       const found = isLive(after) || ready.indexed === ready.version ? ready.indexed : null;
-      const says = level
+      const says = isShared
         ? { ...ready, version: after.version, indexed: after.indexed }
         : found === ready.indexed
           ? ready

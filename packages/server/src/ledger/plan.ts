@@ -1,7 +1,7 @@
 import { LIMITS } from "@tidemark/protocol/limits";
 import type { Sampled, SyncChanges } from "@tidemark/protocol/sync";
 import type { LedgerWrites, NamespaceState, RecordRow, RecordSum } from "../storage/port.ts";
-import { VERSIONS_PER_REVISION } from "../storage/versions.ts";
+import { VERSIONS_PER_REVISION } from "../storage/rules.ts";
 import type { Content } from "./operation.ts";
 
 /** What a sync is going to change, while it is being decided. */

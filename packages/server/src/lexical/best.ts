@@ -65,8 +65,8 @@ export class Best {
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      const other = heap[child + 1];
-      if (other && isBetter(heap[child]!.score, heap[child]!.key, other)) child++;
+      const right = heap[child + 1];
+      if (right && isBetter(heap[child]!.score, heap[child]!.key, right)) child++;
       if (isBetter(heap[child]!.score, heap[child]!.key, sunk)) break;
       heap[at] = heap[child]!;
       at = child;

@@ -23,9 +23,9 @@ export interface QueryTerm {
 
 /**
  * Ranks chunks by BM25: the sum over the query's terms of
- * `weight * idf * f / (f + k1 * (1 - b + b * length / averageLength))`, where `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`
- * for a term in n of N chunks. As in Lucene, idf is never negative, and the factor `k1 + 1`, which is the same for all,
- * is left out.
+ * `weight * idf * f / (f + k1 * (1 - b + b * length / averageLength))`,
+ * where `idf = ln(1 + (N - n + 0.5) / (n + 0.5))` for a term in n of N chunks. As in Lucene, idf is never negative, and
+ * the factor `k1 + 1`, which is the same for all, is left out.
  *
  * Postings of dead chunks are scored too, and counted in n until they are merged away: the caller leaves out what is
  * not live. How chunks are spread over segments makes no difference to their scores, not in the last bit.

@@ -42,7 +42,7 @@ export async function* mergeBlocks(
       }
       for (const source of least) {
         if (source.next() || (await source.load())) continue;
-        open = open.filter((other) => other !== source);
+        open = open.filter((candidate) => candidate !== source);
       }
     }
     const rest = blocks.finish();
@@ -129,11 +129,11 @@ function writeLive(
     let lowest = open[0]!;
     let limit = Number.POSITIVE_INFINITY;
     for (let i = 1; i < open.length; i++) {
-      const other = open[i]!;
-      const position = other.offset + other.postings.position;
+      const source = open[i]!;
+      const position = source.offset + source.postings.position;
       const lowestPosition = lowest.offset + lowest.postings.position;
       limit = Math.min(limit, Math.max(position, lowestPosition));
-      if (position < lowestPosition) lowest = other;
+      if (position < lowestPosition) lowest = source;
     }
     const { postings, offset } = lowest;
     let more = true;

@@ -85,21 +85,21 @@ export function buildSegment(chunks: string[][]): SegmentBlock[] {
  * @param block of the segment's blocks, the one with the greatest first term that is not above the term
  */
 export function findPostings(block: Uint8Array, term: string): EncodedPostings | undefined {
-  const wanted = encoder.encode(term);
+  const termBytes = encoder.encode(term);
   const reader = new EntryReader(block);
-  // How many bytes of the wanted term the entry's term begins with. All entries so far were below it.
+  // How many bytes of the term the entry's term begins with. All entries so far were below it.
   let matched = 0;
   while (reader.next()) {
     if (reader.shared > matched) continue;
     if (reader.shared < matched) return undefined;
     let at = reader.restStart;
-    while (at < reader.restEnd && matched < wanted.length && reader.bytes[at] === wanted[matched]) {
+    while (at < reader.restEnd && matched < termBytes.length && reader.bytes[at] === termBytes[matched]) {
       at++;
       matched++;
     }
     if (at < reader.restEnd) {
-      if (matched === wanted.length || reader.bytes[at]! > wanted[matched]!) return undefined;
-    } else if (matched === wanted.length) {
+      if (matched === termBytes.length || reader.bytes[at]! > termBytes[matched]!) return undefined;
+    } else if (matched === termBytes.length) {
       return { count: reader.count, bytes: reader.bytes.subarray(reader.start, reader.end) };
     }
   }

@@ -1,7 +1,6 @@
 import { canonicalJson } from "@tidemark/protocol/canonical-json";
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
 import { type FieldError, validationError } from "@tidemark/protocol/errors";
-import { hasAtMost } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { fieldPath } from "../wire/field-path.ts";
 
@@ -55,7 +54,7 @@ class FilterReader {
       return this.#refuse(path, "UNKNOWN_OPERATOR", known);
     }
     if (key === "") return this.#refuse(path, "TOO_SHORT", "A path must have at least 1 character(s).");
-    if (!hasAtMost(key, LIMITS.filterPathCodePoints)) {
+    if (key.length > LIMITS.filterPathCodePoints && [...key].length > LIMITS.filterPathCodePoints) {
       const most = `A path must have at most ${LIMITS.filterPathCodePoints} characters.`;
       return this.#refuse(path, "TOO_LONG", most);
     }
@@ -135,9 +134,9 @@ const OPERATORS: Record<string, ((operand: unknown, find: Finder) => Filter | Pr
   $gte: (bound, find) => compares(bound, find, (order) => order >= 0),
   $lt: (bound, find) => compares(bound, find, (order) => order < 0),
   $lte: (bound, find) => compares(bound, find, (order) => order <= 0),
-  $exists: (wanted, find) =>
-    typeof wanted === "boolean"
-      ? (data) => (find(data, ANYTHING) !== Found.NOTHING) === wanted
+  $exists: (expected, find) =>
+    typeof expected === "boolean"
+      ? (data) => (find(data, ANYTHING) !== Finding.NOTHING) === expected
       : { code: "INVALID_TYPE", message: "Must be a boolean." },
 };
 
@@ -159,8 +158,8 @@ function isAnyOf(values: unknown[], find: Finder): Filter {
       ? (value) => plain.has(value)
       : (value) => (isNested(value) ? nested.has(canonicalJson(value)) : plain.has(value));
   return (data) => {
-    const found = find(data, test);
-    return found === Found.MATCH || (hasNull && found === Found.NOTHING);
+    const result = find(data, test);
+    return result === Finding.MATCH || (hasNull && result === Finding.NOTHING);
   };
 }
 
@@ -171,14 +170,14 @@ function compares(bound: unknown, find: Finder, holds: (order: number) => boolea
   else if (typeof bound === "string") {
     test = (value) => typeof value === "string" && holds(compareCodePoints(value, bound));
   } else return { code: "INVALID_TYPE", message: "Must be a number or a string." };
-  return (data) => find(data, test) === Found.MATCH;
+  return (data) => find(data, test) === Finding.MATCH;
 }
 
 /** What a path leads to in a record: nothing, values of which none passes the test, or one that does. */
-const Found = { NOTHING: 0, VALUES: 1, MATCH: 2 } as const;
-type Found = (typeof Found)[keyof typeof Found];
+const Finding = { NOTHING: 0, VALUES: 1, MATCH: 2 } as const;
+type Finding = (typeof Finding)[keyof typeof Finding];
 
-type Finder = (data: Json, test: Test) => Found;
+type Finder = (data: Json, test: Test) => Finding;
 
 /**
  * Own members only: a path such as `constructor.name` finds what the record says, nothing of JavaScript's.
@@ -187,37 +186,37 @@ type Finder = (data: Json, test: Test) => Found;
 function readPath(path: string): Finder {
   const steps = path.split(".");
   if (steps.length === 1) {
-    return (data, test) => (Object.hasOwn(data, path) ? valueAt(data[path], test) : Found.NOTHING);
+    return (data, test) => (Object.hasOwn(data, path) ? valueAt(data[path], test) : Finding.NOTHING);
   }
   return (data, test) =>
     Object.hasOwn(data, path) ? valueAt(data[path], test) : follow(data, steps, 0, test);
 }
 
 /** At its end a path means the value itself, and each element if that is an array. */
-function valueAt(value: unknown, test: Test): Found {
-  if (test(value) || (Array.isArray(value) && value.some(test))) return Found.MATCH;
-  return Found.VALUES;
+function valueAt(value: unknown, test: Test): Finding {
+  if (test(value) || (Array.isArray(value) && value.some(test))) return Finding.MATCH;
+  return Finding.VALUES;
 }
 
-function follow(value: unknown, steps: string[], at: number, test: Test): Found {
+function follow(value: unknown, steps: string[], at: number, test: Test): Finding {
   if (at === steps.length) return valueAt(value, test);
   const step = steps[at]!;
   if (Array.isArray(value)) {
     // A position or the elements' members, never both: in nested arrays the ways would double with each level.
     if (POSITION.test(step)) {
-      return Number(step) < value.length ? follow(value[Number(step)], steps, at + 1, test) : Found.NOTHING;
+      return Number(step) < value.length ? follow(value[Number(step)], steps, at + 1, test) : Finding.NOTHING;
     }
-    let best: Found = Found.NOTHING;
-    for (let i = 0; i < value.length && best !== Found.MATCH; i++) {
+    let best: Finding = Finding.NOTHING;
+    for (let i = 0; i < value.length && best !== Finding.MATCH; i++) {
       if (!isObject(value[i])) continue;
-      const found = follow(value[i], steps, at, test);
-      if (found > best) best = found;
+      const result = follow(value[i], steps, at, test);
+      if (result > best) best = result;
     }
     return best;
   }
   return isObject(value) && Object.hasOwn(value, step)
     ? follow(value[step], steps, at + 1, test)
-    : Found.NOTHING;
+    : Finding.NOTHING;
 }
 
 const POSITION = /^(?:0|[1-9]\d*)$/;

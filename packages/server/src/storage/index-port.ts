@@ -164,10 +164,8 @@ export interface IndexStorage {
 }
 
 /** A chunk that search may show. */
-export interface ShownChunk extends RecordKey {
+export interface ShownChunk extends Omit<Chunk, "version"> {
   chunk: number;
-  ordinal: number;
-  text: string;
   /** When the record's content arrived, ms since 1970. */
   writtenAt: number;
   /** Canonical JSON; null unless it was asked for. */

@@ -59,7 +59,7 @@ class BreakFinder {
   readonly #offsets: number[] = [];
   readonly #levels: number[] = [];
   readonly #headings: Heading[] = [];
-  /** A heading goes with what follows it, unless that heading, or a row of them, is as long as a piece. */
+  /** A heading goes with what follows it, unless that heading, or a row of them, is as long as a chunk. */
   #afterHeading = false;
   #tokensSinceBreak = 0;
 
@@ -159,7 +159,7 @@ class BreakFinder {
     }
   }
 
-  /** A line or a heading, which may be longer than a piece. */
+  /** A line or a heading, which may be longer than a chunk. */
   #readPiece(start: number, end: number, level: number, tokens: number): void {
     if (tokens <= this.#pieceTokens) {
       this.#break(start, level, tokens);

@@ -80,7 +80,7 @@ const ENDINGS_3 = byLastLetter([...Object.keys(REPLACED_3), "ative"]);
  * Endings by their last letter, the longest first: most words have none, and need no more than a look at that letter.
  */
 function byLastLetter(endings: string[]): Map<number, string[]> {
-  const longestFirst = endings.toSorted((one, other) => other.length - one.length);
+  const longestFirst = endings.toSorted((a, b) => b.length - a.length);
   return Map.groupBy(longestFirst, (ending) => ending.charCodeAt(ending.length - 1));
 }
 

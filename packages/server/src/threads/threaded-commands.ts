@@ -37,7 +37,7 @@ export async function startThreads(
   });
   others.catch(onDeath);
 
-  // The writer loads what the commands do at the same time: nobody waits for it twice.
+  // Loaded while the writer starts, so that the start does not take longer.
   const { COMMANDS, commandsThrough } = await import("../commands.ts");
   return {
     commands: commandsThrough((name, args) => threads[COMMANDS[name].duty].call(name, args, buffersOf(args))),

@@ -1,6 +1,6 @@
 import { ulid } from "ulid";
 import type { Sql, SqlRow, Storage } from "../storage/port.ts";
-import { IS_SERVED, isNoImport } from "../storage/served-stores.ts";
+import { IS_SERVED, isNoImport } from "../storage/rules.ts";
 import { type ExportHeader, ExportWriter, FORMAT, type Position, type Sink, tableColumns } from "./format.ts";
 import { type Row, readPages } from "./pages.ts";
 import { ACCESS_TABLES, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";

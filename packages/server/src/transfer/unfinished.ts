@@ -1,5 +1,5 @@
 import type { Sql, Storage } from "../storage/port.ts";
-import { IMPORT_PREFIX, isNoImport } from "../storage/served-stores.ts";
+import { IMPORT_PREFIX, isNoImport } from "../storage/rules.ts";
 import type { ExportHeader } from "./format.ts";
 
 const STEP_ROWS = 2000;

@@ -66,7 +66,7 @@ test("tidemark backup copies the state between two syncs while they go on, and t
   assert.equal(syncs.data.length, 1);
   const verified = await commands.verifyStore(storeId);
   assert.deepEqual(
-    verified.map(({ level, records }) => [level, records]),
+    verified.map(({ in_sync, records }) => [in_sync, records]),
     [[true, 500]],
   );
   assert.equal((await storeOf(commands, store).sync({ operations: operations(0) })).changes.updated, 500);

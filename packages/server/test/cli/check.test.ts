@@ -11,7 +11,7 @@ describe("tidemark check", () => {
     await tidemark(["sync", file, ...NAMESPACE]);
     assert.deepEqual(await tidemark(["check", file, ...NAMESPACE]), {
       code: 0,
-      stdout: "tasks: level, 5 records\n",
+      stdout: "tasks: in sync, 5 records\n",
       stderr: "",
     });
     const empty = await write("empty.ndjson", "");
@@ -30,7 +30,7 @@ describe("tidemark check", () => {
       "tasks: NOT IN SYNC: 2 missing, 1 different, 2 too many\n  missing: r7, r8\n  different: r4\n",
     );
     const json = JSON.parse((await tidemark(["check", other, ...NAMESPACE, "--json"])).stdout);
-    assert.deepEqual([json.level, json.records, json.difference.extra], [false, 5, 2]);
+    assert.deepEqual([json.in_sync, json.records, json.difference.extra], [false, 5, 2]);
     assert.notEqual(json.digests.source, json.digests.server);
     assert.deepEqual(await contents(), before);
   });

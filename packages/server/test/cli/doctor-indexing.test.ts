@@ -51,7 +51,7 @@ for (const engine of engines) {
       const { found } = await runDoctor(settings);
       assert.deepEqual(
         [found.index!.message, found["failed records"]!.message],
-        ["level with the ledger", "none"],
+        ["up to date with the ledger", "none"],
       );
     });
 

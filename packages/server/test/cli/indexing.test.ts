@@ -106,7 +106,7 @@ for (const engine of engines) {
       await store.sync({ operations: Array.from({ length: 400 }, (_, i) => upsert(`r${i}`)) });
       assert.match((await index("status")).stdout, /: 400 pending since .*, not built yet\n$/);
       await indexAll(commands);
-      assert.match((await index("status")).stdout, /: level, lexical\n$/);
+      assert.match((await index("status")).stdout, /: up to date, lexical\n$/);
 
       const begun = await index("rebuild", "--store", store.storeId);
       assert.deepEqual([begun.code, begun.stderr], [0, ""]);
@@ -126,7 +126,7 @@ for (const engine of engines) {
       assert.ok(records > 200 && records < of && of === 400, `${records} of ${of}`);
       const shown = `building ${Math.floor(records / 4)} % (${records} of 400 records) of one with lexical`;
       assert.ok(
-        (await runTidemark(["status"], settings)).stdout.includes(`  index: level, lexical, ${shown}\n`),
+        (await runTidemark(["status"], settings)).stdout.includes(`  index: up to date, lexical, ${shown}\n`),
       );
 
       await indexAll(commands);

@@ -34,9 +34,9 @@ describe("tidemark sync", () => {
     await tidemark(["sync", "-", ...NAMESPACE, ...id], { input: '{"key": 7}\n{"key": "x"}\n' });
     const csv = ["--format", "csv", "--json"];
     const { stdout } = await tidemark(["sync", "-", ...NAMESPACE, ...id, ...csv], { input: "key\n8\n" });
-    const { sync_id, operations, changes, level } = JSON.parse(stdout);
+    const { sync_id, operations, changes, in_sync } = JSON.parse(stdout);
     assert.match(sync_id, /^sync_/);
-    assert.deepEqual([operations, changes.created, level], [1, 1, null]);
+    assert.deepEqual([operations, changes.created, in_sync], [1, 1, null]);
     assert.deepEqual(await contents(), { "7": { key: 7 }, "8": { key: "8" }, x: { key: "x" } });
   });
 
@@ -44,12 +44,15 @@ describe("tidemark sync", () => {
     const { tidemark, write, contents } = await startFileStore(t);
     const six = await write("six.ndjson", rows(0, 6));
     const [some, fewer] = [await write("some.ndjson", rows(2, 5)), await write("fewer.ndjson", rows(3, 4))];
-    assert.match((await tidemark(["sync", six, ...NAMESPACE])).stdout, /6 created; level/);
+    assert.match((await tidemark(["sync", six, ...NAMESPACE])).stdout, /6 created; in sync/);
     assert.match((await tidemark(["sync", some, ...NAMESPACE])).stdout, /3 unchanged\n/);
-    assert.match((await tidemark(["sync", some, ...NAMESPACE, "--full-refresh"])).stdout, /3 cleared; level/);
+    assert.match(
+      (await tidemark(["sync", some, ...NAMESPACE, "--full-refresh"])).stdout,
+      /3 cleared; in sync/,
+    );
     assert.match(
       (await tidemark(["sync", fewer, ...NAMESPACE, "--delete-missing"])).stdout,
-      /2 removed; level/,
+      /2 removed; in sync/,
     );
     assert.deepEqual(Object.keys(await contents()), ["r3"]);
     const both = await tidemark(["sync", six, ...NAMESPACE, "--delete-missing", "--full-refresh"]);

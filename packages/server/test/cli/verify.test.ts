@@ -21,7 +21,7 @@ async function openStores(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark verify`, () => {
-    test("says that every namespace is level, and ends with 0", async (t) => {
+    test("says that every namespace is in sync, and ends with 0", async (t) => {
       const { one, two, verify } = await openStores(t, engine);
       const { code, stdout, stderr } = await verify();
       assert.deepEqual([code, stderr], [0, ""]);
@@ -34,7 +34,7 @@ for (const engine of engines) {
       assert.equal(lines.length, 3);
       for (const [index, line] of lines.entries()) {
         const [store, namespace, records, digest, verdict] = line.split("  ");
-        assert.deepEqual([store, namespace, records, verdict], [...expected[index]!, "level"]);
+        assert.deepEqual([store, namespace, records, verdict], [...expected[index]!, "in sync"]);
         assert.match(digest!, /^[0-9a-f]{16}…$/);
       }
     });
@@ -52,12 +52,12 @@ for (const engine of engines) {
         .map((line) => line.split("  "));
       for (const [store, namespace, , , verdict] of verdicts) {
         const tampered = store === one.storeId && namespace === "tasks";
-        assert.match(verdict!, tampered ? /^NOT IN SYNC/ : /^level$/);
+        assert.match(verdict!, tampered ? /^NOT IN SYNC/ : /^in sync$/);
       }
       const [store] = JSON.parse((await verify("--json", "--store", one.storeId)).stdout);
       const [other, tasks] = store.namespaces;
-      assert.equal(other.level, true);
-      assert.deepEqual([tasks.level, tasks.records, tasks.counted_records], [false, 2, 2]);
+      assert.equal(other.in_sync, true);
+      assert.deepEqual([tasks.in_sync, tasks.records, tasks.counted_records], [false, 2, 2]);
       assert.notEqual(tasks.digest, tasks.counted_digest);
       assert.equal((await verify("--store", two.storeId)).code, 0);
     });

@@ -305,8 +305,8 @@ for (const engine of engines) {
       await assert.rejects(refresh(3, 5), (error: ApiError) => error.code === "STALE_SYNC");
       const late = await store.sync({ sync_timestamp: at(3), operations: [upsert("b")] });
       assert.equal(late.changes.stale, 1);
-      const level = await store.sync({ sync_timestamp: at(4), operations: [upsert("b")] });
-      assert.equal(level.changes.created, 1);
+      const latest = await store.sync({ sync_timestamp: at(4), operations: [upsert("b")] });
+      assert.equal(latest.changes.created, 1);
     });
 
     test("a sync to a store that was deleted is refused", async (t) => {

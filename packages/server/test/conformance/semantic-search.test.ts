@@ -29,7 +29,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   await commands.beginBuild(store.storeId, "{}");
   return {
     ...{ embeddings, ledger, commands, store },
-    level: () => bringUpToDate({ commands, clock }, store),
+    index: () => bringUpToDate({ commands, clock }, store),
     search: (query: string, fields: Partial<SearchRequest> = {}) =>
       commands.search(store.organizationId, store.storeId, { query, ...fields }),
   };
@@ -38,7 +38,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
 for (const engine of vectorEngines) {
   describe(`${engine.name}: search by meaning`, () => {
     test("records are found by what is near, each by what it says now, and gone when they are", async (t) => {
-      const { store, level, search, embeddings } = await openEmbedding(t, engine);
+      const { store, index, search, embeddings } = await openEmbedding(t, engine);
       const ids = async (...of: Parameters<typeof search>) => (await search(...of)).data.map(({ id }) => id);
       await store.sync({
         operations: [
@@ -47,7 +47,7 @@ for (const engine of vectorEngines) {
           upsert("herd", "a herd of cows", "notes"),
         ],
       });
-      await level();
+      await index();
       assert.deepEqual((await ids("zebra herd", { mode: "semantic" })).slice(0, 2), ["zebra", "herd"]);
       assert.deepEqual(await ids("zebra herd", { mode: "semantic", namespaces: ["notes"] }), ["herd"]);
       const hybrid = await search("zebra herd");
@@ -55,30 +55,30 @@ for (const engine of vectorEngines) {
 
       const embedded = embeddings.texts.length;
       await store.sync({ operations: [upsert("machine", "a herd of zebra"), upsert("zebra", "coffee")] });
-      await level();
+      await index();
       assert.deepEqual((await ids("zebra herd", { mode: "semantic" })).slice(0, 2), ["machine", "herd"]);
       await store.sync({ operations: [upsert("machine", "coffee machine manual")] });
       await store.sync({ operations: [{ action: "delete", id: "herd", namespace: "notes" }] });
       assert.deepEqual(await ids("zebra herd", { mode: "semantic" }), ["machine", "zebra"]);
-      await level();
+      await index();
       // What was said before is not embedded again.
       const texts = embeddings.texts.slice(embedded).filter((text) => text !== "zebra herd");
       assert.deepEqual(texts.sort(), ["a herd of zebra", "coffee"]);
     });
 
     test("what a filter keeps is found behind nearer records, though one of them was deleted", async (t) => {
-      const { store, level, search } = await openEmbedding(t, engine);
+      const { store, index, search } = await openEmbedding(t, engine);
       const shut = Array.from({ length: 150 }, (_, n) => upsert(`near-${n}`, `zebra herd w${n}`));
       const open = Array.from({ length: 20 }, (_, n) =>
         upsert(`far-${n}`, `zebra coffee machine w${n}`, "tasks", { open: true }),
       );
       await store.sync({ operations: [...shut, ...open] });
-      await level();
+      await index();
       const find = () => search("zebra herd", { mode: "semantic", filter: { open: true } });
       const before = (await find()).data;
       assert.equal(before.length, 10);
       await store.sync({ operations: [{ action: "delete", id: "near-0", namespace: "tasks" }] });
-      await level();
+      await index();
       assert.deepEqual((await find()).data, before);
     });
   });
@@ -86,7 +86,7 @@ for (const engine of vectorEngines) {
 
 describe("PostgreSQL without pgvector", () => {
   test("search is lexical and says why, indexing goes on, and an operator is told", async (t) => {
-    const { ledger, store, level, search } = await openEmbedding(t, postgres);
+    const { ledger, store, index, search } = await openEmbedding(t, postgres);
     const { storage, databaseUrl } = ledger;
     const [installed] = await storage.read((sql) =>
       sql.all("SELECT 1 FROM pg_extension WHERE extname = 'vector'"),
@@ -94,7 +94,7 @@ describe("PostgreSQL without pgvector", () => {
     if (installed) return t.skip("this server has it");
     const what = /pgvector.*CREATE EXTENSION vector/;
     await store.sync({ operations: [upsert("zebra", "running zebra herd")] });
-    await level();
+    await index();
     const answer = await search("zebra");
     assert.deepEqual(
       answer.data.map(({ id }) => id),

@@ -117,11 +117,11 @@ const OUTAGES: { name: string; fault: Fault }[] = [
 
 for (const engine of engines) {
   describe(`${engine.name}: an embeddings endpoint that is out of order`, () => {
-    test("holds up no sync and no search; what waits is visible, and level by itself when the endpoint is well", async (t) => {
+    test("holds up no sync and no search; what waits is visible, and is up to date by itself when the endpoint is well", async (t) => {
       const store = await startIndexing(t, engine, { timeoutMs: 300 });
       const { endpoint } = store;
       await store.putSome(10);
-      await until("level at first", async () => (await store.indexing()).pending === 0);
+      await until("up to date at first", async () => (await store.indexing()).pending === 0);
       const before = (await store.search({ query: "common", limit: 100 })).body;
       assert.deepEqual([before.mode, before.warnings?.length ?? 0], await store.wellMode());
       assert.equal(before.data.length, 10);
@@ -183,12 +183,12 @@ for (const engine of engines) {
       const asked = endpoint.requests.length;
       server.clock.now += 24 * 3_600_000;
       await store.putSome(1);
-      await until("level", async () => (await store.indexing()).pending === 0);
+      await until("up to date", async () => (await store.indexing()).pending === 0);
       assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
       assert.equal(await server.commands.retryFailed(...of, { namespace: "tasks", id: "bad" }), 1);
-      await until("level", async () => {
+      await until("up to date", async () => {
         const { pending, failed } = await store.indexing();
         return pending === 0 && failed === 0;
       });
@@ -240,7 +240,7 @@ describe("an embeddings endpoint that asks for a pause, or answers in part", () 
       pauses.every((ms) => ms >= 10_000),
       `it was asked again after ${pauses} ms`,
     );
-    await until("level", async () => (await store.indexing()).pending === 0);
+    await until("up to date", async () => (await store.indexing()).pending === 0);
   });
 
   test("costs nothing twice: what it embedded before it failed is kept", async (t) => {
@@ -249,7 +249,7 @@ describe("an embeddings endpoint that asks for a pause, or answers in part", () 
     // Batches of 32: the second and the fourth of those that come fail.
     endpoint.next = [null, faults.status(503), null, faults.status(503)];
     await store.putSome(120);
-    await until("level", async () => (await store.indexing()).pending === 0);
+    await until("up to date", async () => (await store.indexing()).pending === 0);
     const refused = endpoint.requests.slice(0, 4).filter((_, index) => index % 2 === 1);
     const lost = new Set(refused.flatMap(({ texts }) => texts));
     const counts = Map.groupBy(endpoint.texts, (text) => text);
@@ -294,7 +294,7 @@ async function throughOutage(
     assert.equal((await store.indexing()).pending, 60);
     assert.deepEqual(await store.blamed(), [], "no record is to blame");
   });
-  await until("level", async () => (await store.indexing()).pending === 0);
+  await until("up to date", async () => (await store.indexing()).pending === 0);
   assert.equal((await store.indexing()).failed, 0);
   const { body } = await store.search({ query: `common ${wordOf(store.records)}` });
   assert.deepEqual([body.mode, body.warnings?.length ?? 0], await store.wellMode());

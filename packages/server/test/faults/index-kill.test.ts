@@ -138,11 +138,11 @@ for (const engine of engines) {
 
     const from = endpoint.texts.length;
     const server = await startServerProcess(t, settings);
-    // What is level by then is changed and deleted once more.
+    // What is indexed by then is changed and deleted once more.
     for (let number = 0; number < 4; number++) {
       const { sync_id } = (await writer.sync(server.url))!;
-      const level = { query: "note", mode: "lexical", after_sync: sync_id!, timeout_ms: 60_000 } as const;
-      await commands.search(tenant.organizationId, tenant.storeId, level);
+      const search = { query: "note", mode: "lexical", after_sync: sync_id!, timeout_ms: 60_000 } as const;
+      await commands.search(tenant.organizationId, tenant.storeId, search);
     }
     await until(async () => (await storage.index.builds(tenant.storeId)).length === 1);
     assert.deepEqual(await server.end("SIGTERM"), { code: 0, signal: null });

@@ -142,7 +142,7 @@ const search = (server: ServerProcess, { organizationId, storeId }: Tenant, read
   }) as Promise<SearchResponse>;
 
 for (const engine of engines) {
-  test(`${engine.name}: a search never shows what was deleted or cleared before it began, and ends level`, async (t) => {
+  test(`${engine.name}: a search never shows what was deleted or cleared before it began, and ends up to date`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const storage = await openStorage(databaseUrl);
     const commands = openCommands(storage, readConfig({}));
@@ -173,12 +173,12 @@ for (const engine of engines) {
       });
       found.push(...answer.data);
     }
-    const level = found.map((result) => {
+    const shown = found.map((result) => {
       const { text, content } = contentsOf(result);
       assert.equal(text, content);
       return [`${result.namespace} ${result.id}`, content] as const;
     });
-    assert.deepEqual(new Map(level), history.live);
+    assert.deepEqual(new Map(shown), history.live);
     t.diagnostic(`${history.shown} rows shown, ${history.removals} records removed`);
   });
 }

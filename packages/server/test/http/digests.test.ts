@@ -58,7 +58,7 @@ for (const engine of engines) {
             digest,
             counted_records: source.size,
             counted_digest: digest,
-            level: true,
+            in_sync: true,
           },
         ],
       },

@@ -53,7 +53,7 @@ async function startStore(t: TestContext, overrides: Partial<Config> = {}) {
   };
 }
 
-const LEVEL = { pending: 0, failed: 0, oldest_pending_at: null };
+const UP_TO_DATE = { pending: 0, failed: 0, oldest_pending_at: null };
 
 /** A store with embeddings, whose endpoint takes no text with `poison` in it. */
 async function startPoisoned(t: TestContext) {
@@ -87,8 +87,8 @@ describe("how far indexing is", () => {
     assert.deepEqual(await store.record("a"), { status: "pending" });
 
     await store.index();
-    for (const name of ["tasks", "other"]) assert.deepEqual(await store.namespace(name), LEVEL);
-    assert.deepEqual(await store.syncState(first), LEVEL);
+    for (const name of ["tasks", "other"]) assert.deepEqual(await store.namespace(name), UP_TO_DATE);
+    assert.deepEqual(await store.syncState(first), UP_TO_DATE);
     assert.deepEqual(await store.record("a"), { status: "indexed" });
   });
 
@@ -141,12 +141,12 @@ describe("how far indexing is", () => {
     assert.deepEqual(next.data[0].indexing, expected[2]);
   });
 
-  test("of a part of a refresh that is not applied counts, and is level before the last batch", async (t) => {
+  test("of a part of a refresh that is not applied counts, and is up to date before the last batch", async (t) => {
     const store = await startStore(t);
     const part = await stageTwo(store);
     assert.equal((await store.syncState(part)).pending, 2);
     await store.index();
-    assert.deepEqual(await store.syncState(part), LEVEL);
+    assert.deepEqual(await store.syncState(part), UP_TO_DATE);
   });
 
   test("what the index cannot have fails in the end, and says why; everything else goes on", async (t) => {
@@ -204,7 +204,7 @@ describe("how far indexing is", () => {
     );
     assert.equal(await commands.retryFailed(...of, { namespace: null, id: null }), 2);
     await store.index();
-    assert.deepEqual([await store.namespace(), await store.namespace("other")], [LEVEL, LEVEL]);
+    assert.deepEqual([await store.namespace(), await store.namespace("other")], [UP_TO_DATE, UP_TO_DATE]);
     assert.equal((await store.search("poison", { mode: "lexical" })).data.length, 3);
   });
 });
@@ -230,7 +230,7 @@ describe("an index that lags behind", () => {
       name: "index",
       details: { pending: 0, failed: 0, lag_seconds: 0 },
     });
-    assert.equal((await store.check()).message, "Search is level with what was synced.");
+    assert.equal((await store.check()).message, "Search has everything that was synced.");
     await store.put({ a: "alpha" });
     store.server.clock.now += 5 * MINUTE_MS;
     const late = await store.component();
@@ -253,19 +253,19 @@ describe("an index that lags behind", () => {
 
   test("shows in the metrics, which are not counted again for each scrape", async (t) => {
     const store = await startStore(t);
-    const level = async () => [
+    const gauges = async () => [
       await store.metric("tidemark_index_pending"),
       await store.metric("tidemark_index_failed"),
       await store.metric("tidemark_index_lag_seconds"),
     ];
-    assert.deepEqual(await level(), [0, 0, 0]);
+    assert.deepEqual(await gauges(), [0, 0, 0]);
     await store.put({ a: "alpha", b: "beta" });
-    assert.deepEqual(await level(), [0, 0, 0]);
+    assert.deepEqual(await gauges(), [0, 0, 0]);
     store.server.clock.now += 60 * MINUTE_MS;
-    assert.deepEqual(await level(), [2, 0, 3600]);
+    assert.deepEqual(await gauges(), [2, 0, 3600]);
     await store.index();
     store.server.clock.now += 60 * MINUTE_MS;
-    assert.deepEqual(await level(), [0, 0, 0]);
+    assert.deepEqual(await gauges(), [0, 0, 0]);
   });
 
   test("of a store that was deleted is nobody's concern", async (t) => {
@@ -293,12 +293,12 @@ test("searches are counted and timed by how they were answered, those that wait 
   assert.equal(await store.metric("tidemark_search_warnings_total"), 1);
 });
 
-test("a server that indexes makes what was synced level by itself", async (t) => {
+test("a server that indexes indexes what was synced by itself", async (t) => {
   const management = await startManagement(t, {}, { indexes: true });
   const { sync, call, tenant } = management;
   const { body } = await sync({ operations: [upsert("a", { data: { text: "alpha" } })] });
   const store = `/vector-stores/${tenant.storeId}`;
   const found = await call("POST", `${store}/search`, { query: "alpha", after_sync: body.sync_id });
   assert.equal(found.body.data.length, 1);
-  assert.deepEqual((await call("GET", `${store}/syncs/${body.sync_id}`)).body.indexing, LEVEL);
+  assert.deepEqual((await call("GET", `${store}/syncs/${body.sync_id}`)).body.indexing, UP_TO_DATE);
 });

@@ -101,7 +101,7 @@ for (const engine of engines) {
               digest,
               counted_records: SOURCE.length,
               counted_digest: digest,
-              level: true,
+              in_sync: true,
             },
             `${way}, ${moment}`,
           );

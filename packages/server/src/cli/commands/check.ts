@@ -9,7 +9,7 @@ export function checkCommand(): Command {
 
 Compares digests. Only if they differ, the records are sent as a dry run, which changes nothing, to count what differs.
 
-Exit codes: 0 level; 1 an error; 3 not level.`,
+Exit codes: 0 in sync; 1 an error; 3 not in sync.`,
     )
     .argument("<file>", "the file: NDJSON, a JSON array or CSV");
   return withFileOptions(command).action(async (path: string, options: FileOptions) => {

@@ -15,15 +15,15 @@ export function verifyCommand(): Command {
           const namespaces = await commands.verifyStore(store.id);
           results.push({ vector_store_id: store.id, namespaces });
           if (json) continue;
-          for (const { namespace, records, digest, level, counted_records, counted_digest } of namespaces) {
+          for (const { namespace, records, digest, in_sync, counted_records, counted_digest } of namespaces) {
             const counted = describe(counted_records, counted_digest);
-            const verdict = level ? "level" : `NOT IN SYNC, stored are ${counted}`;
+            const verdict = in_sync ? "in sync" : `NOT IN SYNC, stored are ${counted}`;
             console.log(`${store.id}  ${namespace}  ${describe(records, digest)}  ${verdict}`);
           }
         }
         if (json) console.log(JSON.stringify(results, null, 2));
-        const level = results.every(({ namespaces }) => namespaces.every((namespace) => namespace.level));
-        if (!level) process.exitCode = 1;
+        const inSync = results.every(({ namespaces }) => namespaces.every((namespace) => namespace.in_sync));
+        if (!inSync) process.exitCode = 1;
       }),
     );
 }

@@ -1,6 +1,5 @@
-import { IS_PENDING } from "../failed.ts";
 import type { Build, Candidate, IndexSnapshot, Segment, ShownChunk, TermBlock } from "../index-port.ts";
-import { versionsEnd } from "../versions.ts";
+import { IS_PENDING, versionsEnd } from "../rules.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";

@@ -13,7 +13,7 @@ import type {
   StoreToIndex,
 } from "../index-port.ts";
 import type { RecordKey } from "../record-key.ts";
-import { IS_SERVED } from "../served-stores.ts";
+import { IS_SERVED } from "../rules.ts";
 import { numberArray, readNumbers, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
 import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";

@@ -1,5 +1,5 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_FAILED } from "../failed.ts";
+import { IS_FAILED } from "../rules.ts";
 import type { Connections } from "./connections.ts";
 import { lockStore } from "./ledger.ts";
 import { stepOn } from "./maintenance.ts";

@@ -1,4 +1,3 @@
-import { NEW_NAMESPACE } from "../new-namespace.ts";
 import type {
   LedgerTransaction,
   LedgerWrites,
@@ -10,6 +9,7 @@ import type {
   SyncRow,
 } from "../port.ts";
 import { recordKey } from "../record-key.ts";
+import { NEW_NAMESPACE } from "../rules.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";

@@ -1,6 +1,6 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting } from "../port.ts";
+import { IS_OVERTAKEN } from "../rules.ts";
 import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";

@@ -53,10 +53,10 @@ export function indexedType(
   { schema }: Pgvector,
   dimensions: number,
 ): { type: string; operators: string } | null {
-  const of = (type: string) => ({
+  const nameOf = (type: string) => ({
     type: `${schema}.${type}(${dimensions})`,
     operators: `${schema}.${type}_ip_ops`,
   });
-  if (dimensions <= VECTOR_DIMENSIONS_MAX) return of("vector");
-  return dimensions <= HALFVEC_DIMENSIONS_MAX ? of("halfvec") : null;
+  if (dimensions <= VECTOR_DIMENSIONS_MAX) return nameOf("vector");
+  return dimensions <= HALFVEC_DIMENSIONS_MAX ? nameOf("halfvec") : null;
 }

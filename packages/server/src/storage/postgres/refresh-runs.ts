@@ -1,4 +1,3 @@
-import { CHANGES, COUNTED_CHANGES } from "../outcomes.ts";
 import type {
   EndState,
   LedgerWrites,
@@ -9,6 +8,7 @@ import type {
   RunState,
   Tallies,
 } from "../port.ts";
+import { CHANGES, COUNTED_CHANGES } from "../rules.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";

@@ -1,6 +1,5 @@
 import type { SegmentBlock } from "../../lexical/segment.ts";
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_PENDING } from "../failed.ts";
 import type {
   Build,
   Candidate,
@@ -17,8 +16,7 @@ import type {
   TermBlock,
 } from "../index-port.ts";
 import type { RecordKey } from "../record-key.ts";
-import { IS_SERVED } from "../served-stores.ts";
-import { versionsEnd } from "../versions.ts";
+import { IS_PENDING, IS_SERVED, versionsEnd } from "../rules.ts";
 import { IS_CURRENT } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";

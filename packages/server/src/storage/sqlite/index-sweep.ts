@@ -1,5 +1,5 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_FAILED } from "../failed.ts";
+import { IS_FAILED } from "../rules.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
 

@@ -1,4 +1,3 @@
-import { NEW_NAMESPACE } from "../new-namespace.ts";
 import type {
   LedgerTransaction,
   LedgerWrites,
@@ -9,6 +8,7 @@ import type {
   RunNamespace,
   SyncRow,
 } from "../port.ts";
+import { NEW_NAMESPACE } from "../rules.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { ENQUEUE } from "./enqueue.ts";

@@ -1,6 +1,6 @@
 import type { MaintenanceStep } from "../background-step.ts";
-import { IS_OVERTAKEN } from "../forgettable.ts";
 import type { Forgetting } from "../port.ts";
+import { IS_OVERTAKEN } from "../rules.ts";
 import { SQLITE_STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";

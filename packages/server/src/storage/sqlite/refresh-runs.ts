@@ -1,4 +1,3 @@
-import { CHANGES, COUNTED_CHANGES } from "../outcomes.ts";
 import type {
   EndState,
   LedgerWrites,
@@ -9,6 +8,7 @@ import type {
   RunState,
   Tallies,
 } from "../port.ts";
+import { CHANGES, COUNTED_CHANGES } from "../rules.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import type { Connection } from "./connection.ts";
 import { ENQUEUE } from "./enqueue.ts";
@@ -155,13 +155,13 @@ export class SqliteRefreshRuns implements RefreshRuns {
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
        WHERE version IS NOT NULL AND indexed IS NOT version AND indexed IS NOT current_indexed`,
     ).all(...of) as Record<string, string & number & null>[];
-    const level = this.#sql(
+    const align = this.#sql(
       "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
     );
     const enqueue = this.#sql(ENQUEUE);
     const [store, namespace] = of;
     for (const { id, generation, indexed, current_indexed } of astray) {
-      level.run(store, namespace, generation!, id!, current_indexed!);
+      align.run(store, namespace, generation!, id!, current_indexed!);
       if (indexed !== null) enqueue.run(store, indexed!, namespace, id!, Date.now());
     }
   }
