@@ -124,13 +124,13 @@ const RUN_EVENTS: Record<RunEvent, string> = {
   part: "a part",
   last_batch: "a last batch",
   applied_last_batch: "the last batch that was applied",
-  newer_refresh: "a newer refresh",
+  newer_refresh: "a newer refresh of one of its namespaces",
   abort: "an abort",
-  silence: "24 hours without a part",
+  silence: "24 hours without a part (a setting)",
 };
 const RUN_REACTIONS: Record<RunReaction, string> = {
-  begins: "begins the run: **open**, staged",
-  staged: "staged",
+  begins: "**begins** the run, without any earlier parts",
+  staged: "staged; a part that the run has already counts once",
   applied: "staged and flipped: **applied**",
   replayed: "the same answer again",
   ended: "**ended**",
@@ -142,7 +142,7 @@ const RUN_REACTIONS: Record<RunReaction, string> = {
   impossible: "—",
 };
 
-/** The page as it is, with the table of a run's states made anew. */
+/** The page as it is, with its table of runs made anew. */
 function syncSemantics(): string {
   const events = Object.keys(RUN_EVENTS) as RunEvent[];
   const rows = Object.entries(RUN_TABLE).map(([state, reactions]) => [
@@ -150,11 +150,11 @@ function syncSemantics(): string {
     ...events.map((event) => RUN_REACTIONS[reactions[event]]),
   ]);
   const runs = table(["run", ...Object.values(RUN_EVENTS)], rows);
-  const source = "from packages/server/src/ledger/run-states.ts by `npm run generate`. Do not edit.";
   const page = readFileSync(new URL("docs/internals/sync-semantics.md", ROOT), "utf8");
-  const [before, rest] = page.split(/<!-- Generated .*-->/, 2);
-  const [, after] = rest!.split("<!-- End -->", 2);
-  return `${before}<!-- Generated ${source} -->\n\n${runs}\n\n<!-- End -->${after}`;
+  const [start, end] = ["<!-- From ledger/run-states.ts by `npm run generate`. -->", "<!-- End -->"];
+  const [before, rest] = page.split(start);
+  const [, after] = rest!.split(end);
+  return `${before}${start}\n${runs}\n${end}${after}`;
 }
 
 async function sqliteSchema(): Promise<string> {

@@ -4,8 +4,8 @@ import type { Storage } from "../storage/port.ts";
 import { RUN_TABLE } from "./run-states.ts";
 
 /**
- * Aborts an unfinished run: maintenance sweeps what it staged, and its parts may be sent again. Its row stays as that of
- * an expired run, so that a last batch that is still under way is refused instead of being applied alone.
+ * Aborts an unfinished run: maintenance sweeps what it staged, and its parts may be sent again. Its row stays as that
+ * of an expired run, so that a last batch that is still under way is refused instead of being applied alone.
  * @param connectorId the caller, who may abort only its own runs; null: any run
  * @throws ApiError VECTOR_STORE_NOT_FOUND (the store was deleted meanwhile), RESOURCE_NOT_FOUND
  */
