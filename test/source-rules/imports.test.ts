@@ -77,18 +77,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     ...["type storage/port.ts", "type config.ts", "node:crypto"],
   ],
   "commands.ts": [
-    ...[
-      "protocol",
-      "pipeline.ts",
-      "access",
-      "browse",
-      "ledger/abort-refresh.ts",
-      "embedding",
-      "indexing",
-      "search",
-      "maintenance.ts",
-    ],
-    ...["type storage/port.ts", "type config.ts"],
+    ...["protocol", "pipeline.ts", "access", "browse", "embedding", "indexing", "search", "maintenance.ts"],
+    ...["ledger/abort-refresh.ts", "type storage/port.ts", "type config.ts"],
   ],
 
   transfer: [
