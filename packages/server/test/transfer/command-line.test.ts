@@ -44,7 +44,7 @@ for (const engine of engines) {
 
       const imported = await onTarget("import", file);
       assert.deepEqual([imported.code, imported.stderr], [0, ""]);
-      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. tidemark verify checks them\.\n$/);
+      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. Check them with tidemark verify\.\n$/);
       for (const store of [source.one, source.two]) {
         assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
       }
@@ -121,7 +121,7 @@ test("tidemark import --discard removes what was begun", async (t) => {
   for (const args of [[], [file, "--discard", export_id]]) {
     const { code, stderr } = await onTarget("import", ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /give a file, or --discard/);
+    assert.match(stderr, /give either a file or --discard/);
   }
 });
 
