@@ -62,11 +62,11 @@ function errorReference(): string {
   return `${notice("packages/protocol/src/errors.ts")}
 # Errors
 
-Every answer that is not a 2xx has one of these codes, in [the one envelope](api.md#errors). Programs decide by
-\`code\`; \`message\` is for people and may become more exact (a 422 says which field is wrong).
+Every answer that is not a 2xx has one of these codes, in [one envelope](api.md#errors). Programs decide by \`code\`.
+\`message\` is for people, and may be more exact than the default below: a 422 says which field is wrong.
 
 ${table(["status", "code", "type", "meaning, and the default message"], rows)}
-${reserved.length > 0 ? `\nReserved by the protocol, and not answered by this version: ${reserved.join(", ")}.\n` : ""}`;
+${reserved.length > 0 ? `\nThe protocol reserves these codes, and this version never answers them: ${reserved.join(", ")}.\n` : ""}`;
 }
 
 function settingReference(): string {
@@ -78,10 +78,10 @@ function settingReference(): string {
   return `${notice("packages/server/src/config.ts")}
 # Settings
 
-The server and the command line read these environment variables once, when they start. An empty variable is one
-that is not set; a wrong value stops the start with a line that says what is expected. \`serve --host\` and
-\`serve --port\` go before the environment. Those of \`tidemark sync\`, \`check\` and \`search\` are in
-[the guide](../guides/client.md#from-the-command-line).
+The server and the command line read these environment variables once, when they start. An empty variable counts as
+unset. A wrong value stops the start with a line that says what is expected. \`serve --host\` and \`serve --port\`
+override the environment. [The client guide](../guides/client.md#from-the-command-line) has the variables of
+\`tidemark sync\`, \`check\` and \`search\`.
 
 ${table(["variable", "default", "meaning"], rows)}
 `;
@@ -111,10 +111,11 @@ function commandLineReference(): string {
   return `${notice("packages/server/src/cli")}
 # Command line
 
-In a checkout: \`npx tidemark …\`. \`sync\`, \`check\` and \`search\` talk to a running server, with a key ([how they find
-it](../guides/client.md#from-the-command-line)). The others, but \`serve\`, work straight on the database that
-[\`TIDEMARK_DATABASE_URL\`](settings.md) names, beside a running server or without one, and are for the machine's
-owner: they ask for no key. Errors are one line on standard error and exit code 1.
+In a checkout, run \`npx tidemark …\`. The commands \`sync\`, \`check\` and \`search\` call a running server with a key; [the
+client guide](../guides/client.md#from-the-command-line) says where they find it. All other commands except \`serve\`
+open the database of [\`TIDEMARK_DATABASE_URL\`](settings.md) directly, while a server runs or not. They need no key,
+because they are for the owner of the machine. A failed command prints one line on standard error and ends with exit
+code 1.
 
 ${sections.join("\n\n")}
 `;

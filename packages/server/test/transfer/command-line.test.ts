@@ -40,11 +40,11 @@ for (const engine of engines) {
       assert.equal(statSync(file).mode & 0o077, 0, "nobody else may read it");
       assert.ok(!existsSync(`${file}.partial`));
       const again = await onSource("export", file);
-      assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} exists already.\n`]);
+      assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} already exists.\n`]);
 
       const imported = await onTarget("import", file);
       assert.deepEqual([imported.code, imported.stderr], [0, ""]);
-      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. tidemark verify checks them\.\n$/);
+      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. Check them with tidemark verify\.\n$/);
       for (const store of [source.one, source.two]) {
         assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
       }
@@ -81,7 +81,7 @@ test("tidemark export goes on with the file that an interrupted one left", async
   writeFileSync(partial, whole.subarray(0, whole.lastIndexOf('{"section":"access"}') + 5));
   const { code, stderr, stdout } = await onSource("export", `${file}2`);
   assert.equal(code, 0);
-  assert.match(stderr, /^Going on with .*\.partial of \S+: 2 stores are in it\.\n$/);
+  assert.match(stderr, /^Resuming .*\.partial of \S+, which has 2 stores\.\n$/);
   assert.match(stdout, /^Exported 2 vector stores/);
   assert.deepEqual(readFileSync(`${file}2`), whole);
   assert.ok(!existsSync(partial));
@@ -104,7 +104,7 @@ test("tidemark import says in one line what is wrong with a file, and goes on wi
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^tidemark: .*\.none.*\n$/);
   const right = await onTarget("import", file);
-  assert.match(right.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were there already\./);
+  assert.match(right.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were already imported\./);
 });
 
 test("tidemark import --discard removes what was begun", async (t) => {
@@ -116,12 +116,12 @@ test("tidemark import --discard removes what was begun", async (t) => {
   const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
   const given = await onTarget("import", "--discard", export_id);
   assert.equal(given.code, 0);
-  assert.match(given.stdout, new RegExp(`^Removed what was imported of .*${source.one.storeId}`));
+  assert.match(given.stdout, new RegExp(`^Discarded the import of .*${source.one.storeId}`));
   assert.equal((await readStoreRows(target, source.one)).records!.length, 0);
   for (const args of [[], [file, "--discard", export_id]]) {
     const { code, stderr } = await onTarget("import", ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /give a file, or --discard/);
+    assert.match(stderr, /give either a file or --discard/);
   }
 });
 
