@@ -10,6 +10,7 @@ import { commandLine } from "../packages/server/src/cli/program.ts";
 import type { Commands } from "../packages/server/src/commands.ts";
 import { readConfig, SETTINGS } from "../packages/server/src/config.ts";
 import { buildApp } from "../packages/server/src/http/app.ts";
+import { RUN_TABLE, type RunEvent, type RunReaction } from "../packages/server/src/ledger/run-states.ts";
 import { openLog } from "../packages/server/src/log.ts";
 import { Connection } from "../packages/server/src/storage/sqlite/connection.ts";
 import { migrate } from "../packages/server/src/storage/sqlite/migrate.ts";
@@ -22,6 +23,7 @@ const GENERATED: Record<string, () => string | Promise<string>> = {
   "docs/reference/errors.md": errorReference,
   "docs/reference/settings.md": settingReference,
   "docs/reference/command-line.md": commandLineReference,
+  "docs/internals/sync-semantics.md": syncSemantics,
   "packages/server/src/storage/sqlite/schema.sql": sqliteSchema,
 };
 
@@ -116,6 +118,43 @@ owner: they ask for no key. Errors are one line on standard error and exit code 
 
 ${sections.join("\n\n")}
 `;
+}
+
+const RUN_EVENTS: Record<RunEvent, string> = {
+  part: "a part",
+  last_batch: "a last batch",
+  applied_last_batch: "the last batch that was applied",
+  newer_refresh: "a newer refresh of one of its namespaces",
+  abort: "an abort",
+  silence: "24 hours without a part (a setting)",
+};
+const RUN_REACTIONS: Record<RunReaction, string> = {
+  begins: "**begins** the run, without any earlier parts",
+  staged: "staged; a part that the run has already counts once",
+  applied: "staged and flipped: **applied**",
+  replayed: "the same answer again",
+  ended: "**ended**",
+  expired: "**expired**",
+  unchanged: "nothing",
+  STALE_SYNC: "409 `STALE_SYNC`",
+  INCOMPLETE_REFRESH: "409 `INCOMPLETE_REFRESH`",
+  RESOURCE_NOT_FOUND: "404 `RESOURCE_NOT_FOUND`",
+  impossible: "—",
+};
+
+/** The page as it is, with its table of runs made anew. */
+function syncSemantics(): string {
+  const events = Object.keys(RUN_EVENTS) as RunEvent[];
+  const rows = Object.entries(RUN_TABLE).map(([state, reactions]) => [
+    state,
+    ...events.map((event) => RUN_REACTIONS[reactions[event]]),
+  ]);
+  const runs = table(["run", ...Object.values(RUN_EVENTS)], rows);
+  const page = readFileSync(new URL("docs/internals/sync-semantics.md", ROOT), "utf8");
+  const [start, end] = ["<!-- From ledger/run-states.ts by `npm run generate`. -->", "<!-- End -->"];
+  const [before, rest] = page.split(start);
+  const [, after] = rest!.split(end);
+  return `${before}${start}\n${runs}\n${end}${after}`;
 }
 
 async function sqliteSchema(): Promise<string> {

@@ -2,8 +2,8 @@ import { isExact } from "./exact-number.ts";
 import { parseJson, parseJsonNumbers } from "./parse-json.ts";
 
 /**
- * A number that a double may not hold: more than 15 digits, or an exponent of three. Fewer digits always survive. It also
- * matches some strings, which costs time only. `wire/scan-json.ts` of the server says the same of bytes.
+ * A number that a double may not hold: more than 15 digits, or an exponent of three. Fewer digits always survive. It
+ * also matches some strings, which costs time only. `wire/scan-json.ts` of the server says the same of bytes.
  */
 const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 

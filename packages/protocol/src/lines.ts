@@ -9,8 +9,8 @@ export interface Line {
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a stream of bytes, as many at a time as came together. Only a line feed ends one: JSON texts may hold the
- * other characters that end lines elsewhere.
+ * The lines of a stream of bytes, as many at a time as came together. Only a line feed ends one: JSON texts may hold
+ * the other characters that end lines elsewhere.
  *
  * @param bytesMax of a line
  * @throws LineError for a line that is longer

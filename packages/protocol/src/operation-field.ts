@@ -6,7 +6,9 @@ export interface OperationField {
   field: string;
 }
 
-/** The operation that an error's `field` names, as `operations[17].data.title`; undefined if it is of the whole request. */
+/**
+ * The operation that an error's `field` names, as `operations[17].data.title`; undefined if it is of the whole request.
+ */
 export function operationField(path: string): OperationField | undefined {
   const [, index, field] = /^operations\[(\d+)\]\.?(.*)$/s.exec(path) ?? [];
   return index === undefined ? undefined : { index: Number(index), field: field! };

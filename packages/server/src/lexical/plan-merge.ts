@@ -18,8 +18,8 @@ export interface SegmentSize {
 
 /**
  * Which segments to merge next; null: none. Once a tier (1 to 7 live chunks, 8 to 63, 64 to 511 …) has eight
- * segments, they become one segment of a higher tier. So there are at most `7 * (log8(chunks) + 1)` segments of up to an eighth
- * of the largest size, and a chunk is written at most `log8(chunks) + 1` times.
+ * segments, they become one segment of a higher tier. So there are at most `7 * (log8(chunks) + 1)` segments of up to
+ * an eighth of the largest size, and a chunk is written at most `log8(chunks) + 1` times.
  *
  * A segment of which less than half is live is rewritten without its dead chunks, even if it is too large to be merged
  * with others: that costs less than writing the dead chunks did.
