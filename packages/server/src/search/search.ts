@@ -193,7 +193,7 @@ function whyNotEmbedded(model: string | null, embedder: Embedder | null): string
   if (model === null) return "This store has no embeddings.";
   if (embedder === null) return "This server has no embeddings endpoint.";
   if (embedder.model === model) return null;
-  return `The store's embeddings are of ${model}, and this server's model is ${embedder.model}: rebuild the index.`;
+  return `The store was embedded with ${model}, but this server's model is ${embedder.model}: rebuild the index.`;
 }
 
 async function findRecords(

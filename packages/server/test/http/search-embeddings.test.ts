@@ -194,7 +194,7 @@ describe("a server without the store's embeddings", () => {
       [{}, /This server has no embeddings endpoint/],
       [
         { embeddingsUrl: searching.embeddings.url, embeddingsModel: "other" },
-        /words-64.* has other: rebuild/,
+        /words-64.* model is other: rebuild/,
       ],
     ];
     for (const [overrides, reason] of cases) {
@@ -232,7 +232,7 @@ describe("a server without the store's embeddings", () => {
       const { status, body } = await answer;
       if (mode === "semantic") assertError(await answer, "VALIDATION_ERROR");
       else assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
-      assert.match(JSON.stringify(body), /are of other, and this server's endpoint has words-64: rebuild/);
+      assert.match(JSON.stringify(body), /embedded with other, but this server's model is words-64: rebuild/);
       await rebuild(server.commands);
     }
   });
