@@ -73,7 +73,7 @@ describe("tidemark search", () => {
   test("says on standard error why an answer is not what was asked for", async (t) => {
     const { search } = await startReader(t);
     const { code, stdout, stderr } = await search(["printer", "--mode", "hybrid"]);
-    assert.deepEqual([code, stderr], [0, "tidemark: Lexical: This store has no embeddings.\n"]);
+    assert.deepEqual([code, stderr], [0, "tidemark: Lexical search only: This store has no embeddings.\n"]);
     assert.match(stdout, /3 records, lexical, 0 pending\n$/);
   });
 

@@ -131,7 +131,7 @@ describe("while the embeddings endpoint is away", () => {
     const { status, body } = await searching.search("zebra");
     assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
     assert.equal(body.warnings.length, 1);
-    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: /);
+    assert.match(body.warnings[0], /^Lexical search only, because the query could not be embedded: /);
     const refused = await searching.search({ query: "zebra", mode: "semantic" });
     assertError(refused, "SERVICE_UNAVAILABLE");
     assert.match(refused.headers.get("retry-after")!, /^\d+$/);
@@ -158,7 +158,7 @@ describe("while the embeddings endpoint is away", () => {
     assert.ok(one.asked > 0);
     assert.deepEqual(await modes(3), { modes: ["lexical"], asked: 0 });
     const { body } = await search("zebra");
-    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: .*500/);
+    assert.match(body.warnings[0], /^Lexical search only, because the query could not be embedded: .*500/);
     server.clock.now += 60_000;
     assert.deepEqual(await modes(5), one, "one of them asks again when the pause is over");
     server.clock.now += 60_000;
@@ -194,7 +194,7 @@ describe("a server without the store's embeddings", () => {
       [{}, /This server has no embeddings endpoint/],
       [
         { embeddingsUrl: searching.embeddings.url, embeddingsModel: "other" },
-        /words-64.* has other: rebuild/,
+        /words-64.* model is other: rebuild/,
       ],
     ];
     for (const [overrides, reason] of cases) {
@@ -232,7 +232,7 @@ describe("a server without the store's embeddings", () => {
       const { status, body } = await answer;
       if (mode === "semantic") assertError(await answer, "VALIDATION_ERROR");
       else assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
-      assert.match(JSON.stringify(body), /are of other, and this server's endpoint has words-64: rebuild/);
+      assert.match(JSON.stringify(body), /embedded with other, but this server's model is words-64: rebuild/);
       await rebuild(server.commands);
     }
   });
