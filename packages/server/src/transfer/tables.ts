@@ -18,11 +18,7 @@ export const SCHEMA = 3;
 
 /** What files of each schema that this version reads call tables and columns whose names have changed since. */
 export const OLDER_NAMES: Record<number, Record<string, string>> = {
-  2: {
-    refresh_run_exceptions: "refresh_run_exceptions",
-    carried_in: "carried_in",
-    also_carried_in: "also_carried_in",
-  },
+  2: { refresh_run_exceptions: "refresh_run_marks", carried_in: "kept_by", also_carried_in: "also_kept_by" },
   [SCHEMA]: {},
 };
 

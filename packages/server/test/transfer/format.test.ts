@@ -106,15 +106,15 @@ test("an export of schema 2 is read, whose tables and columns had other names", 
   const renamed = [
     first!
       .replace('"schema":3', '"schema":2')
-      .replace('"carried_in","also_carried_in"', '"carried_in","also_carried_in"')
-      .replace("refresh_run_exceptions", "refresh_run_exceptions"),
+      .replace('"carried_in","also_carried_in"', '"kept_by","also_kept_by"')
+      .replace("refresh_run_exceptions", "refresh_run_marks"),
     ...rest
       .slice(0, -1)
-      .map((line) => line.replace('{"page":"refresh_run_exceptions"', '{"page":"refresh_run_exceptions"')),
+      .map((line) => line.replace('{"page":"refresh_run_exceptions"', '{"page":"refresh_run_marks"')),
   ];
   const control = renamed.filter((line) => line.startsWith("{")).map((line) => `${line}\n`);
   const end = { end: "export", lines: renamed.length, sha256: hash("sha256", control.join(""), "hex") };
-  assert.ok(renamed.some((line) => line.startsWith('{"page":"refresh_run_exceptions"')));
+  assert.ok(renamed.some((line) => line.startsWith('{"page":"refresh_run_marks"')));
   const before = await read(joined([first!, ...rest]));
   assert.deepEqual(await read(joined([...renamed, JSON.stringify(end)])), before);
   assert.equal(before.error, undefined);
