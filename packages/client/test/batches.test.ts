@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { cutBatches, oneAhead } from "../src/batches.ts";
+import { oneAhead, toBatches } from "../src/batches.ts";
 
 /** What a server would be sent. */
 async function cut(ids: string[], sizes: { batchOperations?: number; batchBytes?: number }) {
   const batches: string[][] = [];
-  for await (const batch of cutBatches(
+  for await (const batch of toBatches(
     ids.map((id) => ({ id })),
     "n",
     sizes,
@@ -61,7 +61,7 @@ describe("batches", () => {
     };
     const seen: number[] = [];
     const source = Array(5).fill({ id: "a" });
-    for await (const _ of cutBatches(source, "n", { batchOperations: 2 }, note)) seen.push(noted);
+    for await (const _ of toBatches(source, "n", { batchOperations: 2 }, note)) seen.push(noted);
     assert.deepEqual(seen, [2, 4, 5]);
   });
 });

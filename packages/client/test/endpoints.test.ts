@@ -29,7 +29,7 @@ describe("the client of a store", () => {
       {},
       { retry: { attempts: 1 } },
       {
-        wrap: (commands) => ({ ...commands, access: away as never }),
+        wrap: (commands) => ({ ...commands, findOrganization: away as never }),
       },
     );
     assert.equal((await tidemark.health()).status, "unhealthy");

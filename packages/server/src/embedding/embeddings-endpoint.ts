@@ -19,7 +19,9 @@ const ERROR_BYTES_MAX = 16 * 1024;
  */
 const ABOUT_TEXTS = new Set([400, 403, 413, 422, 500]);
 
-/** What servers say when a text or a request is too long for the model. Go's "context deadline" means something else. */
+/**
+ * What servers say when a text or a request is too long for the model. Go's "context deadline" means something else.
+ */
 const TOO_LONG = /\btokens\b|\bcontext (?:length|size|window)\b|\btoo (?:long|large|big)\b|\blength\b/i;
 
 /** The endpoint answered that it does not take these texts, or failed over them. */

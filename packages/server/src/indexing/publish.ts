@@ -11,9 +11,9 @@ import { saveVectors, saveVectorsAhead, withoutVector } from "./save-vectors.ts"
 const CHANGED_PAUSE_MS = 100;
 
 /**
- * Makes prepared records found, in one short transaction in the store's turn, as far as they are still what was read: a
- * slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two processes,
- * it does the same as once.
+ * Makes prepared records found, in one short transaction under the store lock, as far as they are still what was read:
+ * a slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two
+ * processes, it does the same as once.
  */
 export async function publish(
   storage: Storage,

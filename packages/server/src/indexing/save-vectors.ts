@@ -7,8 +7,8 @@ import type { Prepared } from "./prepare.ts";
 export type VectorNumbers = Map<number, Map<string, number>>;
 
 /**
- * Saves new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows
- * how long a space's vectors are, it is the turn that decides.
+ * Saves new vectors before the store lock is taken, because adding to many of them takes long. As long as nobody knows
+ * how long a space's vectors are, the transaction under the lock decides.
  */
 export async function saveVectorsAhead(storage: Storage, storeId: string, prepared: Prepared): Promise<void> {
   if (prepared.builds.every(({ vectors }) => vectors.length === 0)) return;

@@ -9,7 +9,7 @@ export interface NamespaceBefore {
   operations: Operation[];
   /** The current row of each id that they name. */
   rows: Map<string, RecordRow>;
-  /** What open runs has staged for this namespace, and their rows of those ids: current ones too, which they keep. */
+  /** The open runs of this namespace, and their staged rows of those ids: carried rows are current ones too. */
   runs: RunNamespace[];
   staged: Map<string, RecordRow[]>;
 }
@@ -51,7 +51,7 @@ export async function readBefore(
   });
 }
 
-/** Tells a namespace's current rows from those that its open runs have staged; a current row that one keeps is both. */
+/** Tells a namespace's current rows from those that its open runs have staged; a row that is carried may be both. */
 export function splitRows(
   rows: RecordRow[],
   state: NamespaceState,

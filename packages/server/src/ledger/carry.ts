@@ -4,8 +4,8 @@ import type { NamespaceBefore } from "./before.ts";
 import type { Plan } from "./plan.ts";
 
 /**
- * Rows that a refresh keeps as they are: the row says so by the generation of the refresh, in one of two places, so
- * that no row is written for an unchanged record. Generations are never used again, so those of refreshes that are over
+ * Rows that are carried into the generation of a refresh: the row names that generation in one of two places, so that
+ * no row is written for an unchanged record. Generations are never used again, so those of refreshes that are over
  * may stay.
  */
 
@@ -13,7 +13,7 @@ const carriersOf = ({ carriedIn, alsoCarriedIn }: RecordRow): number[] =>
   [carriedIn, alsoCarriedIn].filter((generation) => generation !== null);
 
 /**
- * Holds a current row ready in a run as it is: where it lies, or as a copy if both places are taken.
+ * Stages a current row in a run as it is: carries it into the run's generation, or copies it if both places are taken.
  * @param fingerprint of the operation that said the same
  * @returns the row that the run has
  */
@@ -34,10 +34,10 @@ export function carryRow(
     rows.push(copy);
     return copy;
   }
-  const kept = { ...row, carriedIn: to, alsoCarriedIn, fingerprint };
+  const carried = { ...row, carriedIn: to, alsoCarriedIn, fingerprint };
   const { namespace, id, generation } = row;
   const last = carry.at(-1);
-  if (fingerprint !== row.fingerprint) rows.push(kept);
+  if (fingerprint !== row.fingerprint) rows.push(carried);
   else if (
     last?.namespace === namespace &&
     last.generation === generation &&
@@ -45,7 +45,7 @@ export function carryRow(
   ) {
     last.ids.push(id);
   } else carry.push({ namespace, ids: [id], generation, carriedIn: to, alsoCarriedIn });
-  return kept;
+  return carried;
 }
 
 /** A row as a run has it for itself, what it says being the same. */
@@ -53,11 +53,15 @@ export function ownRow(row: RecordRow, generation: number): RecordRow {
   return { ...row, generation, carriedIn: null, alsoCarriedIn: null, decidedAt: null };
 }
 
-/** A row that some generations keep no more; the same one if none of them did. */
+/** A row that is carried into some generations no more; the same one if it was carried into none of them. */
 export function release(row: RecordRow, generations: number[]): RecordRow {
   const carriers = carriersOf(row);
-  const [carriedIn = null, alsoCarriedIn = null] = carriers.filter((one) => !generations.includes(one));
-  return carriers.some((one) => generations.includes(one)) ? { ...row, carriedIn, alsoCarriedIn } : row;
+  const [carriedIn = null, alsoCarriedIn = null] = carriers.filter(
+    (carrier) => !generations.includes(carrier),
+  );
+  return carriers.some((carrier) => generations.includes(carrier))
+    ? { ...row, carriedIn, alsoCarriedIn }
+    : row;
 }
 
 /**

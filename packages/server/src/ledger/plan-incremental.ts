@@ -36,7 +36,7 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
 
 /**
  * The row that an operation leaves its record with; the row that was there, if nothing is written.
- * @param gone generations of open runs that are older: they do not keep what a newer sync decides
+ * @param gone generations of open runs that are older: what a newer sync decides is not carried into them
  */
 function planOperation(
   plan: Plan,
@@ -75,7 +75,7 @@ function touch(plan: Plan, { namespace, id, generation }: RecordRow, decidedAt: 
 }
 
 /**
- * Keeps what open runs have staged level with a record that changed: a run that is older than the change loses its
+ * Adjusts what open runs have staged of a record that changed: a run that is older than the change loses its
  * row of the record, and what the others' rows would do is counted anew.
  * @returns the runs' rows of the record that stay
  */
@@ -88,41 +88,41 @@ function adjustRuns(
 ): RecordRow[] {
   const decidedBefore = decidedBy(row, before.state);
   const decidedAfter = decidedBy(after, before.state);
-  const kept: RecordRow[] = [];
+  const remaining: RecordRow[] = [];
   const gone: number[] = [];
   for (const run of before.runs) {
     if (isLive(row) && decidedBefore > run.timestamp) subtract(run.newer, row.hash);
     if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
-    const ready = staged.find((one) => belongsTo(one, run.generation));
-    if (!ready) continue;
-    run.tallies[changeOf(ready, row)]--;
+    const stagedRow = staged.find((other) => belongsTo(other, run.generation));
+    if (!stagedRow) continue;
+    run.tallies[changeOf(stagedRow, row)]--;
     if (decidedAfter > run.timestamp) {
       run.tallies.stale++;
-      const { namespace, id } = ready;
+      const { namespace, id } = stagedRow;
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-      if (isLive(ready)) subtract(run.upserts, ready.hash);
+      if (isLive(stagedRow)) subtract(run.upserts, stagedRow.hash);
       gone.push(run.generation);
     } else {
-      const change = changeOf(ready, after);
+      const change = changeOf(stagedRow, after);
       run.tallies[change]++;
-      // The same content is kept once, whoever wrote it first.
-      const isShared = change === "unchanged" && ready.version !== after.version;
-      const found = isLive(after) || ready.indexed === ready.version ? ready.indexed : null;
+      // The same content is stored once, whoever wrote it first.
+      const isShared = change === "unchanged" && stagedRow.version !== after.version;
+      const indexed = isLive(after) || stagedRow.indexed === stagedRow.version ? stagedRow.indexed : null;
       const says = isShared
-        ? { ...ready, version: after.version, indexed: after.indexed }
-        : found === ready.indexed
-          ? ready
-          : { ...ready, indexed: found };
-      const isKept = says === ready && belongsTo(ready === row ? after : ready, run.generation);
-      // What a run keeps may be others' too: it gets a row of its own where the two part.
-      const stays = isKept ? ready : ownRow(says, run.generation);
-      if (!isKept) {
+        ? { ...stagedRow, version: after.version, indexed: after.indexed }
+        : indexed === stagedRow.indexed
+          ? stagedRow
+          : { ...stagedRow, indexed };
+      const isSame = says === stagedRow && belongsTo(stagedRow === row ? after : stagedRow, run.generation);
+      // A carried row may be other runs' too: where the two part, the run gets a row of its own.
+      const stays = isSame ? stagedRow : ownRow(says, run.generation);
+      if (!isSame) {
         plan.writes.rows.push(stays);
-        if (ready.generation !== run.generation) gone.push(run.generation);
+        if (stagedRow.generation !== run.generation) gone.push(run.generation);
       }
-      kept.push(stays);
+      remaining.push(stays);
     }
   }
-  for (const one of staged) if (one !== row) takeBack(plan, one, gone, before.runs);
-  return kept;
+  for (const other of staged) if (other !== row) takeBack(plan, other, gone, before.runs);
+  return remaining;
 }

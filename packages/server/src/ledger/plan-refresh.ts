@@ -7,6 +7,7 @@ import { carryRow, release, takeBack } from "./carry.ts";
 import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
+import { RUN_TABLE } from "./run-states.ts";
 
 /** @throws ApiError STALE_SYNC if a namespace was refreshed by a newer sync */
 export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
@@ -42,7 +43,7 @@ export function beginRun(
 }
 
 /**
- * Holds the operations of a part ready in its run; no reader sees a difference.
+ * Stages the operations of a part in its run; no reader sees a difference.
  * @param stale ids that an earlier part of the run named in vain
  */
 export function stageOperations(
@@ -61,42 +62,47 @@ export function stageOperations(
     sample(plan, change, id);
     run.tallies[change]++;
 
-    // Of two parts that name one record, the later one decides. A mark counts where there is no ready row.
+    // Of two parts that name one record, the later one decides. An exception counts where there is no staged row.
     const staged = before.staged.get(id) ?? [];
-    const earlier = staged.find((one) => belongsTo(one, run.generation));
+    const earlier = staged.find((stagedRow) => belongsTo(stagedRow, run.generation));
     if (earlier || stale.has(id)) {
       run.tallies[earlier ? changeOf(earlier, row) : "stale"]--;
       run.tallies.superseded++;
     }
     if (earlier && isLive(earlier)) subtract(run.upserts, earlier.hash);
-    let ready: RecordRow | undefined;
+    let stagedRow: RecordRow | undefined;
     if (change === "stale")
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-    else if (change === "unchanged") ready = carryRow(plan, before, row!, run.generation, fingerprint);
+    else if (change === "unchanged") stagedRow = carryRow(plan, before, row!, run.generation, fingerprint);
     else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
-      ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
-      plan.writes.rows.push(ready);
+      stagedRow = recordRow(plan, operation, run.generation, null, written ?? null, row);
+      plan.writes.rows.push(stagedRow);
     }
-    if (ready && isLive(ready)) add(run.upserts, ready.hash);
+    if (stagedRow && isLive(stagedRow)) add(run.upserts, stagedRow.hash);
     if (!earlier) continue;
     if (earlier !== row) {
       const left = takeBack(plan, earlier, [run.generation], before.runs);
       const others = staged.filter((other) => other !== earlier);
-      dropUnused(plan, namespace, id, [earlier], [row, ready, left, ...others]);
-    } else if (ready !== row) plan.writes.rows.push(release(row, [run.generation]));
+      dropUnused(plan, namespace, id, [earlier], [row, stagedRow, left, ...others]);
+    } else if (stagedRow !== row) plan.writes.rows.push(release(row, [run.generation]));
   }
 }
 
 /**
  * Makes what a run has staged in a namespace the truth, whatever its size: one change of the namespace's row.
  *
- * @param kept current rows of live records that failed operations of the run name: they stay as they are
+ * @param protectedRows current rows of live records that failed operations of the run name: they stay as they are
  */
-export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace, kept: RecordRow[]): Removal {
+export function planFlip(
+  plan: Plan,
+  before: NamespaceBefore,
+  run: RunNamespace,
+  protectedRows: RecordRow[],
+): Removal {
   const { state } = before;
   const { tallies, newer, upserts } = run;
-  const carried = kept.filter((row) => isLive(row) && decidedBy(row, state) <= run.timestamp);
+  const carried = protectedRows.filter((row) => isLive(row) && decidedBy(row, state) <= run.timestamp);
   const named = tallies.updated + tallies.unchanged + tallies.removed;
   const cleared = state.records - newer.records - named - carried.length;
   const after: NamespaceState = {
@@ -119,8 +125,9 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   if (!isNew) plan.writes.sweep.push(state.namespace);
   for (const other of before.runs) {
     if (other.runId === run.runId) continue;
-    if (other.timestamp < run.timestamp) plan.writes.endRuns.push({ runId: other.runId, state: "ended" });
-    else plan.writes.runNamespaces.push({ ...other, recount: true });
+    if (other.timestamp < run.timestamp) {
+      plan.writes.endRuns.push({ runId: other.runId, state: RUN_TABLE.open.newer_refresh });
+    } else plan.writes.runNamespaces.push({ ...other, recount: true });
   }
   return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };
 }

@@ -1,10 +1,19 @@
 import type { RunState } from "../storage/port.ts";
 
-/** What a request of a staged run can be. A part that the run has already is a `part` too; it counts once. */
-export type RunRequest = "part" | "last_batch" | "applied_last_batch";
+/** What can happen to a run. A part that the run has already is a `part` too; it counts once. */
+export type RunEvent =
+  | "part"
+  | "last_batch"
+  /** The request that applied the run, once more. */
+  | "applied_last_batch"
+  /** A newer refresh is applied in one of the run's namespaces. */
+  | "newer_refresh"
+  | "abort"
+  /** No part came for a day, which a setting may change. */
+  | "silence";
 
-/** What becomes of it. */
-export type RunAnswer =
+/** What becomes of the run, or what the request is answered. */
+export type RunReaction =
   /** The request begins the run; an expired run begins again, without its earlier parts. */
   | "begins"
   /** The part is staged. */
@@ -13,20 +22,39 @@ export type RunAnswer =
   | "applied"
   /** The request gets the answer that the applied last batch got. */
   | "replayed"
+  | "ended"
+  | "expired"
+  | "unchanged"
   | "STALE_SYNC"
   | "INCOMPLETE_REFRESH"
-  /** The state rules this request out. */
+  | "RESOURCE_NOT_FOUND"
+  /** The state rules this event out. */
   | "impossible";
 
 /**
- * What each request of a run does in each state, `none` being a run that no request has begun. The table in
- * docs/internals/sync-semantics.md is made of this one.
+ * What each event does to a run in each state, `none` being a run that no request has begun. The table in
+ * docs/internals/sync-semantics.md is generated from this one.
  */
-export const RUN_TABLE: Record<"none" | RunState, Record<RunRequest, RunAnswer>> = {
-  none: { part: "begins", last_batch: "applied", applied_last_batch: "impossible" },
-  open: { part: "staged", last_batch: "applied", applied_last_batch: "impossible" },
-  applied: { part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "replayed" },
-  ended: { part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "impossible" },
-  // Applied alone, a last batch would clear what the forgotten parts had.
-  expired: { part: "begins", last_batch: "INCOMPLETE_REFRESH", applied_last_batch: "impossible" },
-};
+export const RUN_TABLE = {
+  none: {
+    ...{ part: "begins", last_batch: "applied", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "impossible", abort: "RESOURCE_NOT_FOUND", silence: "impossible" },
+  },
+  open: {
+    ...{ part: "staged", last_batch: "applied", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "ended", abort: "expired", silence: "expired" },
+  },
+  applied: {
+    ...{ part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "replayed" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+  ended: {
+    ...{ part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+  expired: {
+    // Applied alone, a last batch would clear what the forgotten parts had.
+    ...{ part: "begins", last_batch: "INCOMPLETE_REFRESH", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+} as const satisfies Record<"none" | RunState, Record<RunEvent, RunReaction>>;

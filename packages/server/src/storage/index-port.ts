@@ -91,7 +91,7 @@ export interface IndexedRow extends RecordKey {
   indexed: number | null;
 }
 
-/** Changes a store's index, within a transaction in the store's turn. */
+/** Changes a store's index, within a transaction under the store lock. */
 export interface IndexTransaction {
   /** All of them, retired ones too. */
   builds(): Promise<Build[]>;
@@ -144,7 +144,7 @@ export interface IndexStorage {
   /** The chunks that a build has of versions, in their order. */
   chunks(storeId: string, build: number, versions: RecordVersion[]): Promise<Chunk[]>;
   findVectors(storeId: string, space: number, hashes: string[]): Promise<Map<string, number>>;
-  /** As {@link IndexTransaction.addVectors}, without the store's turn: where there are many, adding takes a while. */
+  /** As {@link IndexTransaction.addVectors}, without the store lock: where there are many, adding takes a while. */
   addVectors(storeId: string, space: number, vectors: NewVector[]): Promise<void>;
   segments(storeId: string, build: number): Promise<Segment[]>;
   /** A segment's blocks behind a term, in order; some of them. */

@@ -46,7 +46,7 @@ export interface RecordRow {
   /** The one that it was written for. */
   generation: number;
   /**
-   * Generations of later refreshes that keep the row as it is; those of refreshes that are over and done mean nothing.
+   * Generations of later refreshes that the row was carried into; those of refreshes that are over mean nothing.
    */
   carriedIn: number | null;
   alsoCarriedIn: number | null;
@@ -78,7 +78,7 @@ export interface Touch {
   decidedAt: bigint;
 }
 
-/** Rows of one namespace that a refresh keeps as they are. */
+/** Rows of one namespace that are carried into the generation of a refresh. */
 export interface Carry {
   namespace: string;
   ids: string[];
@@ -145,7 +145,7 @@ export interface RunNamespace {
   recount: boolean;
 }
 
-/** A record that a run names without holding a row of it ready. */
+/** A record that a run names without a staged row of it. */
 export interface RunException {
   runId: string;
   namespace: string;
@@ -177,7 +177,7 @@ export interface LedgerWrites {
   rows: RecordRow[];
   /** Rows of which only the time changes: narrower than putting them anew. */
   touch: Touch[];
-  /** Rows of which only the generations change that keep them. */
+  /** Rows of which only the generations change that they are carried into. */
   carry: Carry[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];

@@ -2,8 +2,8 @@ import type { NamespaceState, RecordRow } from "./port.ts";
 
 /**
  * The one place for the rule which rows are current. A row belongs to the generation that it was written for, and to
- * those, two at most, of refreshes that keep it as it is. A row of an unfinished run has no `decided_at`, so nobody
- * sees it before the flip; a row that is current and kept by such a run is two at once, until then.
+ * those, two at most, that it was carried into. A row of an unfinished run has no `decided_at`, so nobody
+ * sees it before the flip; a row that is current and carried into such a run is both at once, until then.
  */
 
 /**

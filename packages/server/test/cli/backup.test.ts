@@ -78,7 +78,7 @@ test("tidemark backup never overwrites a file, and replaces what an interrupted 
   assert.equal((await backUp()).code, 0);
   const copy = readFileSync(file);
   const again = await backUp();
-  assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} exists already.\n`]);
+  assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} already exists.\n`]);
   assert.deepEqual(readFileSync(file), copy);
 });
 

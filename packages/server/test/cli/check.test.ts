@@ -27,7 +27,7 @@ describe("tidemark check", () => {
     assert.equal(code, 3);
     assert.equal(
       stdout,
-      "tasks: NOT IN SYNC: 2 missing, 1 different, 2 too many\n  missing: r7, r8\n  different: r4\n",
+      "tasks: NOT IN SYNC: 2 missing, 1 different, 2 extra\n  missing: r7, r8\n  different: r4\n",
     );
     const json = JSON.parse((await tidemark(["check", other, ...NAMESPACE, "--json"])).stdout);
     assert.deepEqual([json.in_sync, json.records, json.difference.extra], [false, 5, 2]);

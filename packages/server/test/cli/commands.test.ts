@@ -157,7 +157,7 @@ describe("the command line", () => {
     const inside = ["--organization", id];
     const created = await runTidemark(["key", "create", "Ops", "--role", "reader", ...inside], settings);
     const [, key] = /^api_key +(tdm_r_\w+)$/m.exec(created.stdout)!;
-    assert.match(created.stdout, /shown this once/);
+    assert.match(created.stdout, /shown only once/);
     const listed = await runTidemark(["key", "list", ...inside], settings);
     assert.match(listed.stdout, /Ops/);
     assert.equal(listed.stdout.includes(key!), false);

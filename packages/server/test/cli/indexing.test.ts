@@ -85,7 +85,10 @@ for (const engine of engines) {
 
       const none = await index("retry", "--namespace", "nowhere");
       assert.deepEqual([none.code, none.stdout], [0, "No failed records match.\n"]);
-      assert.match((await index("retry", "--namespace", "tasks", "--id", "a")).stdout, /^1 are due now\./);
+      assert.match(
+        (await index("retry", "--namespace", "tasks", "--id", "a")).stdout,
+        /^1 records are due\./,
+      );
       assert.deepEqual(await failed(), ["pages/a", "tasks/b", "tasks/c"]);
       const inStore = await runForObject(["index", "retry", "--store", store.storeId], settings);
       assert.deepEqual([inStore, await failed()], [{ retried: 2 }, ["tasks/c"]]);
@@ -104,7 +107,7 @@ for (const engine of engines) {
       const before = await index("status");
       assert.match(before.stdout, new RegExp(`^${store.storeId}  Test store: nothing to index yet\n$`));
       await store.sync({ operations: Array.from({ length: 400 }, (_, i) => upsert(`r${i}`)) });
-      assert.match((await index("status")).stdout, /: 400 pending since .*, not built yet\n$/);
+      assert.match((await index("status")).stdout, /: 400 pending for .*, not built yet\n$/);
       await indexAll(commands);
       assert.match((await index("status")).stdout, /: up to date, lexical\n$/);
 
@@ -112,10 +115,7 @@ for (const engine of engines) {
       assert.deepEqual([begun.code, begun.stderr], [0, ""]);
       assert.match(begun.stdout, new RegExp(`^${store.storeId}: began a new index, lexical.\n`));
       assert.match(begun.stdout, /tidemark index status/);
-      assert.match(
-        (await index("status")).stdout,
-        /building 0 % \(0 of 400 records\) of one with lexical\n$/,
-      );
+      assert.match((await index("status")).stdout, /building lexical: 0 % \(0 of 400 records\)\n$/);
       const { step } = await commands.prepareBuildStep(store.storeId);
       await commands.publishBuildStep(store.storeId, step!);
       const { builds } = await status();
@@ -124,7 +124,7 @@ for (const engine of engines) {
       assert.deepEqual([building!.build, building!.state], [2, "building"]);
       const { records, of } = building!.progress!;
       assert.ok(records > 200 && records < of && of === 400, `${records} of ${of}`);
-      const shown = `building ${Math.floor(records / 4)} % (${records} of 400 records) of one with lexical`;
+      const shown = `building lexical: ${Math.floor(records / 4)} % (${records} of 400 records)`;
       assert.ok(
         (await runTidemark(["status"], settings)).stdout.includes(`  index: up to date, lexical, ${shown}\n`),
       );
@@ -161,7 +161,7 @@ for (const engine of engines) {
       };
       const contrary = await runTidemark(["index", "rebuild", "--all", "--lexical"], environment);
       assert.equal(contrary.code, 1);
-      assert.match(contrary.stderr, /^tidemark: --lexical is for servers without embeddings.*\n$/);
+      assert.match(contrary.stderr, /^tidemark: --lexical needs an environment without embeddings.*\n$/);
       assert.equal((await serving()).length, 1, "nothing was begun");
 
       const [begun] = await runForObject(["index", "rebuild", "--all"], environment);
@@ -185,7 +185,7 @@ for (const engine of engines) {
       whenDone(t, () => indexer.stop());
       const { code, stdout, stderr } = await index("rebuild", "--store", store.storeId, "--wait");
       assert.deepEqual([code, stderr], [0, ""]);
-      assert.match(stdout, /\nDone: the new indexes serve.\n$/);
+      assert.match(stdout, /\nDone: searches use the new indexes.\n$/);
       assert.deepEqual(
         (await status()).builds.map(({ build, state }) => [build, state]),
         [[2, "active"]],
@@ -200,7 +200,7 @@ test("tidemark index says in one line what it cannot do", async (t) => {
   for (const args of [["rebuild"], ["rebuild", "--all", "--store", "vs_x"]]) {
     const { code, stderr } = await index(...args);
     assert.equal(code, 1);
-    assert.match(stderr, /^error: give --store, or --all$/m);
+    assert.match(stderr, /^error: give either --store or --all$/m);
   }
   for (const command of ["status", "failed", "retry", "rebuild"]) {
     const { code, stdout, stderr } = await index(command, "--store", "vs_no");

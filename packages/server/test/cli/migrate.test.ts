@@ -15,10 +15,10 @@ for (const engine of engines) {
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
       const first = await runTidemark(["migrate"], settings);
       assert.deepEqual([first.code, first.stderr], [0, ""]);
-      assert.match(first.stdout, /^The schema was 0 and is (\d+) now\.\n/);
+      assert.match(first.stdout, /^Migrated the schema from 0 to (\d+)\.\n/);
       const second = await runTidemark(["migrate", "--json"], settings);
       const { from, to, distributed } = JSON.parse(second.stdout);
-      assert.equal(from, Number(/is (\d+) now/.exec(first.stdout)![1]));
+      assert.equal(from, Number(/to (\d+)\./.exec(first.stdout)![1]));
       assert.deepEqual([to, distributed], [from, []]);
       const storage = await openStorage(databaseUrl);
       whenDone(t, () => storage.close());
@@ -48,7 +48,7 @@ test("PostgreSQL: a role that owns the schema needs no right to make one", async
   url.username = "narrow";
   const { code, stdout } = await runTidemark(["migrate"], { TIDEMARK_DATABASE_URL: url.href });
   assert.equal(code, 0);
-  assert.match(stdout, /^The schema was 0 /);
+  assert.match(stdout, /^Migrated the schema from 0 /);
   const other = await runTidemark(["migrate"], { TIDEMARK_DATABASE_URL: `${url.href}?schema=another` });
   assert.equal(other.code, 1);
   assert.match(other.stderr, /^tidemark: .*permission denied for database.*\n$/);

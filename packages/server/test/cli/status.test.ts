@@ -46,7 +46,7 @@ for (const engine of engines) {
         "  index: nothing to index yet",
       ]);
       const full = stores.find(([line]) => line!.includes(one.storeId))!;
-      assert.match(full.pop()!, /^ {2}index: 5 pending since \d+ days, not built yet$/);
+      assert.match(full.pop()!, /^ {2}index: 5 pending for \d+ days, not built yet$/);
       assert.deepEqual(full.slice(1), [
         "  3 records in 2 namespaces",
         `    spaces          1  synced ${received}`,

@@ -99,7 +99,7 @@ describe("tidemark sync", () => {
     assert.deepEqual(await tidemark(["sync", file, ...NAMESPACE]), {
       code: 1,
       stdout: "",
-      stderr: 'tidemark: line 2: There is no text or number in "id" (--id-field).\n',
+      stderr: 'tidemark: line 2: "id" has no text or number; name the id with --id-field.\n',
     });
     assert.match((await tidemark(["sync", "missing.csv", ...NAMESPACE])).stderr, /^tidemark: ENOENT/);
     assert.deepEqual(await contents(), {});
@@ -151,10 +151,10 @@ describe("where the server is", () => {
     const { tidemark, write, settings } = await startFileStore(t);
     const { TIDEMARK_CONFIG } = settings as { TIDEMARK_CONFIG: string };
     const empty = await tidemark(["sync", "-", ...NAMESPACE], { settings: { TIDEMARK_CONFIG } });
-    assert.match(empty.stderr, /^tidemark: There is no api_key: set TIDEMARK_API_KEY/);
+    assert.match(empty.stderr, /^tidemark: No api_key is set: set TIDEMARK_API_KEY/);
     const broken = { TIDEMARK_CONFIG: await write("broken.json", "{") };
     const { code, stderr } = await tidemark(["sync", "-", ...NAMESPACE], { settings: broken });
     assert.equal(code, 1);
-    assert.match(stderr, /broken\.json cannot be read/);
+    assert.match(stderr, /^tidemark: Cannot read the profiles in .*broken\.json: /);
   });
 });

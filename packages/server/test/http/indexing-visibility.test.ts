@@ -165,7 +165,7 @@ describe("how far indexing is", () => {
     assert.match(record.error, /fault: poison/);
     assert.deepEqual(await store.record("good"), { status: "indexed" });
     const { valid, message } = await store.check();
-    assert.deepEqual([valid, /1 could not be indexed/.test(message)], [true, true]);
+    assert.deepEqual([valid, /could not be indexed: 1\./.test(message)], [true, true]);
     const { overall, details } = await store.component();
     assert.deepEqual([overall, details], ["healthy", { pending: 0, failed: 1, lag_seconds: 0 }]);
     assert.equal(await store.metric("tidemark_index_failed"), 1);
@@ -230,7 +230,7 @@ describe("an index that lags behind", () => {
       name: "index",
       details: { pending: 0, failed: 0, lag_seconds: 0 },
     });
-    assert.equal((await store.check()).message, "Search has everything that was synced.");
+    assert.equal((await store.check()).message, "Search is up to date.");
     await store.put({ a: "alpha" });
     store.server.clock.now += 5 * MINUTE_MS;
     const late = await store.component();
@@ -244,7 +244,10 @@ describe("an index that lags behind", () => {
     const answer = await store.server.request("GET", "/v1/pipeline/health");
     assert.equal(answer.status, 200, "it still serves");
     const { valid, message } = await store.check();
-    assert.deepEqual([valid, message], [true, "Search is up to 306 s behind: 1 changes wait for the index."]);
+    assert.deepEqual(
+      [valid, message],
+      [true, "Search is up to 306 s behind. Changes waiting for the index: 1."],
+    );
 
     await store.index();
     store.server.clock.now += 60 * MINUTE_MS;

@@ -40,11 +40,14 @@ for (const engine of engines) {
       assert.equal(statSync(file).mode & 0o077, 0, "only its owner may read it");
       assert.ok(!existsSync(`${file}.partial`));
       const repeated = await onSource("export", file);
-      assert.deepEqual([repeated.code, repeated.stderr], [1, `tidemark: ${file} exists already.\n`]);
+      assert.deepEqual([repeated.code, repeated.stderr], [1, `tidemark: ${file} already exists.\n`]);
 
       const imported = await onTarget("import", file);
       assert.deepEqual([imported.code, imported.stderr], [0, ""]);
-      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. tidemark verify checks them\.\n$/);
+      assert.match(
+        imported.stdout,
+        /^Imported 2 vector stores, \d+ rows\. Check them with tidemark verify\.\n$/,
+      );
       for (const store of [source.one, source.two]) {
         assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
       }
@@ -81,7 +84,7 @@ test("tidemark export continues the file of an interrupted export", async (t) =>
   writeFileSync(partial, whole.subarray(0, whole.lastIndexOf('{"section":"access"}') + 5));
   const { code, stderr, stdout } = await onSource("export", `${file}2`);
   assert.equal(code, 0);
-  assert.match(stderr, /^Going on with .*\.partial of \S+: 2 stores are in it\.\n$/);
+  assert.match(stderr, /^Resuming .*\.partial of \S+, which has 2 stores\.\n$/);
   assert.match(stdout, /^Exported 2 vector stores/);
   assert.deepEqual(readFileSync(`${file}2`), whole);
   assert.ok(!existsSync(partial));
@@ -104,7 +107,7 @@ test("tidemark import describes a damaged file in one line, and continues with t
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^tidemark: .*\.none.*\n$/);
   const intact = await onTarget("import", file);
-  assert.match(intact.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were there already\./);
+  assert.match(intact.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were already imported\./);
 });
 
 test("tidemark import --discard removes what an unfinished import wrote", async (t) => {
@@ -116,12 +119,12 @@ test("tidemark import --discard removes what an unfinished import wrote", async 
   const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
   const discarded = await onTarget("import", "--discard", export_id);
   assert.equal(discarded.code, 0);
-  assert.match(discarded.stdout, new RegExp(`^Removed what was imported of .*${source.one.storeId}`));
+  assert.match(discarded.stdout, new RegExp(`^Discarded the import of .*${source.one.storeId}`));
   assert.equal((await readStoreRows(target, source.one)).records!.length, 0);
   for (const args of [[], [file, "--discard", export_id]]) {
     const { code, stderr } = await onTarget("import", ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /give a file, or --discard/);
+    assert.match(stderr, /give either a file or --discard/);
   }
 });
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type ExportHeader, readExport } from "../../src/transfer/format.ts";
@@ -99,25 +98,6 @@ test("a missing, repeated or moved line is detected", async (t) => {
     }),
     { numRuns: 100 },
   );
-});
-
-test("an export of schema 2 is read by the old names of its tables and columns", async (t) => {
-  const [first, ...rest] = linesOf(await exportToBuffer((await openRichLedger(t, sqlite!)).storage));
-  const renamed = [
-    first!
-      .replace('"schema":3', '"schema":2')
-      .replace('"carried_in","also_carried_in"', '"kept_by","also_kept_by"')
-      .replace("refresh_run_exceptions", "refresh_run_marks"),
-    ...rest
-      .slice(0, -1)
-      .map((line) => line.replace('{"page":"refresh_run_exceptions"', '{"page":"refresh_run_marks"')),
-  ];
-  const control = renamed.filter((line) => line.startsWith("{")).map((line) => `${line}\n`);
-  const end = { end: "export", lines: renamed.length, sha256: hash("sha256", control.join(""), "hex") };
-  assert.ok(renamed.some((line) => line.startsWith('{"page":"refresh_run_marks"')));
-  const before = await read(joined([first!, ...rest]));
-  assert.deepEqual(await read(joined([...renamed, JSON.stringify(end)])), before);
-  assert.equal(before.error, undefined);
 });
 
 test("the header of another version's export is rejected, and so is the first line of any other file", async (t) => {

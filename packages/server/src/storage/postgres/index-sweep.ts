@@ -1,8 +1,8 @@
 import type { MaintenanceStep } from "../background-step.ts";
 import { IS_FAILED } from "../rules.ts";
 import type { Connections } from "./connections.ts";
-import { lockStore } from "./ledger.ts";
 import { stepOn } from "./maintenance.ts";
+import { lockStore } from "./store-lock.ts";
 
 /** Rows that one step removes, and blocks, which are larger: few, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
@@ -114,7 +114,7 @@ export async function sweepVectors(
   );
   if (change) {
     await connections.transaction("write", async (tx) => {
-      // Whoever gives a chunk its vector does so in the store's turn.
+      // Whoever gives a chunk its vector does so under the store lock.
       await lockStore(tx, storeId);
       await tx.rows(
         `WITH unused AS MATERIALIZED (${UNUSED}),

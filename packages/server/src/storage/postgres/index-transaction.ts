@@ -14,7 +14,7 @@ import type { Transaction } from "./connections.ts";
 import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
 import { IS_ENTRY_OF } from "./lookups.ts";
 
-/** Changes of a store's index on PostgreSQL, within a transaction in the store's turn. Each method is one statement. */
+/** Changes of a store's index on PostgreSQL, in a transaction under the store lock. Each method is one statement. */
 export class PostgresIndexTransaction implements IndexTransaction {
   #tx: Transaction;
   #storeId: string;

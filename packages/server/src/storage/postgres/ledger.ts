@@ -23,38 +23,21 @@ const PAGE_ROWS = 10_000;
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
 
 const keyOf = (row: RowKey) => `${row.generation} ${recordKey(row)}`;
-const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] =>
-  ids.map((id) => ({ namespace, id, generation }));
-
-/**
- * Takes a store's turn: until the transaction ends, every other sync of the store waits here, in whichever process,
- * and what it reads afterwards is what this one left. So each store has one order of syncs and its revisions have no
- * gaps; other stores are not concerned. The first statement of each transaction that changes a store's ledger.
- * @returns the store's revision
- */
-export async function lockStore(tx: Transaction, storeId: string): Promise<number> {
-  const lock = "SELECT revision FROM store_revisions WHERE store_id = $1 FOR UPDATE";
-  const [found] = await tx.rows<[number]>(lock, [storeId]);
-  if (found) return found[0];
-  const [made] = await tx.rows<[number]>(
-    `INSERT INTO store_revisions AS s (store_id, revision) VALUES ($1, 0)
-     ON CONFLICT (store_id) DO UPDATE SET revision = s.revision RETURNING revision`,
-    [storeId],
-  );
-  return made![0];
+function keysOf({ namespace, ids }: NamespaceIds, generation: number): RowKey[] {
+  return ids.map((id) => ({ namespace, id, generation }));
 }
 
-/** A sync's transaction on PostgreSQL, in its store's turn. Each method is one statement, whatever its size. */
+/** A sync's transaction on PostgreSQL, under its store's lock. Each method is one statement, whatever its size. */
 export class PostgresLedgerTransaction implements LedgerTransaction {
   readonly index: PostgresIndexTransaction;
   readonly runs: PostgresRefreshRuns;
   #tx: Transaction;
   #storeId: string;
   #revision: number;
-  /** Where the rows lie that were read, by namespace, id and generation. It holds to the end of the store's turn. */
+  /** Where the rows lie that were read, by namespace, id and generation. It holds until the transaction ends. */
   #places = new Map<string, string>();
 
-  /** @param revision as {@link lockStore} found it */
+  /** @param revision as `lockStore` found it */
   constructor(tx: Transaction, storeId: string, revision: number) {
     this.#tx = tx;
     this.#storeId = storeId;

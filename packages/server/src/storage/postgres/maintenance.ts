@@ -5,9 +5,9 @@ import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
-import { lockStore } from "./ledger.ts";
 import { IS_ONE_OF } from "./lookups.ts";
 import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
+import { lockStore } from "./store-lock.ts";
 
 /** Rows that one step looks at: small, so that a sync never waits long behind it. */
 const STEP_ROWS = 2000;
@@ -18,7 +18,7 @@ const NOTHING: MaintenanceStep = { rows: 0, more: false };
 
 /**
  * A step of work on some store that needs it. The look goes over all stores and locks nothing; the work is on one
- * store, in its turn, and looks again.
+ * store, under its lock, and looks again.
  * @param look finds rows whose first column is a store
  */
 export async function stepOn(

@@ -139,7 +139,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
     return { created, updated, unchanged, removed, absent };
   }
 
-  /** Some ids whose staged rows, or marks, would change their records so. */
+  /** Some ids whose staged rows, or exceptions, would change their records so. */
   async sample(
     { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,

@@ -104,7 +104,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
 
-  /** Some ids whose staged rows, or marks, would change their records so. */
+  /** Some ids whose staged rows, or exceptions, would change their records so. */
   async sample(
     { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
@@ -205,10 +205,11 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
     const addPart = this.#sql("INSERT INTO refresh_run_parts (store_id, run_id, part) VALUES (?1, ?2, ?3)");
     for (const { runId, part } of parts) addPart.run(store, runId, part);
-    const mark =
+    const addException =
       this.#sql(`INSERT OR IGNORE INTO refresh_run_exceptions (store_id, run_id, namespace, id, kind)
       VALUES (?1, ?2, ?3, ?4, ?5)`);
-    for (const { runId, namespace, id, kind } of runExceptions) mark.run(store, runId, namespace, id, kind);
+    for (const { runId, namespace, id, kind } of runExceptions)
+      addException.run(store, runId, namespace, id, kind);
     for (const { runId, state } of endRuns) this.endNow(runId, state);
   }
 

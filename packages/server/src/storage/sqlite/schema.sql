@@ -178,7 +178,7 @@ CREATE TABLE records (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   generation INTEGER NOT NULL,                -- that it was written for
-  carried_in INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
+  carried_in INTEGER,                            -- later generations that it was carried into; of refreshes
   also_carried_in INTEGER,                       -- that are over: without meaning, like NULL
   decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
   version INTEGER,                            -- of its content; NULL: a tombstone

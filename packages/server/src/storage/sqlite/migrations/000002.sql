@@ -126,7 +126,7 @@ CREATE TABLE refresh_run_parts (
   PRIMARY KEY (store_id, run_id, part)
 ) STRICT, WITHOUT ROWID;
 
--- Records that an unfinished run names without holding a row of them ready: because the operation failed (then the
+-- Records that an unfinished run names without a staged row of them: because the operation failed (then the
 -- record is not cleared), or because a newer sync decided the record (then the operation is stale).
 CREATE TABLE refresh_run_exceptions (
   store_id TEXT NOT NULL,
@@ -177,7 +177,7 @@ CREATE TABLE records (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   generation INTEGER NOT NULL,                -- that it was written for
-  carried_in INTEGER,                            -- generations of later refreshes that keep it as it is; of refreshes
+  carried_in INTEGER,                            -- later generations that it was carried into; of refreshes
   also_carried_in INTEGER,                       -- that are over: without meaning, like NULL
   decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
   version INTEGER,                            -- of its content; NULL: a tombstone
