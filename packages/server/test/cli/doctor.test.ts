@@ -73,7 +73,7 @@ for (const engine of engines) {
       assert.equal(code, 0, "a warning is no failure");
       assert.deepEqual(
         [found.refreshes!.status, found.refreshes!.message],
-        ["warning", "2 in progress, 1 of them overdue"],
+        ["warning", "2 in progress, 1 overdue"],
       );
       const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
       const { imports } = (await runDoctor(target.databaseUrl)).found;

@@ -29,7 +29,7 @@ describe("the settings of embeddings", () => {
   test("must name a model if they name an endpoint", () => {
     assert.throws(
       () => readConfig({ TIDEMARK_EMBEDDINGS_URL: "http://localhost/v1" }),
-      /^Error: TIDEMARK_EMBEDDINGS_MODEL is needed where TIDEMARK_EMBEDDINGS_URL is set\.$/,
+      /^Error: TIDEMARK_EMBEDDINGS_MODEL must be set because TIDEMARK_EMBEDDINGS_URL is set\.$/,
     );
   });
 
