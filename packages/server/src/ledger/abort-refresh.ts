@@ -3,9 +3,9 @@ import type { Deleted } from "@tidemark/protocol/management";
 import type { Storage } from "../storage/port.ts";
 
 /**
- * Aborts an unfinished run: maintenance sweeps what it staged, and its parts may be sent again. Its row stays as that of
- * an expired run, so that a last batch that is still under way is refused instead of being applied alone.
- * @param connectorId the caller, who may abort only its own runs; null: any run
+ * Aborts an open run: maintenance sweeps its staged rows, and its parts may be sent again. The run's row stays as
+ * `expired`, so that a last batch that is still under way is rejected instead of applied alone.
+ * @param connectorId the calling connector, which may abort only its own runs; null: any run
  * @throws ApiError RESOURCE_NOT_FOUND
  */
 export async function abortRefresh(

@@ -4,18 +4,17 @@ import type { NamespaceBefore } from "./before.ts";
 import type { Plan } from "./plan.ts";
 
 /**
- * Rows that a refresh keeps as they are: the row says so by the generation of the refresh, in one of two places, so
- * that no row is written for an unchanged record. Generations are never used again, so those of refreshes that are over
- * may stay.
+ * Carrying rows into a refresh's generation. An unchanged row gets the generation's number in one of its two slots, so
+ * that the refresh writes no new row. Generations are never reused, so numbers of finished refreshes may stay.
  */
 
 const carriersOf = ({ carriedIn, alsoCarriedIn }: RecordRow): number[] =>
   [carriedIn, alsoCarriedIn].filter((generation) => generation !== null);
 
 /**
- * Holds a current row ready in a run as it is: where it lies, or as a copy if both places are taken.
- * @param fingerprint of the operation that said the same
- * @returns the row that the run has
+ * Carries a current row into a run: in place, or as a copy if both slots are taken.
+ * @param fingerprint of the operation that named the same content
+ * @returns the run's row
  */
 export function carryRow(
   plan: Plan,
@@ -34,10 +33,10 @@ export function carryRow(
     rows.push(copy);
     return copy;
   }
-  const kept = { ...row, carriedIn: to, alsoCarriedIn, fingerprint };
+  const carried = { ...row, carriedIn: to, alsoCarriedIn, fingerprint };
   const { namespace, id, generation } = row;
   const last = carry.at(-1);
-  if (fingerprint !== row.fingerprint) rows.push(kept);
+  if (fingerprint !== row.fingerprint) rows.push(carried);
   else if (
     last?.namespace === namespace &&
     last.generation === generation &&
@@ -45,24 +44,28 @@ export function carryRow(
   ) {
     last.ids.push(id);
   } else carry.push({ namespace, ids: [id], generation, carriedIn: to, alsoCarriedIn });
-  return kept;
+  return carried;
 }
 
-/** A row as a run has it for itself, what it says being the same. */
+/** A copy of a row that belongs to one generation only. */
 export function ownRow(row: RecordRow, generation: number): RecordRow {
   return { ...row, generation, carriedIn: null, alsoCarriedIn: null, decidedAt: null };
 }
 
-/** A row that some generations keep no more; the same one if none of them did. */
+/** The row without some generations in its slots; the same object if it had none of them. */
 export function release(row: RecordRow, generations: number[]): RecordRow {
   const carriers = carriersOf(row);
-  const [carriedIn = null, alsoCarriedIn = null] = carriers.filter((one) => !generations.includes(one));
-  return carriers.some((one) => generations.includes(one)) ? { ...row, carriedIn, alsoCarriedIn } : row;
+  const [carriedIn = null, alsoCarriedIn = null] = carriers.filter(
+    (carrier) => !generations.includes(carrier),
+  );
+  return carriers.some((carrier) => generations.includes(carrier))
+    ? { ...row, carriedIn, alsoCarriedIn }
+    : row;
 }
 
 /**
- * Takes a row that is not current from some generations: it goes, unless another open run has it.
- * @returns the row that stays
+ * Removes a row that is not current from some generations, and drops it unless another open run has it.
+ * @returns the row, if it stays
  */
 export function takeBack(
   plan: Plan,

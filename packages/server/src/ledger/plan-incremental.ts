@@ -35,8 +35,8 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
 }
 
 /**
- * The row that an operation leaves its record with; the row that was there, if nothing is written.
- * @param gone generations of open runs that are older: they do not keep what a newer sync decides
+ * The record's row after an operation; the same object as `row` if nothing is written.
+ * @param gone generations of older open runs, which must not carry a row that this newer sync decides
  */
 function planOperation(
   plan: Plan,
@@ -75,8 +75,8 @@ function touch(plan: Plan, { namespace, id, generation }: RecordRow, decidedAt: 
 }
 
 /**
- * Keeps what open runs have staged level with a record that changed: a run that is older than the change loses its
- * row of the record, and what the others' rows would do is counted anew.
+ * Updates the open runs for a record that changed: a run older than the change loses its row of the record, and for a
+ * newer run the change that its row would make is counted again.
  * @returns the runs' rows of the record that stay
  */
 function adjustRuns(
@@ -93,36 +93,36 @@ function adjustRuns(
   for (const run of before.runs) {
     if (isLive(row) && decidedBefore > run.timestamp) subtract(run.newer, row.hash);
     if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
-    const ready = staged.find((one) => belongsTo(one, run.generation));
-    if (!ready) continue;
-    run.tallies[changeOf(ready, row)]--;
+    const own = staged.find((candidate) => belongsTo(candidate, run.generation));
+    if (!own) continue;
+    run.tallies[changeOf(own, row)]--;
     if (decidedAfter > run.timestamp) {
       run.tallies.stale++;
-      const { namespace, id } = ready;
+      const { namespace, id } = own;
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-      if (isLive(ready)) subtract(run.upserts, ready.hash);
+      if (isLive(own)) subtract(run.upserts, own.hash);
       gone.push(run.generation);
     } else {
-      const change = changeOf(ready, after);
+      const change = changeOf(own, after);
       run.tallies[change]++;
-      // The same content is kept once, whoever wrote it first.
-      const isShared = change === "unchanged" && ready.version !== after.version;
-      const found = isLive(after) || ready.indexed === ready.version ? ready.indexed : null;
-      const says = isShared
-        ? { ...ready, version: after.version, indexed: after.indexed }
-        : found === ready.indexed
-          ? ready
-          : { ...ready, indexed: found };
-      const isKept = says === ready && belongsTo(ready === row ? after : ready, run.generation);
-      // What a run keeps may be others' too: it gets a row of its own where the two part.
-      const stays = isKept ? ready : ownRow(says, run.generation);
+      // Equal contents are stored once.
+      const isShared = change === "unchanged" && own.version !== after.version;
+      const indexed = isLive(after) || own.indexed === own.version ? own.indexed : null;
+      const adjusted = isShared
+        ? { ...own, version: after.version, indexed: after.indexed }
+        : indexed === own.indexed
+          ? own
+          : { ...own, indexed };
+      const isKept = adjusted === own && belongsTo(own === row ? after : own, run.generation);
+      // Other generations may share the run's row, so a row that differs from theirs is a copy.
+      const runRow = isKept ? own : ownRow(adjusted, run.generation);
       if (!isKept) {
-        plan.writes.rows.push(stays);
-        if (ready.generation !== run.generation) gone.push(run.generation);
+        plan.writes.rows.push(runRow);
+        if (own.generation !== run.generation) gone.push(run.generation);
       }
-      kept.push(stays);
+      kept.push(runRow);
     }
   }
-  for (const one of staged) if (one !== row) takeBack(plan, one, gone, before.runs);
+  for (const stagedRow of staged) if (stagedRow !== row) takeBack(plan, stagedRow, gone, before.runs);
   return kept;
 }

@@ -8,7 +8,7 @@ import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
 
-/** @throws ApiError STALE_SYNC if a namespace was refreshed by a newer sync */
+/** @throws ApiError STALE_SYNC if a newer sync refreshed one of the namespaces */
 export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
   const newer = states.filter(({ refreshedAt }) => timestamp < refreshedAt);
   if (newer.length === 0) return;
@@ -21,7 +21,7 @@ export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]):
   });
 }
 
-/** A run's beginning in a namespace, under a generation that nobody sees. Takes that generation from the state. */
+/** Begins a run in a namespace, with the next unused generation, which it takes from `state`. */
 export function beginRun(
   runId: string,
   timestamp: bigint,
@@ -42,8 +42,8 @@ export function beginRun(
 }
 
 /**
- * Holds the operations of a part ready in its run; no reader sees a difference.
- * @param stale ids that an earlier part of the run named in vain
+ * Stages the operations of a part; readers see no change until the flip.
+ * @param stale ids of stale operations of the run's earlier parts
  */
 export function stageOperations(
   plan: Plan,
@@ -61,37 +61,36 @@ export function stageOperations(
     sample(plan, change, id);
     run.tallies[change]++;
 
-    // Of two parts that name one record, the later one decides. A mark counts where there is no ready row.
+    // If two parts name one record, the later part decides. The earlier one left a staged row or a stale exception.
     const staged = before.staged.get(id) ?? [];
-    const earlier = staged.find((one) => belongsTo(one, run.generation));
+    const earlier = staged.find((candidate) => belongsTo(candidate, run.generation));
     if (earlier || stale.has(id)) {
       run.tallies[earlier ? changeOf(earlier, row) : "stale"]--;
       run.tallies.superseded++;
     }
     if (earlier && isLive(earlier)) subtract(run.upserts, earlier.hash);
-    let ready: RecordRow | undefined;
+    let runRow: RecordRow | undefined;
     if (change === "stale")
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-    else if (change === "unchanged") ready = carryRow(plan, before, row!, run.generation, fingerprint);
+    else if (change === "unchanged") runRow = carryRow(plan, before, row!, run.generation, fingerprint);
     else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
-      ready = recordRow(plan, operation, run.generation, null, written ?? null, row);
-      plan.writes.rows.push(ready);
+      runRow = recordRow(plan, operation, run.generation, null, written ?? null, row);
+      plan.writes.rows.push(runRow);
     }
-    if (ready && isLive(ready)) add(run.upserts, ready.hash);
+    if (runRow && isLive(runRow)) add(run.upserts, runRow.hash);
     if (!earlier) continue;
     if (earlier !== row) {
       const left = takeBack(plan, earlier, [run.generation], before.runs);
       const others = staged.filter((other) => other !== earlier);
-      dropUnused(plan, namespace, id, [earlier], [row, ready, left, ...others]);
-    } else if (ready !== row) plan.writes.rows.push(release(row, [run.generation]));
+      dropUnused(plan, namespace, id, [earlier], [row, runRow, left, ...others]);
+    } else if (runRow !== row) plan.writes.rows.push(release(row, [run.generation]));
   }
 }
 
 /**
- * Makes what a run has staged in a namespace the truth, whatever its size: one change of the namespace's row.
- *
- * @param kept current rows of live records that failed operations of the run name: they stay as they are
+ * Plans the flip of a namespace: one update of its row makes the run's rows current, however many there are.
+ * @param kept the protected rows: current rows of live records that failed operations of the run name
  */
 export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace, kept: RecordRow[]): Removal {
   const { state } = before;
@@ -114,7 +113,7 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
   plan.changes.cleared += cleared;
   plan.writes.namespaces.push(after);
-  // Where there was nothing before, nothing has died: but for the deletes of the run itself.
+  // In a new namespace nothing has died, except for deletes that the run itself staged.
   const isNew = state.newestAt === 0n && tallies.absent === 0;
   if (!isNew) plan.writes.sweep.push(state.namespace);
   for (const other of before.runs) {
