@@ -29,7 +29,7 @@ export function examineSchema(applied: number, migrations: Migration[]): Finding
       check,
       status: "failed",
       message: `schema ${applied}, but this version of Tidemark knows schemas up to ${newest}`,
-      advice: "Run the version that upgraded the database, or a newer one.",
+      advice: "Start the version that upgraded the database, or a newer one.",
     };
   }
   return {

@@ -40,7 +40,7 @@ export function pendingMigrations(migrations: Migration[], applied: number): Mig
   if (applied > newest) {
     throw new Error(
       `The database has schema ${applied}, but this version of Tidemark knows schemas up to ${newest}. ` +
-        "Run the version that upgraded the database, or a newer one.",
+        "Start the version that upgraded the database, or a newer one.",
     );
   }
   return migrations.filter(({ number }) => number > applied);

@@ -14,7 +14,7 @@ for (const engine of engines) {
         assert.equal(code, 1, command.join(" "));
         assert.match(
           stderr,
-          /older version of Tidemark made this database \(schema 1\).*tidemark export.*tidemark import/,
+          /older version of Tidemark created this database \(schema 1\).*tidemark export.*tidemark import/,
         );
       }
       const { stdout } = await runTidemark(["doctor"], { TIDEMARK_DATABASE_URL: databaseUrl });

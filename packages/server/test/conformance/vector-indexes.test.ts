@@ -165,7 +165,7 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
     await alone(`CREATE VIEW ${schema}.vectors_near_${store.storeId}_1 AS SELECT 1`);
     assert.equal(await indexes.maintain(store.storeId), null);
     await indexes.settled();
-    assert.match((await indexes.maintain(store.storeId))!, /cannot be made: .*vectors_near_/);
+    assert.match((await indexes.maintain(store.storeId))!, /cannot be created: .*vectors_near_/);
     await alone(`DROP VIEW ${schema}.vectors_near_${store.storeId}_1`);
     await indexes.maintain(store.storeId);
     await indexes.settled();

@@ -17,7 +17,7 @@ import { PostgresIndexTransaction } from "./index-transaction.ts";
 import { IS_CONTENT_OF, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
-/** Rows read at once where there may be millions. */
+/** Rows per read where there may be millions. */
 const PAGE_ROWS = 10_000;
 
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
@@ -27,34 +27,34 @@ const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] 
   ids.map((id) => ({ namespace, id, generation }));
 
 /**
- * Takes a store's turn: until the transaction ends, every other sync of the store waits here, in whichever process,
- * and what it reads afterwards is what this one left. So each store has one order of syncs and its revisions have no
- * gaps; other stores are not concerned. The first statement of each transaction that changes a store's ledger.
+ * Takes the store lock, as the first statement of each transaction that changes a store's ledger. Until the transaction
+ * ends, the store's other syncs wait here, in every process, and then read what this one committed. So each store has
+ * one order of syncs and its revisions have no gaps.
  * @returns the store's revision
  */
 export async function lockStore(tx: Transaction, storeId: string): Promise<number> {
   const lock = "SELECT revision FROM store_revisions WHERE store_id = $1 FOR UPDATE";
-  const [found] = await tx.rows<[number]>(lock, [storeId]);
-  if (found) return found[0];
-  const [made] = await tx.rows<[number]>(
+  const [row] = await tx.rows<[number]>(lock, [storeId]);
+  if (row) return row[0];
+  const [inserted] = await tx.rows<[number]>(
     `INSERT INTO store_revisions AS s (store_id, revision) VALUES ($1, 0)
      ON CONFLICT (store_id) DO UPDATE SET revision = s.revision RETURNING revision`,
     [storeId],
   );
-  return made![0];
+  return inserted![0];
 }
 
-/** A sync's transaction on PostgreSQL, in its store's turn. Each method is one statement, whatever its size. */
+/** A sync's transaction on PostgreSQL, under the store lock. Each method is one statement, whatever its size. */
 export class PostgresLedgerTransaction implements LedgerTransaction {
   readonly index: PostgresIndexTransaction;
   readonly runs: PostgresRefreshRuns;
   #tx: Transaction;
   #storeId: string;
   #revision: number;
-  /** Where the rows lie that were read, by namespace, id and generation. It holds to the end of the store's turn. */
+  /** The places (`ctid`) of rows read, by namespace, id and generation; valid while this transaction has the lock. */
   #places = new Map<string, string>();
 
-  /** @param revision as {@link lockStore} found it */
+  /** @param revision from {@link lockStore} */
   constructor(tx: Transaction, storeId: string, revision: number) {
     this.#tx = tx;
     this.#storeId = storeId;
@@ -68,8 +68,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   }
 
   async storeExists(): Promise<boolean> {
-    const found = await this.#rows("SELECT 1 FROM vector_stores WHERE id = $1 AND deleted_at IS NULL");
-    return found.length > 0;
+    const stores = await this.#rows("SELECT 1 FROM vector_stores WHERE id = $1 AND deleted_at IS NULL");
+    return stores.length > 0;
   }
 
   async nextRevision(): Promise<number> {
@@ -104,8 +104,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return names.map((namespace) => known.get(namespace) ?? { namespace, ...NEW_NAMESPACE });
   }
 
-  async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
-    const keys = of.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
+  async rowsOf(named: NamespaceIds[]): Promise<RecordRow[]> {
+    const keys = named.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
     if (keys.length === 0) return [];
     type Found = [
       ...[number, number, number | null, number | null],
@@ -122,9 +122,9 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
-    return rows.map((found) => {
-      const [number, generation, carriedIn, alsoCarriedIn, decidedAt, version] = found;
-      const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = found;
+    return rows.map((columns) => {
+      const [number, generation, carriedIn, alsoCarriedIn, decidedAt, version] = columns;
+      const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = columns;
       const row = {
         ...keys[number - 1]!,
         ...{ generation, carriedIn, alsoCarriedIn, version, hash, fingerprint, writtenAt, indexed },
@@ -135,12 +135,12 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     });
   }
 
-  /** Where rows lie that were read before. */
+  /** The places of rows that were read earlier, as a `tid[]`. */
   #placesOf(rows: RowKey[]): string {
     return textArray(
       rows.map((row) => {
         const place = this.#places.get(keyOf(row));
-        if (place === undefined) throw new Error("A row that is changed must have been read.");
+        if (place === undefined) throw new Error("A sync changed a row that it had not read.");
         return place;
       }),
     );
@@ -235,7 +235,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   }
 
   async write(writes: LedgerWrites, now: number): Promise<void> {
-    // Sent one behind the other, without waiting for answers between them.
+    // All statements are sent before the first answer arrives; the server runs them in this order.
     await Promise.all([
       ...this.#writeRows(writes),
       ...this.#writeContents(writes, now),
@@ -251,8 +251,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
 
   #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
     return [
-      this.#unless(dropRows, "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])", (of) =>
-        this.#placesOf(of),
+      this.#unless(
+        dropRows,
+        "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
+        (dropped) => this.#placesOf(dropped),
       ),
       this.#unless(
         rows,
@@ -279,21 +281,21 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       ),
       ...[
         ...Map.groupBy(carry, ({ carriedIn, alsoCarriedIn }) => `${carriedIn} ${alsoCarriedIn}`).values(),
-      ].map((of) =>
+      ].map((carries) =>
         this.#rows(
           "UPDATE records SET carried_in = $3, also_carried_in = $4 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
           ...[
-            this.#placesOf(of.flatMap((one) => keysOf(one, one.generation))),
-            of[0]!.carriedIn,
-            of[0]!.alsoCarriedIn,
+            this.#placesOf(carries.flatMap((rows) => keysOf(rows, rows.generation))),
+            carries[0]!.carriedIn,
+            carries[0]!.alsoCarriedIn,
           ],
         ),
       ),
-      // All of a sync's touches are of one time.
+      // All touches of a sync set the same time.
       this.#unless(
-        touch.flatMap((of) => keysOf(of, of.generation)),
+        touch.flatMap((rows) => keysOf(rows, rows.generation)),
         "UPDATE records SET decided_at = $3 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
-        (of) => this.#placesOf(of),
+        (keys) => this.#placesOf(keys),
         () => touch[0]!.decidedAt,
       ),
     ];
@@ -302,7 +304,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   #writeContents({ dropContents, contents, enqueue }: LedgerWrites, now: number): Promise<unknown>[] {
     return [
       this.#unless(dropContents, `DELETE FROM contents c WHERE ${IS_CONTENT_OF}`, numberArray),
-      // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
+      // Canonical JSON has no line breaks, and splitting lines is much faster than parsing an array's text.
       this.#unless(
         contents,
         `INSERT INTO contents (store_id, version, content)

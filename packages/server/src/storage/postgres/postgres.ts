@@ -12,14 +12,14 @@ import { forget, sweepDeletedStore, sweepNamespace } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { countRequest } from "./rate-windows.ts";
-import { Turns } from "./store-lock.ts";
+import { StoreQueues } from "./store-lock.ts";
 import { readPostgresUrl } from "./url.ts";
 import { writeLock } from "./write-lock.ts";
 
 /**
  * Opens the server engine.
  * @param databaseUrl `postgres://…`; its parameter `schema` names the schema of Tidemark's tables (`tidemark`)
- * @param options.embeds whether it is a warning if vectors cannot be compared
+ * @param options.embeds true: warns if the database cannot compare vectors
  */
 export async function openPostgres(
   databaseUrl: string,
@@ -52,12 +52,12 @@ class PostgresStorage implements Storage {
   readonly storeTables = STORE_TABLES;
   readonly index: PostgresIndexStorage;
   #connections: Connections;
-  #turns: Turns;
+  #queues: StoreQueues;
 
   constructor(connections: Connections, warnings: string[]) {
     this.#connections = connections;
     this.index = new PostgresIndexStorage(connections);
-    this.#turns = new Turns(connections.settings.timeoutMs);
+    this.#queues = new StoreQueues(connections.settings.timeoutMs);
     this.warnings = warnings;
   }
 
@@ -79,7 +79,7 @@ class PostgresStorage implements Storage {
 
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T> {
     return orUnavailable(() =>
-      this.#turns.take(storeId, () =>
+      this.#queues.run(storeId, () =>
         this.#connections.transaction("write", async (tx) =>
           work(new PostgresLedgerTransaction(tx, storeId, await lockStore(tx, storeId))),
         ),

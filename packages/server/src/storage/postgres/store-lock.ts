@@ -1,33 +1,36 @@
 import { ApiError } from "@tidemark/protocol/errors";
 
 /**
- * Lets the syncs of a store go one after the other within this process, before they ask for a connection: a store
- * with many syncs under way holds one connection, and leaves the others to other stores.
+ * Queues the syncs of each store within this process before they take a connection, so that a store with many
+ * concurrent syncs holds only one connection.
  */
-export class Turns {
+export class StoreQueues {
   #timeoutMs: number;
   #last = new Map<string, Promise<unknown>>();
 
-  /** @param timeoutMs how long one waits for its turn */
+  /** @param timeoutMs how long a sync may wait in the queue */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws ApiError SERVICE_UNAVAILABLE if the turn does not come in time */
-  async take<T>(storeId: string, work: () => Promise<T>): Promise<T> {
-    const askedAt = Date.now();
+  /**
+   * Runs `work` after the store's earlier work.
+   * @throws ApiError SERVICE_UNAVAILABLE if it waited too long
+   */
+  async run<T>(storeId: string, work: () => Promise<T>): Promise<T> {
+    const queuedAt = Date.now();
     const earlier = this.#last.get(storeId) ?? Promise.resolve();
-    const mine = earlier.then(() => {
-      // Those in front waited for the database as long as they may: one more would not be served either.
-      if (Date.now() - askedAt > this.#timeoutMs) {
+    const result = earlier.then(() => {
+      // Earlier syncs already waited for the database as long as they may, so this one would fail too.
+      if (Date.now() - queuedAt > this.#timeoutMs) {
         throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied" });
       }
       return work();
     });
-    const settled = mine.catch(() => {});
+    const settled = result.catch(() => {});
     this.#last.set(storeId, settled);
     try {
-      return await mine;
+      return await result;
     } finally {
       if (this.#last.get(storeId) === settled) this.#last.delete(storeId);
     }
