@@ -50,7 +50,10 @@ for (const engine of engines) {
       await (await openStorage(databaseUrl)).close();
       await engine.pretendNewerSchema(databaseUrl);
       await assert.rejects(openStorage(databaseUrl), ({ message }: Error) => {
-        assert.match(message, /schema 999999.*Start the version that upgraded the database, or a newer one\.$/);
+        assert.match(
+          message,
+          /schema 999999.*Start the version that upgraded the database, or a newer one\.$/,
+        );
         assert.doesNotMatch(message, /\n/);
         return true;
       });
