@@ -32,7 +32,9 @@ export async function planSync(
   }
 }
 
-/** Aborts a plan's run, without the caller's signal, which may be aborted. If this fails, the server expires the run. */
+/**
+ * Aborts a plan's run, without the caller's signal, which may be aborted. If this fails, the server expires the run.
+ */
 async function abort(tidemark: StoreCalls, refreshId: string): Promise<void> {
   try {
     for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {

@@ -25,8 +25,8 @@ const READS_AND_SYNCS = ["GET", "POST"];
 /**
  * One vector store: syncs, searches and reads it.
  *
- * Every method rejects with a `TidemarkError`, or with the signal's reason if that was aborted. Reads and syncs are sent
- * again after a failure that may pass.
+ * Every method rejects with a `TidemarkError`, or with the signal's reason if that was aborted. Reads and syncs are
+ * sent again after a failure that may pass.
  */
 export class Tidemark implements StoreCalls {
   #names: Store;
@@ -53,8 +53,8 @@ export class Tidemark implements StoreCalls {
    * Reports what `syncAll` would do now with the same records and options. Changes nothing that a reader can see.
    *
    * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and leaves no trace.
-   * - **A full refresh of more**: its parts are staged invisibly in a separate run, the last batch is a dry run over all
-   *   of them, and the run is aborted. Exact. It takes as many requests as the refresh, and the history of syncs
+   * - **A full refresh of more**: its parts are staged invisibly in a separate run, the last batch is a dry run over
+   *   all of them, and the run is aborted. Exact. It takes as many requests as the refresh, and the history of syncs
    *   shows the parts.
    * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned without the batches
    *   before it, so a record in two batches counts in both. With `deleteMissing`, the namespace is also listed.

@@ -36,7 +36,10 @@ export async function hashOf(text: string): Promise<bigint> {
   return hash;
 }
 
-/** Writes a digest as 64 hexadecimal digits. @param sum of the records' hashes, of any size; the digest is modulo 2^256 */
+/**
+ * Writes a digest as 64 hexadecimal digits.
+ * @param sum of the records' hashes, of any size; the digest is modulo 2^256
+ */
 export function formatDigest(sum: bigint): string {
   return BigInt.asUintN(256, sum).toString(16).padStart(64, "0");
 }

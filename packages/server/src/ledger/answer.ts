@@ -6,7 +6,7 @@ import { noChanges, type Plan } from "./plan.ts";
 import type { Sync } from "./read-sync-request.ts";
 import type { SyncContext } from "./sync-context.ts";
 
-/** The answer to a sync, and its JSON text as it is sent, and kept for a replay. */
+/** The answer to a sync, with the JSON text that is sent and saved for replays. */
 export interface Answer {
   response: SyncResponse;
   json: string;
@@ -14,8 +14,8 @@ export interface Answer {
 }
 
 /**
- * Makes the answer to a sync that was planned.
- * @param affected every namespace that the sync touches, those of a run's earlier parts too
+ * Makes the answer to a planned sync.
+ * @param affected every namespace that the sync touches, including those of the run's earlier parts
  */
 export function answerTo(
   sync: Sync,
@@ -74,7 +74,7 @@ function countResults(
   return { results, byNamespace };
 }
 
-/** The sync as history keeps it. */
+/** The sync's row of history. */
 export function historyOf({ response, revision }: Answer, sync: Sync, context: SyncContext): SyncRow {
   return {
     revision,

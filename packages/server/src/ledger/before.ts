@@ -2,20 +2,21 @@ import type { LedgerTransaction, NamespaceState, RecordRow, RunNamespace } from 
 import { belongsTo, isCurrent } from "../storage/visibility.ts";
 import type { Operation } from "./operation.ts";
 
-/** What the ledger says of a namespace before a sync, as far as the sync needs it. */
+/** What a sync needs to know of a namespace before it changes anything. */
 export interface NamespaceBefore {
   state: NamespaceState;
   /** The operations of the sync in this namespace. */
   operations: Operation[];
-  /** The current row of each id that they name. */
+  /** The current row of each id that the operations name. */
   rows: Map<string, RecordRow>;
-  /** The open runs of this namespace, and their staged rows of those ids: carried rows are current ones too. */
+  /** What open runs have staged for this namespace. */
   runs: RunNamespace[];
+  /** The open runs' rows of those ids, including current rows that a run carries. */
   staged: Map<string, RecordRow[]>;
 }
 
 /**
- * Locks the namespaces and reads what a sync needs of them.
+ * Reads what a sync needs to know of its namespaces.
  * @param runId the open run that the sync belongs to
  */
 export async function readBefore(
@@ -26,9 +27,9 @@ export async function readBefore(
 ): Promise<NamespaceBefore[]> {
   const states = await tx.readNamespaces(names);
   const byNamespace = Map.groupBy(operations, ({ namespace }) => namespace);
-  const named = [...byNamespace].map(([namespace, mine]) => ({
+  const named = [...byNamespace].map(([namespace, inNamespace]) => ({
     namespace,
-    ids: [...new Set(mine.map(({ id }) => id))],
+    ids: [...new Set(inNamespace.map(({ id }) => id))],
   }));
   const open = await tx.runs.openIn(names);
   for (const run of open) {
@@ -51,15 +52,15 @@ export async function readBefore(
   });
 }
 
-/** Tells a namespace's current rows from those that its open runs have staged; a row that is carried may be both. */
+/** Splits rows of a namespace into current and staged ones. A current row that an open run carries is both. */
 export function splitRows(
   rows: RecordRow[],
   state: NamespaceState,
   runs: RunNamespace[],
 ): { current: RecordRow[]; staged: RecordRow[] } {
-  const isReady = (row: RecordRow) => runs.some(({ generation }) => belongsTo(row, generation));
+  const isStaged = (row: RecordRow) => runs.some(({ generation }) => belongsTo(row, generation));
   return {
     current: rows.filter((row) => isCurrent(row, state)),
-    staged: runs.length === 0 ? [] : rows.filter(isReady),
+    staged: runs.length === 0 ? [] : rows.filter(isStaged),
   };
 }

@@ -4,18 +4,17 @@ import type { NamespaceBefore } from "./before.ts";
 import type { Plan } from "./plan.ts";
 
 /**
- * Rows that are carried into the generation of a refresh: the row names that generation in one of two places, so that
- * no row is written for an unchanged record. Generations are never used again, so those of refreshes that are over
- * may stay.
+ * Carrying rows into a refresh's generation. An unchanged row gets the generation's number in one of its two slots, so
+ * that the refresh writes no new row. Generations are never reused, so numbers of finished refreshes may stay.
  */
 
 const carriersOf = ({ carriedIn, alsoCarriedIn }: RecordRow): number[] =>
   [carriedIn, alsoCarriedIn].filter((generation) => generation !== null);
 
 /**
- * Stages a current row in a run as it is: carries it into the run's generation, or copies it if both places are taken.
- * @param fingerprint of the operation that said the same
- * @returns the row that the run has
+ * Carries a current row into a run: in place, or as a copy if both slots are taken.
+ * @param fingerprint of the operation that named the same content
+ * @returns the run's row
  */
 export function carryRow(
   plan: Plan,
@@ -48,12 +47,12 @@ export function carryRow(
   return carried;
 }
 
-/** A row as a run has it for itself, what it says being the same. */
+/** A copy of a row that belongs to one generation only. */
 export function ownRow(row: RecordRow, generation: number): RecordRow {
   return { ...row, generation, carriedIn: null, alsoCarriedIn: null, decidedAt: null };
 }
 
-/** A row that is carried into some generations no more; the same one if it was carried into none of them. */
+/** The row without some generations in its slots; the same object if it had none of them. */
 export function release(row: RecordRow, generations: number[]): RecordRow {
   const carriers = carriersOf(row);
   const [carriedIn = null, alsoCarriedIn = null] = carriers.filter(
@@ -65,8 +64,8 @@ export function release(row: RecordRow, generations: number[]): RecordRow {
 }
 
 /**
- * Takes a row that is not current from some generations: it goes, unless another open run has it.
- * @returns the row that stays
+ * Removes a row that is not current from some generations, and drops it unless another open run has it.
+ * @returns the row, if it stays
  */
 export function takeBack(
   plan: Plan,

@@ -18,7 +18,7 @@ export function readCheckExistsRequest({ value, inexact }: ParsedJson): CheckExi
   return value;
 }
 
-/** Splits the ids into those of live records and the others, as of one committed snapshot. */
+/** Splits the ids into those of live records and the others, from one snapshot. */
 export async function checkExists(
   storage: Storage,
   request: CheckExistsRequest,

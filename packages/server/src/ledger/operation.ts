@@ -7,9 +7,9 @@ export interface Operation {
   action: "upsert" | "delete";
   namespace: string;
   id: string;
-  /** Of the operation's text as it was sent: the same fingerprint means the same content. Null if unknown. */
+  /** A short hash of the operation's bytes as sent: equal fingerprints mean equal content. Null if unknown. */
   fingerprint: string | null;
-  /** An upsert's content. It costs more than the fingerprint, so it is made for the operations that need it, once. */
+  /** An upsert's content. It costs more than the fingerprint, so it is made on first use. */
   content(): Content;
 }
 
@@ -20,7 +20,7 @@ export interface Content {
   hash: string;
 }
 
-/** @param sent the operation's bytes as they came, if they are known */
+/** @param sent the operation's bytes as received, if known */
 export function toOperation(operation: SyncOperation, sent: Uint8Array | undefined): Operation {
   const { action, namespace, id } = operation;
   let content: Content | undefined;
@@ -36,7 +36,7 @@ export function toOperation(operation: SyncOperation, sent: Uint8Array | undefin
   };
 }
 
-/** 128 bits of SHA-256: it is only ever compared with the one that the same record had before. */
+/** 128 bits of SHA-256 suffice, because a fingerprint is only compared with the same record's previous one. */
 function fingerprintOf(sent: Uint8Array): string {
   return hash("sha256", sent, "base64url").slice(0, 22);
 }

@@ -35,8 +35,8 @@ export function planIncremental(plan: Plan, before: NamespaceBefore, timestamp: 
 }
 
 /**
- * The row that an operation leaves its record with; the row that was there, if nothing is written.
- * @param gone generations of open runs that are older: what a newer sync decides is not carried into them
+ * The record's row after an operation; the same object as `row` if nothing is written.
+ * @param gone generations of older open runs, which must not carry a row that this newer sync decides
  */
 function planOperation(
   plan: Plan,
@@ -75,8 +75,8 @@ function touch(plan: Plan, { namespace, id, generation }: RecordRow, decidedAt: 
 }
 
 /**
- * Adjusts what open runs have staged of a record that changed: a run that is older than the change loses its
- * row of the record, and what the others' rows would do is counted anew.
+ * Updates the open runs for a record that changed: a run older than the change loses its row of the record, and for a
+ * newer run the change that its row would make is counted again.
  * @returns the runs' rows of the record that stay
  */
 function adjustRuns(
@@ -105,17 +105,18 @@ function adjustRuns(
     } else {
       const change = changeOf(stagedRow, after);
       run.tallies[change]++;
-      // The same content is stored once, whoever wrote it first.
+      // Equal contents are stored once.
       const isShared = change === "unchanged" && stagedRow.version !== after.version;
       const indexed = isLive(after) || stagedRow.indexed === stagedRow.version ? stagedRow.indexed : null;
-      const says = isShared
+      const adjusted = isShared
         ? { ...stagedRow, version: after.version, indexed: after.indexed }
         : indexed === stagedRow.indexed
           ? stagedRow
           : { ...stagedRow, indexed };
-      const isSame = says === stagedRow && belongsTo(stagedRow === row ? after : stagedRow, run.generation);
-      // A carried row may be other runs' too: where the two part, the run gets a row of its own.
-      const stays = isSame ? stagedRow : ownRow(says, run.generation);
+      const isSame =
+        adjusted === stagedRow && belongsTo(stagedRow === row ? after : stagedRow, run.generation);
+      // Other generations may share the run's row, so a row that differs from theirs is a copy.
+      const stays = isSame ? stagedRow : ownRow(adjusted, run.generation);
       if (!isSame) {
         plan.writes.rows.push(stays);
         if (stagedRow.generation !== run.generation) gone.push(run.generation);
@@ -123,6 +124,6 @@ function adjustRuns(
       remaining.push(stays);
     }
   }
-  for (const other of staged) if (other !== row) takeBack(plan, other, gone, before.runs);
+  for (const rowOfRun of staged) if (rowOfRun !== row) takeBack(plan, rowOfRun, gone, before.runs);
   return remaining;
 }

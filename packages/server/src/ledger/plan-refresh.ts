@@ -9,7 +9,7 @@ import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, sub
 import type { Removal } from "./removal-limit.ts";
 import { RUN_TABLE } from "./run-states.ts";
 
-/** @throws ApiError STALE_SYNC if a namespace was refreshed by a newer sync */
+/** @throws ApiError STALE_SYNC if a newer sync refreshed one of the namespaces */
 export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
   const newer = states.filter(({ refreshedAt }) => timestamp < refreshedAt);
   if (newer.length === 0) return;
@@ -22,7 +22,7 @@ export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]):
   });
 }
 
-/** A run's beginning in a namespace, under a generation that nobody sees. Takes that generation from the state. */
+/** Begins a run in a namespace, with the next unused generation, which it takes from `state`. */
 export function beginRun(
   runId: string,
   timestamp: bigint,
@@ -43,8 +43,8 @@ export function beginRun(
 }
 
 /**
- * Stages the operations of a part in its run; no reader sees a difference.
- * @param stale ids that an earlier part of the run named in vain
+ * Stages the operations of a part; readers see no change until the flip.
+ * @param stale ids of stale operations of the run's earlier parts
  */
 export function stageOperations(
   plan: Plan,
@@ -62,7 +62,7 @@ export function stageOperations(
     sample(plan, change, id);
     run.tallies[change]++;
 
-    // Of two parts that name one record, the later one decides. An exception counts where there is no staged row.
+    // If two parts name one record, the later part decides. The earlier one left a staged row or a stale exception.
     const staged = before.staged.get(id) ?? [];
     const earlier = staged.find((stagedRow) => belongsTo(stagedRow, run.generation));
     if (earlier || stale.has(id)) {
@@ -90,9 +90,8 @@ export function stageOperations(
 }
 
 /**
- * Makes what a run has staged in a namespace the truth, whatever its size: one change of the namespace's row.
- *
- * @param protectedRows current rows of live records that failed operations of the run name: they stay as they are
+ * Plans the flip of a namespace: one update of its row makes the run's rows current, however many there are.
+ * @param kept the protected rows: current rows of live records that failed operations of the run name
  */
 export function planFlip(
   plan: Plan,
@@ -120,14 +119,14 @@ export function planFlip(
   for (const [name, count] of Object.entries(tallies)) plan.changes[name as keyof typeof tallies] += count;
   plan.changes.cleared += cleared;
   plan.writes.namespaces.push(after);
-  // Where there was nothing before, nothing has died: but for the deletes of the run itself.
+  // In a new namespace nothing has died, except for deletes that the run itself staged.
   const isNew = state.newestAt === 0n && tallies.absent === 0;
   if (!isNew) plan.writes.sweep.push(state.namespace);
-  for (const other of before.runs) {
-    if (other.runId === run.runId) continue;
-    if (other.timestamp < run.timestamp) {
-      plan.writes.endRuns.push({ runId: other.runId, state: RUN_TABLE.open.newer_refresh });
-    } else plan.writes.runNamespaces.push({ ...other, recount: true });
+  for (const openRun of before.runs) {
+    if (openRun.runId === run.runId) continue;
+    if (openRun.timestamp < run.timestamp) {
+      plan.writes.endRuns.push({ runId: openRun.runId, state: RUN_TABLE.open.newer_refresh });
+    } else plan.writes.runNamespaces.push({ ...openRun, recount: true });
   }
   return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };
 }

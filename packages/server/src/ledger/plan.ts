@@ -4,14 +4,15 @@ import type { LedgerWrites, NamespaceState, RecordRow, RecordSum } from "../stor
 import { VERSIONS_PER_REVISION } from "../storage/rules.ts";
 import type { Content } from "./operation.ts";
 
-/** What a sync is going to change, while it is being decided. */
+/** What a sync is going to change and write, collected while it is planned. */
 export interface Plan {
   changes: SyncChanges;
   writes: LedgerWrites;
   /** Ids of each kind of change; only a dry run collects them. */
   samples: Record<Sampled, string[]> | null;
-  /** The revision that the sync will be, and the server's clock, ms since 1970. */
+  /** The revision that the sync will have. */
   revision: number;
+  /** The server's clock, ms since 1970. */
   now: number;
 }
 
@@ -55,12 +56,12 @@ export function noChanges(): SyncChanges {
   };
 }
 
-/** Notes an id as an example of a kind of change. */
+/** Adds an id to a dry run's examples of a kind of change. */
 export function sample({ samples }: Plan, kind: Sampled, id: string): void {
   if (samples && samples[kind].length < LIMITS.sampleIds) samples[kind].push(id);
 }
 
-/** Plans a new content; its version. */
+/** Plans a new content. @returns its version */
 export function addContent(plan: Plan, namespace: string, id: string, content: Content): number {
   const version = plan.revision * VERSIONS_PER_REVISION + plan.writes.contents.length;
   plan.writes.contents.push({ version, content: content.text });
@@ -68,7 +69,7 @@ export function addContent(plan: Plan, namespace: string, id: string, content: C
   return version;
 }
 
-/** Plans the end of contents that no row of an id has any more; tells the index what no row is found by. */
+/** Drops contents that no row of an id has any longer, and enqueues versions that no row is found by any longer. */
 export function dropUnused(
   plan: Plan,
   namespace: string,
@@ -87,8 +88,8 @@ export function dropUnused(
 }
 
 /**
- * The row of a record that a sync writes.
- * @param before the record's current row: search finds the record by its text
+ * The row that a sync writes for a record.
+ * @param before the record's current row: until the new content is indexed, the new row is found by the same version
  */
 export function recordRow(
   plan: Plan,
@@ -113,12 +114,13 @@ export function recordRow(
   };
 }
 
-/** Adds a record to a sum, or takes it away. */
+/** Adds a record to a sum. */
 export function add(sum: RecordSum, hash: string): void {
   sum.records++;
   sum.digest = BigInt.asUintN(256, sum.digest + BigInt(`0x${hash}`));
 }
 
+/** Takes a record out of a sum. */
 export function subtract(sum: RecordSum, hash: string): void {
   sum.records--;
   sum.digest = BigInt.asUintN(256, sum.digest - BigInt(`0x${hash}`));
@@ -126,7 +128,7 @@ export function subtract(sum: RecordSum, hash: string): void {
 
 export const laterOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
-/** A namespace's state with the newest timestamp that it has seen. */
+/** A namespace's state whose `newestAt` is at least a timestamp. */
 export function withNewest(state: NamespaceState, timestamp: bigint): NamespaceState {
   return { ...state, newestAt: laterOf(state.newestAt, timestamp) };
 }

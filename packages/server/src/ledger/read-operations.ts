@@ -11,21 +11,21 @@ const operationCheck = shapeCheck(SyncOperation);
 /** An operation that is invalid by itself. */
 export interface FailedOperation {
   error: OperationError;
-  /** What it would have been counted as does not matter; its namespace does, if it can be read. */
+  /** Null if it cannot be read. */
   namespace: string | null;
   id: string | null;
 }
 
 export interface ReadOperations {
-  /** The valid ones, in order. */
+  /** The valid operations, in order. */
   operations: Operation[];
-  /** The others, in order, each with its first error. */
+  /** The invalid ones, in order, each with its first error. */
   failed: FailedOperation[];
   /** Every error of every operation. */
   fieldErrors: FieldError[];
 }
 
-/** Judges each operation of a request by itself. */
+/** Reads and validates each operation of a request. */
 export function readOperations({ value, inexactElements, elements }: ParsedJson): ReadOperations {
   const read: ReadOperations = { operations: [], failed: [], fieldErrors: [] };
   const received = (value as { operations?: unknown } | null)?.operations;
@@ -46,7 +46,7 @@ export function readOperations({ value, inexactElements, elements }: ParsedJson)
   return read;
 }
 
-/** Adds an error for each time that does not exist; true if there was one. */
+/** Adds an error for each time that does not exist. @returns whether the operation has any error */
 function checkTimes(operation: SyncOperation, index: number, errors: FieldError[]): boolean {
   for (const name of ["created_at", "updated_at"] as const) {
     const text = operation[name];
@@ -58,7 +58,7 @@ function checkTimes(operation: SyncOperation, index: number, errors: FieldError[
 }
 
 function failedOperation(operation: unknown, index: number, errors: FieldError[]): FailedOperation {
-  // By itself, not by the absence of an error: of an operation's errors only some are collected.
+  // The fields are checked again, because only some of an operation's errors are collected.
   const readable = (name: "id" | "namespace"): string | null => {
     const text = (operation as Record<string, unknown> | null)?.[name];
     return typeof text === "string" && isName(text) ? text : null;

@@ -16,11 +16,11 @@ export interface Sync {
   /** `sync_timestamp` in nanoseconds since 1970. */
   timestamp: bigint;
   operations: Operation[];
-  /** Operations that are left out, as `on_error: continue` wants it. */
+  /** Invalid operations, which `on_error: continue` leaves out. */
   failed: FailedOperation[];
   /** Every affected namespace, sorted. */
   namespaces: string[];
-  /** Full refresh: false for a part that is staged. */
+  /** False for a part of a full refresh that is only staged. */
   lastBatch: boolean;
   refreshId: string | null;
   expectedOperations: number | null;
@@ -28,7 +28,7 @@ export interface Sync {
   dryRun: boolean;
 }
 
-/** How much of a namespace a sync may remove: so many records, or such a share of them, in whole numbers. */
+/** How much of a namespace a sync may remove: a number of records, or a share in millionths of a percent. */
 export type RemovalLimit = { records: number } | { percentMillionths: number };
 
 const envelopeCheck = shapeCheck(
@@ -41,7 +41,7 @@ const envelopeCheck = shapeCheck(
 type Envelope = Omit<SyncRequest, "operations"> & { operations: unknown[] };
 
 /**
- * Turns a parsed body into a sync, or says everything that is wrong with it.
+ * Turns a parsed body into a sync, or lists everything that is wrong with it.
  * @throws ApiError BATCH_SIZE_EXCEEDED, VALIDATION_ERROR
  */
 export function readSyncRequest(parsed: ParsedJson): Sync {
@@ -56,7 +56,7 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
   else errors.push(...envelopeCheck.errors(value));
   const { operations, failed, fieldErrors } = readOperations(parsed);
   const request = value as Envelope;
-  // Behind the last error that is collected, nobody has looked: what seems valid there may not be.
+  // If the reader stopped collecting errors, operations behind the last one may be invalid without an error.
   const leaveOut = wellFormed && complete && request.on_error === "continue";
   if (!leaveOut) errors.push(...fieldErrors);
   else if (request.sync_mode === "full_refresh") errors.push(...unreadableKeys(failed));
@@ -82,7 +82,7 @@ export function readSyncRequest(parsed: ParsedJson): Sync {
 
 const REFRESH_ONLY = ["namespaces", "last_batch", "refresh_id", "expected_operations"] as const;
 
-/** What a schema cannot say: moments that exist, and fields that do not go together. */
+/** Checks what a schema cannot express: that times exist, and which fields exclude each other. */
 function envelopeErrors(request: Envelope): FieldError[] {
   const errors: FieldError[] = [];
   const refuse = (field: string, code: string, message: string) => errors.push({ field, code, message });
@@ -106,7 +106,7 @@ function envelopeErrors(request: Envelope): FieldError[] {
   return errors;
 }
 
-/** A refresh must know which record a failed operation means, or it would clear it. */
+/** A full refresh must know which record a failed operation names, or it would clear that record. */
 function unreadableKeys(failed: FailedOperation[]): FieldError[] {
   return failed
     .filter(({ namespace, id }) => namespace === null || id === null)

@@ -15,27 +15,27 @@ import { refuseRemovals } from "./removal-limit.ts";
 import { RUN_TABLE, type RunEvent } from "./run-states.ts";
 import type { SyncContext } from "./sync-context.ts";
 
-/** What one namespace of a refresh was before, and what its run has staged for it. */
+/** A namespace before a refresh, and what the run has staged for it. */
 interface Staged {
   before: NamespaceBefore;
   run: RunNamespace;
 }
 
 /**
- * A request of a full refresh: a part is staged; the last batch, which may be the only one, is staged too and
- * then all of it is made the truth. So a refresh in one request and one in many go the same way.
+ * Applies one request of a full refresh. Every part is staged; the last batch, which may be the only one, then also
+ * applies the run. So a refresh in one request and one in many take the same path.
  */
 export async function applyRefresh(
   tx: LedgerTransaction,
   sync: Sync,
   context: SyncContext,
 ): Promise<Answer | { replay: string }> {
-  const found = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
-  const reaction = RUN_TABLE[found?.state ?? "none"][requestOf(sync, found)];
-  if (reaction === "replayed") return { replay: found!.answer! };
-  if (reaction === "STALE_SYNC" || reaction === "INCOMPLETE_REFRESH") throw refusal(reaction, found!);
-  const open = found?.state === "open" ? found : undefined;
-  const run = open ?? newRun(sync, context, found?.runId);
+  const storedRun = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
+  const reaction = RUN_TABLE[storedRun?.state ?? "none"][requestOf(sync, storedRun)];
+  if (reaction === "replayed") return { replay: storedRun!.answer! };
+  if (reaction === "STALE_SYNC" || reaction === "INCOMPLETE_REFRESH") throw refusal(reaction, storedRun!);
+  const open = storedRun?.state === "open" ? storedRun : undefined;
+  const run = open ?? newRun(sync, context, storedRun?.runId);
   const names = open && sync.lastBatch ? await tx.runs.namespacesOf(open.runId) : [];
   const affected = [...new Set([...names, ...sync.namespaces])].sort();
   const before = await readBefore(tx, affected, sync.operations, open?.runId);
@@ -71,16 +71,16 @@ export async function applyRefresh(
     return answerTo(sync, plan, context, affected, refresh);
   }
   refuseIncomplete(sync, run);
-  const protectedOnes = await protectedRows(tx, sync, staged, open?.runId);
+  const protectedByNamespace = await protectedRows(tx, sync, staged, open?.runId);
   const removals = [];
   for (const { before: namespace, run: stagedRun } of staged) {
-    const rows = protectedOnes.get(stagedRun.namespace) ?? [];
+    const rows = protectedByNamespace.get(stagedRun.namespace) ?? [];
     removals.push(planFlip(plan, namespace, stagedRun, rows));
     if (plan.samples) await sampleRun(tx, plan, namespace, stagedRun, rows);
   }
   refuseRemovals(sync.removalLimit, removals);
   const answer = answerTo(sync, plan, context, affected, refresh);
-  // Nothing of the run itself outlives its application, but its fate.
+  // Of an applied run, only its own row stays.
   plan.writes.parts = [];
   plan.writes.runExceptions = [];
   if (open) {
@@ -103,7 +103,7 @@ function requestOf(
   return isApplied ? "applied_last_batch" : "last_batch";
 }
 
-/** Why a run that is over takes no further request. */
+/** The error for a request to a run that is over. */
 function refusal(code: "STALE_SYNC" | "INCOMPLETE_REFRESH", run: RefreshRun): ApiError {
   const reasons: Record<EndState, string> = {
     applied: "This refresh was already applied.",
@@ -114,7 +114,7 @@ function refusal(code: "STALE_SYNC" | "INCOMPLETE_REFRESH", run: RefreshRun): Ap
   return new ApiError(code, details, reasons[run.state as EndState]);
 }
 
-/** @param earlierRunId of a run of the same identity that expired; its row is used again */
+/** @param earlierRunId id of an expired run with the same identity, whose row is reused */
 function newRun(sync: Sync, { connectorId, now, runId }: SyncContext, earlierRunId?: string): RefreshRun {
   return {
     runId: earlierRunId ?? runId,
@@ -140,7 +140,7 @@ async function stage(
   repeated: boolean,
 ): Promise<Staged> {
   const { state } = before;
-  let run = before.runs.find((other) => other.runId === runId);
+  let run = before.runs.find((candidate) => candidate.runId === runId);
   if (!run) {
     const mayHaveNewer = state.newestAt > timestamp;
     const newer = mayHaveNewer ? await tx.decidedAfter(state, timestamp) : { records: 0, digest: 0n };
@@ -155,7 +155,7 @@ async function stage(
   return { before, run };
 }
 
-/** What a part leaves behind: its rows, invisible, and where its run stands. */
+/** Plans the writes of a part that does not apply its run: the run's state and figures, besides the staged rows. */
 function saveStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): void {
   plan.writes.runs.push(run);
   for (const { before, run: stagedRun } of staged) {
@@ -167,7 +167,7 @@ function saveStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): 
   }
 }
 
-/** @throws ApiError INCOMPLETE_REFRESH if not all operations of the run arrived */
+/** @throws ApiError INCOMPLETE_REFRESH if the run's operations are not as many as the caller expects */
 function refuseIncomplete({ expectedOperations }: Sync, { operations, batches }: RefreshRun): void {
   if (expectedOperations === null || expectedOperations === operations) return;
   throw new ApiError("INCOMPLETE_REFRESH", {
@@ -177,7 +177,7 @@ function refuseIncomplete({ expectedOperations }: Sync, { operations, batches }:
   });
 }
 
-/** The current rows, by namespace, of records that failed operations of the run name and that no valid one does. */
+/** The current rows, by namespace, of records that only failed operations of the run name. */
 async function protectedRows(
   tx: LedgerTransaction,
   sync: Sync,
@@ -206,7 +206,7 @@ async function protectedRows(
   );
 }
 
-/** For a dry run: some of the records that earlier parts change, and of those that the refresh would clear. */
+/** Adds to a dry run's examples: records that earlier parts change, and records that the refresh would clear. */
 async function sampleRun(
   tx: LedgerTransaction,
   plan: Plan,
@@ -226,12 +226,12 @@ async function sampleRun(
   }
 }
 
-/** What makes a last batch the same as another: its operations, and the namespaces that it refreshes besides. */
+/** Equal for two last batches with the same operations and affected namespaces. */
 function lastBatchIdentity({ namespaces }: Sync, part: string): string {
   return hash("sha256", JSON.stringify([part, namespaces]), "hex");
 }
 
-/** What makes a part the same as another: its operations, by value and in order. */
+/** Equal for two parts with equal operations in the same order. */
 function hashOfPart(sync: Sync, before: NamespaceBefore[]): string {
   const rows = new Map(before.map(({ state, rows }) => [state.namespace, rows]));
   const lines = sync.operations.map((operation) => {
@@ -239,7 +239,7 @@ function hashOfPart(sync: Sync, before: NamespaceBefore[]): string {
     if (action === "delete") return JSON.stringify([namespace, id]);
     const row = rows.get(namespace)?.get(id);
     const known = isLive(row) && fingerprint !== null && row.fingerprint === fingerprint;
-    // The hash of a content stands for its id too.
+    // The hash of a content covers the id too.
     return (known ? row.hash : operation.content().hash) + JSON.stringify(namespace);
   });
   const failed = sync.failed.map(({ namespace, id }) => [namespace, id]);

@@ -1,10 +1,10 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import type { RemovalLimit } from "./read-sync-request.ts";
 
-/** What a sync takes away from a namespace. */
+/** How many records a sync takes away from a namespace. */
 export interface Removal {
   namespace: string;
-  /** Its live records before. */
+  /** The namespace's live records before the sync. */
   records: number;
   removed: number;
   cleared: number;

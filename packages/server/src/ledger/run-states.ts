@@ -18,9 +18,9 @@ export type RunReaction =
   | "begins"
   /** The part is staged. */
   | "staged"
-  /** The request is staged, and the whole run is applied. */
+  /** The part is staged, and the whole run is applied. */
   | "applied"
-  /** The request gets the answer that the applied last batch got. */
+  /** It gets the saved answer of the applied last batch. */
   | "replayed"
   | "ended"
   | "expired"

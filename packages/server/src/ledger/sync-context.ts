@@ -1,7 +1,7 @@
-/** What a sync is applied with, besides what it says. */
+/** What applying a sync needs besides its request. */
 export interface SyncContext {
   syncId: string;
-  /** The id that a staged run gets, if this request begins one. */
+  /** The id for the run, if this request begins one. */
   runId: string;
   connectorId: string;
   traceId: string;

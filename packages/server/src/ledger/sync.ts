@@ -13,9 +13,9 @@ import type { SyncContext } from "./sync-context.ts";
 
 export interface AppliedSync {
   json: string;
-  /** True if the answer is the one that was given before. */
+  /** True if the answer is the saved one of an earlier request. */
   replayed: boolean;
-  /** False for a dry run, and for an answer that was given before. */
+  /** False for a dry run and for a replayed answer. */
   executed: boolean;
   results: SyncResults;
   changes: SyncChanges;
@@ -37,7 +37,7 @@ export async function applySync(storage: Storage, sync: Sync, context: SyncConte
   }
 }
 
-/** Thrown to leave a transaction without a trace. */
+/** Thrown to roll a dry run's transaction back. */
 class DryRun extends Error {
   readonly planned: AppliedSync;
   constructor(planned: AppliedSync) {
@@ -50,9 +50,10 @@ async function applyIn(tx: LedgerTransaction, sync: Sync, context: SyncContext):
   if (!(await tx.storeExists())) throw new ApiError("INSUFFICIENT_PERMISSIONS");
   const idempotency = sync.dryRun ? null : context.idempotency;
   if (idempotency) {
-    const kept = await tx.findAnswer(context.connectorId, idempotency.key, context.now - LIMITS.answerKeptMs);
-    if (kept && kept.body !== idempotency.body) throw new ApiError("IDEMPOTENCY_KEY_REUSED");
-    if (kept) return replay(kept.answer);
+    const since = context.now - LIMITS.answerKeptMs;
+    const saved = await tx.findAnswer(context.connectorId, idempotency.key, since);
+    if (saved && saved.body !== idempotency.body) throw new ApiError("IDEMPOTENCY_KEY_REUSED");
+    if (saved) return replay(saved.answer);
   }
   const applied =
     sync.mode === "full_refresh"
@@ -88,7 +89,7 @@ async function applyIncremental(tx: LedgerTransaction, sync: Sync, context: Sync
   return answerTo(sync, plan, context, sync.namespaces);
 }
 
-/** A timestamp far in the future would shut out every later sync. */
+/** Rejects timestamps far in the future, which would make every later sync stale. */
 function refuseFuture(sync: Sync, now: number): void {
   if (sync.timestamp <= BigInt(now + LIMITS.futureMs) * 1_000_000n) return;
   throw validationError(

@@ -1,4 +1,4 @@
-/** How much a step of background work did: `more` says that another one is worthwhile at once. */
+/** What a step of background work did: `more` means that another step should follow without a pause. */
 export interface MaintenanceStep {
   rows: number;
   more: boolean;

@@ -1,8 +1,8 @@
 import type { TextSettings } from "../text/settings.ts";
 
-/** What a build was made with. */
+/** The settings that a build was made with. */
 export interface BuildSettings {
-  /** The number of the rules by which text became chunks and terms. */
+  /** The version of the rules that turn text into chunks and terms. */
   rules: number;
   text: TextSettings;
   embeddings: EmbeddingSettings | null;
@@ -10,12 +10,12 @@ export interface BuildSettings {
 
 export interface EmbeddingSettings {
   model: string;
-  /** Null until the first vector says it. */
+  /** Null until the first vector is known. */
   dimensions: number | null;
 }
 
 /** Reads the column `settings` of `index_builds`. */
 export const readBuildSettings = (json: string): BuildSettings => JSON.parse(json);
 
-/** Writes that column. */
+/** Writes the column `settings` of `index_builds`. */
 export const writeBuildSettings = (settings: BuildSettings): string => JSON.stringify(settings);

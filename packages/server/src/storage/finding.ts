@@ -1,11 +1,11 @@
 import type { Migration } from "./migrations.ts";
 
-/** What `tidemark doctor` found out about one thing. */
+/** What `tidemark doctor` reports about one thing. */
 export interface Finding {
   check: string;
   status: "ok" | "warning" | "failed";
   message: string;
-  /** What to do about it. */
+  /** What the operator should do. */
   advice?: string;
 }
 
@@ -20,7 +20,8 @@ export function examineSchema(applied: number, migrations: Migration[]): Finding
       check,
       status: "failed",
       message: `schema ${applied}, but this version of Tidemark needs schema ${oldest} or newer`,
-      advice: "Export it with the version that made it, then import it into a new database with this one.",
+      advice:
+        "Export it with the version that created it, then import it into a new database with this version.",
     };
   }
   if (applied > newest) {
@@ -28,13 +29,13 @@ export function examineSchema(applied: number, migrations: Migration[]): Finding
       check,
       status: "failed",
       message: `schema ${applied}, but this version of Tidemark knows schemas up to ${newest}`,
-      advice: "Start the version that upgraded it, or a newer one.",
+      advice: "Start the version that upgraded the database, or a newer one.",
     };
   }
   return {
     check,
     status: "warning",
     message: applied === 0 ? "no schema yet" : `schema ${applied}; this version uses ${newest}`,
-    advice: `The next start ${applied === 0 ? "makes it" : "upgrades it: back up first"}.`,
+    advice: applied === 0 ? "The next start creates it." : "Back up first: the next start upgrades it.",
   };
 }

@@ -1,30 +1,31 @@
 import type { Migrated } from "./migrations.ts";
 import type { Storage } from "./port.ts";
 
-/** How a storage is opened; each engine takes what concerns it. */
+/** Options for opening a storage; each engine uses those that apply to it. */
 export interface StorageOptions {
   /** SQLite: another thread copies the write-ahead log into the database. */
   backgroundCheckpoints?: boolean;
-  /** PostgreSQL: connections at most, and how long one statement may take. */
+  /** PostgreSQL: the maximum number of connections. */
   connections?: number;
+  /** PostgreSQL: how long one statement may take. */
   timeoutMs?: number;
-  /** PostgreSQL: true if vectors are to be compared, which not every server can. */
+  /** PostgreSQL: true if the server embeds, which makes missing pgvector a warning. */
   embeds?: boolean;
 }
 
-/** The schemes of the database URLs that name the embedded engine, and the server engine. */
+/** Whether a database URL names the embedded engine. */
 export const isSqlite = (databaseUrl: string): boolean => databaseUrl.startsWith("file:");
 const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseUrl);
 
 /**
- * Opens the engine that a database URL names, and brings its schema up to date.
- * @throws Error for a URL of no engine, a database that cannot be reached, or one of a later version
+ * Opens the engine that a database URL names, and upgrades its schema.
+ * @throws Error if the URL names no engine, the database cannot be reached, or its schema is too old or too new
  */
 export async function openStorage(
   databaseUrl: string,
   { backgroundCheckpoints = false, connections = 5, timeoutMs = 10_000, embeds = false }: StorageOptions = {},
 ): Promise<Storage> {
-  // Loaded as needed: a start waits for one engine only.
+  // Engines are loaded on demand, so that a start loads only one.
   if (isSqlite(databaseUrl)) {
     const { openSqlite } = await import("./sqlite/sqlite.ts");
     return openSqlite(databaseUrl, { backgroundCheckpoints });
@@ -37,9 +38,9 @@ export async function openStorage(
 }
 
 /**
- * Brings a database's schema up to date, as opening it does, and closes it.
- * @param options.citus true: distributes it over its Citus cluster, with the rows that it has
- * @throws Error as {@link openStorage}; if it is to be distributed and cannot be
+ * Upgrades a database's schema, as opening it does, and closes it.
+ * @param options.citus true: distributes its tables and their rows over its Citus cluster
+ * @throws Error as {@link openStorage}, or if it cannot be distributed
  */
 export async function migrateDatabase(databaseUrl: string, options: { citus: boolean }): Promise<Migrated> {
   if (isPostgres(databaseUrl)) {
@@ -47,7 +48,7 @@ export async function migrateDatabase(databaseUrl: string, options: { citus: boo
     return migratePostgres(databaseUrl, options);
   }
   if (!isSqlite(databaseUrl)) throw unknownEngine();
-  if (options.citus) throw new Error("Only a PostgreSQL with Citus can be distributed.");
+  if (options.citus) throw new Error("Only PostgreSQL with Citus can distribute tables.");
   const { migrateSqlite } = await import("./sqlite/migrate.ts");
   return migrateSqlite(databaseUrl);
 }

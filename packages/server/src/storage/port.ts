@@ -1,5 +1,5 @@
 /**
- * The seam between what Tidemark decides and where it is kept. An engine implements these interfaces and passes
+ * The storage port: the interfaces between Tidemark's logic and its database. An engine implements them and passes
  * `test/conformance/`; nothing outside `storage/` knows which engine runs.
  */
 
@@ -10,7 +10,7 @@ import type { StoreTable } from "./store-tables.ts";
 export type SqlValue = string | number | bigint | null;
 export type SqlRow = Record<string, SqlValue>;
 
-/** Runs the plain statements that every engine understands alike, with `$1`-style placeholders. */
+/** Runs statements in the SQL that all engines share, with `$1`-style placeholders. */
 export interface Sql {
   all(text: string, values?: SqlValue[]): Promise<SqlRow[]>;
 }
@@ -21,46 +21,44 @@ export interface NamespaceIds {
   ids: string[];
 }
 
-/** Where a namespace stands. Times are sync timestamps in nanoseconds since 1970. */
+/** The state of a namespace. Times are sync timestamps in nanoseconds since 1970. */
 export interface NamespaceState {
   namespace: string;
   /** The generation that readers see. */
   generation: number;
-  /** The first generation that was never used. */
+  /** The first unused generation. */
   nextGeneration: number;
-  /** The last full refresh; 0 if there was none. It is a floor for every record of the namespace. */
+  /** The last full refresh, which is the floor for every record of the namespace; 0 if there was none. */
   refreshedAt: bigint;
-  /** No record was decided by a later sync than this. */
+  /** No sync newer than this decided a record. */
   newestAt: bigint;
-  /** The newest among the tombstones that were purged; 0 if none was. */
+  /** The newest of the purged tombstones; 0 if there was none. */
   purgedAt: bigint;
   /** Live records, and the sum of their hashes modulo 2^256. */
   records: number;
   digest: bigint;
 }
 
-/** One narrow row of the ledger. */
+/** A row of the table `records`: one state of a record. */
 export interface RecordRow {
   namespace: string;
   id: string;
-  /** The one that it was written for. */
+  /** The generation that the row was written for. */
   generation: number;
-  /**
-   * Generations of later refreshes that the row was carried into; those of refreshes that are over mean nothing.
-   */
+  /** Generations of later refreshes that the row is carried into. Numbers of finished refreshes mean nothing. */
   carriedIn: number | null;
   alsoCarriedIn: number | null;
-  /** The sync that decided the record, where no later refresh did; null: the full refresh of its generation. */
+  /** The sync that decided the record; null: the full refresh of the row's generation. */
   decidedAt: bigint | null;
-  /** The version of its content; null: the row is a tombstone. */
+  /** The version of the record's content; null: the row is a tombstone. */
   version: number | null;
   /** SHA-256 of id and content in hex; null for a tombstone. */
   hash: string | null;
-  /** Of the operation's text that last said this content; null if it is not known. */
+  /** Fingerprint of the last operation with this content; null if unknown. */
   fingerprint: string | null;
-  /** When this content, or the tombstone, arrived: ms since 1970. */
+  /** When this content or the tombstone arrived, ms since 1970. */
   writtenAt: number;
-  /** The version whose text search finds the record by: an earlier one until the index has this; null: none yet. */
+  /** The version that the row is found by: an earlier one until this one is indexed; null: none yet. */
   indexed: number | null;
 }
 
@@ -70,7 +68,7 @@ export interface Content {
   content: string;
 }
 
-/** Rows of one namespace that a newer sync decided the same. */
+/** Unchanged rows of one namespace whose `decided_at` moves forward. */
 export interface Touch {
   namespace: string;
   ids: string[];
@@ -78,7 +76,7 @@ export interface Touch {
   decidedAt: bigint;
 }
 
-/** Rows of one namespace that are carried into the generation of a refresh. */
+/** Rows of one namespace that a refresh carries into its generation. */
 export interface Carry {
   namespace: string;
   ids: string[];
@@ -93,7 +91,7 @@ export interface RecordSum {
   digest: bigint;
 }
 
-/** What became of the operations of an unfinished run, as if it were applied now. */
+/** What the operations of an open run would do if it were applied now, in counts. */
 export interface Tallies {
   created: number;
   updated: number;
@@ -104,10 +102,10 @@ export interface Tallies {
   superseded: number;
 }
 
-/** `ended`: by a newer refresh. `expired`: by age, or because someone aborted it. */
+/** `ended`: by a newer refresh. `expired`: by age or abort. */
 export type RunState = "open" | "applied" | "ended" | "expired";
 
-/** What a run is when it is over. */
+/** The states of a run that is over. */
 export type EndState = Exclude<RunState, "open">;
 
 /** A staged full refresh. */
@@ -118,13 +116,14 @@ export interface RefreshRun {
   /** '' if the caller gave none. */
   refreshId: string;
   state: RunState;
-  /** Operations that arrived, failed ones among them, and parts; a part that came twice counts once. */
+  /** Received operations, including failed ones. A repeated part counts once, here and below. */
   operations: number;
   failed: number;
+  /** Received parts. */
   batches: number;
   startedAt: number;
   lastPartAt: number;
-  /** Of an applied run: the hash of its last batch, and the answer to it. */
+  /** The hash of an applied run's last batch, and its answer. */
   lastPart: string | null;
   answer: string | null;
 }
@@ -134,18 +133,18 @@ export interface RunNamespace {
   runId: string;
   namespace: string;
   timestamp: bigint;
-  /** Its rows have this generation. */
+  /** The generation of the run's rows. */
   generation: number;
-  /** Its rows that are records. */
+  /** The run's rows with content. */
   upserts: RecordSum;
   /** Live records of the namespace that a newer sync decided: they survive the run. */
   newer: RecordSum;
   tallies: Tallies;
-  /** True: another refresh changed the namespace since, so the tallies must be counted again. */
+  /** True: another refresh has flipped the namespace since, so the tallies must be counted again. */
   recount: boolean;
 }
 
-/** A record that a run names without a staged row of it. */
+/** A record that an open run names without a staged row. */
 export interface RunException {
   runId: string;
   namespace: string;
@@ -153,7 +152,7 @@ export interface RunException {
   kind: "failed" | "stale";
 }
 
-/** An acknowledged sync, as history keeps it. */
+/** An acknowledged sync in the history. */
 export interface SyncRow {
   revision: number;
   syncId: string;
@@ -170,21 +169,19 @@ export interface SyncRow {
   changes: string;
 }
 
-/** What a sync writes: each list is one set-based step. */
+/** Everything that a sync writes; each list is one set-based step. */
 export interface LedgerWrites {
   namespaces: NamespaceState[];
-  /** Inserted, or put in the place of the row with the same namespace, id and generation. */
+  /** Inserted, or replacing the row with the same namespace, id and generation. */
   rows: RecordRow[];
-  /** Rows of which only the time changes: narrower than putting them anew. */
   touch: Touch[];
-  /** Rows of which only the generations change that they are carried into. */
   carry: Carry[];
   dropRows: Pick<RecordRow, "namespace" | "id" | "generation">[];
   contents: Content[];
   dropContents: number[];
-  /** Versions that the index has to look at: contents that came, and those that search found records by until now. */
+  /** Versions for the index queue: new contents, and versions that no row is found by any longer. */
   enqueue: RecordVersion[];
-  /** Namespaces where rows have died: they are swept from the beginning. */
+  /** Namespaces with dead rows, to be swept from the beginning. */
   sweep: string[];
   runs: RefreshRun[];
   runNamespaces: RunNamespace[];
@@ -196,54 +193,53 @@ export interface LedgerWrites {
 
 /** The staged refreshes of one store, within a transaction. */
 export interface RefreshRuns {
-  /** The run of a connector by what its requests have in common. */
+  /** A connector's run by the values that all its requests share. */
   find(connectorId: string, timestamp: bigint, refreshId: string): Promise<RefreshRun | undefined>;
-  /** The run with an id. */
   get(runId: string): Promise<RefreshRun | undefined>;
   /** The namespaces that a run has staged rows in. */
   namespacesOf(runId: string): Promise<string[]>;
-  /** What every open run has staged in some namespaces. */
+  /** What the open runs have staged in some namespaces. */
   openIn(namespaces: string[]): Promise<RunNamespace[]>;
   hasPart(runId: string, part: string): Promise<boolean>;
-  /** The records that a run failed on. */
+  /** The records that failed operations of a run name. */
   failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]>;
-  /** Which of the ids a run names in vain, because a newer sync decided them. */
+  /** Which of the ids are stale in a run, because a newer sync decided them. */
   staleIds(runId: string, namespace: string, ids: string[]): Promise<string[]>;
-  /** Counts again what the rows of a run would do now. It may change rows, so read them afterwards. */
+  /** Counts again what the rows of a run would do now. It may change rows, so callers read them afterwards. */
   recount(run: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">>;
-  /** Some ids, none of those given, that earlier parts of a run name and whose records they would change so. */
+  /** Some ids, except `ids`, whose records the run's earlier parts would change in this way. */
   sample(
     run: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
     ids: string[],
     limit: number,
   ): Promise<string[]>;
-  /** Ends runs: maintenance sweeps what they staged, and only the rows that tell their fate stay. */
+  /** Ends runs: only their own rows stay, and maintenance sweeps what they staged. */
   end(runIds: string[], state: EndState): Promise<void>;
 }
 
-/** One transaction over one store, under its lock: a sync's, or one that brings its index up to date. */
+/** One transaction on one store, under the store lock: a sync, or a change of its index. */
 export interface LedgerTransaction {
   readonly index: IndexTransaction;
   readonly runs: RefreshRuns;
   /** False if the store does not exist or was deleted. */
   storeExists(): Promise<boolean>;
-  /** The store's next revision; each committed sync has one, without gaps. */
+  /** Takes the store's next revision; each committed sync has one, without gaps. */
   nextRevision(): Promise<number>;
-  /** Reads where namespaces stand; a new one comes back empty. The store lock keeps other syncs from changing them. */
+  /** The states of namespaces; a new one is empty. The store lock keeps other syncs from changing them. */
   readNamespaces(names: string[]): Promise<NamespaceState[]>;
-  /** The rows of the ids that matter: current ones, tombstones included, and those that open runs have staged. */
-  rowsOf(of: NamespaceIds[]): Promise<RecordRow[]>;
-  /** The live records of a namespace that were decided after a moment. */
+  /** The rows of the ids that are current, tombstones included, or staged by an open run. */
+  rowsOf(keys: NamespaceIds[]): Promise<RecordRow[]>;
+  /** The live records of a namespace that a sync after `ns` decided. */
   decidedAfter(namespace: NamespaceState, ns: bigint): Promise<RecordSum>;
-  /** Some ids of live records that a run would clear: that neither its rows nor the ids name. */
+  /** Some ids of live records that a run would clear, because neither its rows nor `ids` name them. */
   clearedSample(
     namespace: NamespaceState,
     run: RunNamespace,
     ids: string[],
     limit: number,
   ): Promise<string[]>;
-  /** What was answered under an Idempotency-Key since a moment (ms since 1970), and to which body. */
+  /** The answer that was saved under an Idempotency-Key since `since` (ms since 1970), and the body's hash. */
   findAnswer(
     connectorId: string,
     key: string,
@@ -254,13 +250,13 @@ export interface LedgerTransaction {
   write(writes: LedgerWrites, now: number): Promise<void>;
 }
 
-/** Up to when things are forgotten, ms since 1970. */
+/** Before which times things are forgotten, ms since 1970. */
 export interface Forgetting {
-  /** Tombstones that arrived before. */
+  /** Tombstones, by when they arrived. */
   tombstones: number;
-  /** Unfinished runs whose last part arrived before. */
+  /** Open runs, by when their last part arrived. */
   openRuns: number;
-  /** Answers under an Idempotency-Key. */
+  /** Answers that were saved under an Idempotency-Key. */
   answers: number;
   /** Syncs, and runs that are over. */
   history: number;
@@ -275,31 +271,31 @@ export interface RateWindow {
 }
 
 export interface Storage {
-  /** What an operator should know of the database, such as a setting that makes it lose data; empty if all is well. */
+  /** Problems of the database that an operator should know, such as settings that risk data. */
   readonly warnings: string[];
-  /** The tables with rows of vector stores, in the order in which those of a store that is to go are removed. */
+  /** The tables with rows of vector stores, in the order in which a deleted store's rows are removed. */
   readonly storeTables: StoreTable[];
   /**
-   * One read-write transaction over organizations, stores, connectors and keys, one after the other.
-   * @param storeId a store whose syncs wait until it is over
+   * Runs a read-write transaction on organizations, stores, connectors and keys; only one runs at a time.
+   * @param storeId also takes this store's lock
    */
   write<T>(work: (sql: Sql) => Promise<T>, storeId?: string): Promise<T>;
   /** Reads from one snapshot. */
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
-  /** The same, where the work may pause between its statements, as when it writes to a slow pipe. */
+  /** As `read`, for work that may pause between its statements, as an export to a slow pipe does. */
   readSlowly<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
-  /** One durable transaction over a store's ledger: when it resolves, it is on disk. */
+  /** Runs a durable transaction on a store's ledger, under the store lock: when it resolves, it is on disk. */
   ledger<T>(storeId: string, work: (tx: LedgerTransaction) => Promise<T>): Promise<T>;
-  /** Which of the ids are live records, from one committed snapshot. */
+  /** Which of the ids are live records, from one snapshot. */
   liveIds(storeId: string, namespace: string, ids: string[]): Promise<Set<string>>;
   /** Counts a request against a sliding window that all processes share. */
   countRequest(window: string, limit: number, windowMs: number, now: number): Promise<RateWindow>;
   readonly index: IndexStorage;
-  /** Removes some rows that no reader sees any more. */
+  /** Removes some rows that no reader sees any longer. */
   sweep(now: number): Promise<MaintenanceStep>;
-  /** Forgets some of what is older than these moments, ms since 1970. */
+  /** Forgets some of what is older than these times. */
   forget(before: Forgetting): Promise<MaintenanceStep>;
-  /** Live records of all stores. */
+  /** The number of live records of all stores. */
   countRecords(): Promise<number>;
   close(): Promise<void>;
 }

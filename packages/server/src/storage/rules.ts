@@ -1,8 +1,8 @@
 import type { NamespaceState } from "./port.ts";
 
-/** The rules that both engines must agree on, most of them conditions in SQL. Which rows are current: visibility.ts. */
+/** Rules that both engines share, most of them SQL conditions; visibility.ts has the rule for current rows. */
 
-/** Where a namespace stands that no sync has named yet. */
+/** The state of a namespace that no sync has named yet. */
 export const NEW_NAMESPACE: Omit<NamespaceState, "namespace"> = {
   generation: 0,
   nextGeneration: 1,
@@ -14,8 +14,8 @@ export const NEW_NAMESPACE: Omit<NamespaceState, "namespace"> = {
 };
 
 /**
- * What a staged row would do, as ledger/order.ts decides it for one: conditions over the columns `version` and `hash`
- * of the staged row, and `current_version` and `current_hash` of the record's current one.
+ * SQL conditions for what a staged row would do, as `changeOf` in ledger/order.ts decides it. They use `version` and
+ * `hash` of the staged row, and `current_version` and `current_hash` of the record's current row.
  */
 export const CHANGES = {
   created: "version IS NOT NULL AND current_version IS NULL",
@@ -25,43 +25,43 @@ export const CHANGES = {
   absent: "version IS NULL AND current_version IS NULL",
 };
 
-/** Columns that count them. */
+/** Columns that count each change. */
 export const COUNTED_CHANGES = Object.entries(CHANGES)
-  .map(([name, is]) => `count(*) FILTER (WHERE ${is}) AS ${name}`)
+  .map(([name, condition]) => `count(*) FILTER (WHERE ${condition}) AS ${name}`)
   .join(", ");
 
 /**
- * The part of a `WHERE` that keeps failed entries, over columns of `index_queue`: they wait until an operator retries
- * them. The second condition alone says so; the first one makes their own small index usable.
+ * SQL condition for failed entries of `index_queue`, which wait until an operator retries them. `due_at IS NULL` alone
+ * would suffice; `attempts > 0` lets the database use the small index of failed entries.
  */
 export const IS_FAILED = "attempts > 0 AND due_at IS NULL";
 
-/** The part that keeps the entries that the indexer is still to settle. */
+/** SQL condition for entries that the indexer still has to settle. */
 export const IS_PENDING = "due_at IS NOT NULL";
 
-/** Versions of contents are numbered within a store's revisions: more of them than a sync has operations. */
+/** How many versions of contents each revision of a store reserves: more than a sync has operations. */
 export const VERSIONS_PER_REVISION = 8192;
 
-/** The first version that no sync up to a revision has. */
+/** The first version after those of all syncs up to a revision. */
 export const versionsEnd = (revision: number): number => (revision + 1) * VERSIONS_PER_REVISION;
 
 /**
- * The part of a `WHERE` over `refresh_runs t` that keeps runs whose last batch could do no harm if it came (again)
- * after they were forgotten: every namespace of the store was refreshed since, so that it would be stale. Any other
- * that is over is remembered: applied alone, its last batch would clear what its parts had.
+ * SQL condition over `refresh_runs t` for runs that may be forgotten: every namespace of the store was refreshed since,
+ * so a late last batch would be stale. Any other run that is over must be remembered: if its last batch were applied
+ * alone, it would clear the records of the other parts.
  */
 export const IS_OVERTAKEN = `t.state <> 'open' AND t.sync_timestamp <
   (SELECT min(n.refreshed_at) FROM namespaces n WHERE n.store_id = t.store_id AND n.refreshed_at > 0)`;
 
 /**
- * A store that is being imported belongs to an organization that nobody has a key for, until it is whole: no caller can
- * reach it, its id is taken, and neither the index nor maintenance touch it. The id of that organization begins so; no
- * id that a person chooses has a colon.
+ * The prefix of the organization that owns a store while it is being imported. The organization has no keys, so no
+ * caller reaches the store, its id is taken, and neither the indexer nor maintenance touches it. Ids that people choose
+ * have no colon.
  */
 export const IMPORT_PREFIX = "org_import:";
 
-/** The part of a `WHERE` that keeps organizations, by their id, that are not such a waiting room. */
+/** SQL condition for organization ids that are not those of an import. */
 export const isNoImport = (column: string): string => `${column} NOT LIKE '${IMPORT_PREFIX}%'`;
 
-/** The part of a `WHERE` that keeps stores that callers can reach: `s` is a row of vector_stores. */
+/** SQL condition over `vector_stores s` for stores that callers can reach. */
 export const IS_SERVED = `s.deleted_at IS NULL AND ${isNoImport("s.organization_id")}`;

@@ -1,7 +1,7 @@
-/** A table that has rows of vector stores, and the rest of its key behind `store_id`. */
+/** A table with rows of vector stores, and its key's columns after `store_id`. */
 export type StoreTable = [table: string, key: string];
 
-/** The ledger's, in the order in which a deleted store's rows go. */
+/** The ledger's tables, in the order in which a deleted store's rows are removed. */
 export const LEDGER_TABLES: StoreTable[] = [
   ["records", "namespace, id, generation"],
   ["contents", "version"],
@@ -14,7 +14,7 @@ export const LEDGER_TABLES: StoreTable[] = [
   ["namespaces", "namespace"],
 ];
 
-/** The index's: they can be made anew of the ledger's. */
+/** The index's tables, which can be rebuilt from the ledger's. */
 export const INDEX_TABLES: StoreTable[] = [
   ["index_queue", "version"],
   ["chunks", "build, chunk"],
@@ -25,7 +25,7 @@ export const INDEX_TABLES: StoreTable[] = [
   ["index_builds", "build"],
 ];
 
-/** All that every engine has. `store_revisions` goes last: a store that has no row there has nothing left. */
+/** The tables of every engine, except `store_revisions`: a store without a row there has no other rows left. */
 export const STORE_TABLES: StoreTable[] = [...LEDGER_TABLES, ...INDEX_TABLES];
-/** And on SQLite. */
+/** The tables on SQLite. */
 export const SQLITE_STORE_TABLES: StoreTable[] = [...STORE_TABLES, ["vector_codes", "space, block"]];

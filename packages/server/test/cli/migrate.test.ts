@@ -57,5 +57,5 @@ test("PostgreSQL: a role that owns the schema needs no right to create schemas",
 test("tidemark migrate --citus rejects SQLite", async (t) => {
   const databaseUrl = await engines[0]!.createDatabase(t);
   const { code, stderr } = await runTidemark(["migrate", "--citus"], { TIDEMARK_DATABASE_URL: databaseUrl });
-  assert.deepEqual([code, stderr], [1, "tidemark: Only a PostgreSQL with Citus can be distributed.\n"]);
+  assert.deepEqual([code, stderr], [1, "tidemark: Only PostgreSQL with Citus can distribute tables.\n"]);
 });

@@ -21,19 +21,19 @@ async function openStore(t: TestContext, engine: TestEngine) {
     store.sync({ sync_mode: "full_refresh", sync_timestamp: at(minute), operations, ...fields });
   const stage = (minute: number, operations: object[], fields: SyncFields = {}) =>
     refresh(minute, operations, { last_batch: false, ...fields });
-  /** The rows that there are, seen or not, by what tells them apart. */
+  /** All rows, visible or not, by their keys. */
   const rows = async () => {
     const found = await storage.read((sql) =>
       sql.all("SELECT id, generation, version FROM records WHERE store_id = $1", [store.storeId]),
     );
     return found.map(({ id, generation, version }) => `${id} ${generation} ${version}`).sort();
   };
-  /** What readers see, as `id v`. */
+  /** The records that readers see, as `id v`. */
   const seen = async (options?: { swept: boolean }) => {
     const records = await readRecords(storage, store.storeId, options);
     return records.map(({ id, content }) => `${id} ${(content as { data: { v: number } }).data.v}`).sort();
   };
-  /** The same after all sweeping, of which nothing may be left but what open runs have. */
+  /** The records that readers see after all sweeping, which must leave only current and staged rows. */
   const swept = async (options = { swept: true }) => {
     await sweepAll(storage, clock.now);
     return seen(options);
@@ -47,8 +47,8 @@ async function openStore(t: TestContext, engine: TestEngine) {
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: rows that refreshes keep`, () => {
-    test("an unchanged refresh writes no row, and neither do the next ones", async (t) => {
+  describe(`${engine.name}: rows that refreshes carry`, () => {
+    test("a refresh without changes writes no row, and neither do the next ones", async (t) => {
       const { refresh, stage, rows, swept } = await openStore(t, engine);
       await refresh(0, upserts(0, 60));
       const first = await rows();
@@ -63,7 +63,7 @@ for (const engine of engines) {
       assert.deepEqual(await rows(), first);
     });
 
-    test("rows are found by their ids, in whatever order these come, and whatever lies between them", async (t) => {
+    test("rows are carried by their ids, in any order, whatever ids lie between them", async (t) => {
       const { sync, refresh, stage, swept } = await openStore(t, engine);
       const ids = ["\uff5e", "😀", ...Array.from({ length: 40 }, (_, index) => `r${index}`)];
       const fifth = (index: number): number => (index % 5 === 0 ? 1 : 0);
@@ -90,17 +90,17 @@ for (const engine of engines) {
       assert.deepEqual(await swept(), left.sort());
     });
 
-    test("as many rows as are named are others, where the order of code points is not that of UTF-16", async (t) => {
+    test("only the named rows are carried where the order of code points differs from that of UTF-16", async (t) => {
       const { refresh, swept } = await openStore(t, engine);
       const say = (ids: string[]) =>
         ids.map((id) => ({ action: "upsert", id, namespace: "tasks", data: { v: 0 } }));
-      // By UTF-16 units the last one is before "\uff5e", and three lie from "a" to that.
+      // By UTF-16 units, the last one sorts before "\uff5e", and three lie from "a" to "\uff5e".
       await refresh(0, say(["a", "b", "\uff5e", "😀"]));
       await refresh(1, say(["a", "\uff5e", "😀"]));
       assert.deepEqual(await swept(), ["a 0", "\uff5e 0", "😀 0"].sort());
     });
 
-    test("nor does one that tells the same otherwise, or names records whose operations fail", async (t) => {
+    test("a refresh with other spellings of the same contents, or with failed operations, writes no row either", async (t) => {
       const { refresh, rows, swept } = await openStore(t, engine);
       await refresh(0, upserts(0, 4));
       const first = await rows();
@@ -113,7 +113,7 @@ for (const engine of engines) {
       assert.deepEqual(await swept(), ["r0 0", "r1 0", "r2 0", "r3 0"]);
     });
 
-    test("a record whose operation fails stays, and one that lies between two such does not", async (t) => {
+    test("a record whose operation fails stays, and one between two such records is cleared", async (t) => {
       const { refresh, swept } = await openStore(t, engine);
       await refresh(0, upserts(0, 3));
       const bad = ["r0", "r2"].map((id) => ({
@@ -125,7 +125,7 @@ for (const engine of engines) {
       assert.deepEqual(await swept(), ["r0 0", "r2 0"]);
     });
 
-    test("nor does one after a run that was never finished", async (t) => {
+    test("a refresh after a run that was never finished writes no row either", async (t) => {
       const { refresh, stage, rows, swept, expire } = await openStore(t, engine);
       await refresh(0, upserts(0, 4));
       await refresh(1, upserts(0, 4));
@@ -137,7 +137,7 @@ for (const engine of engines) {
       assert.equal((await swept()).length, 4);
     });
 
-    test("a third refresh at a time has rows of its own, and all come to the same", async (t) => {
+    test("a third concurrent refresh copies rows, and all three end with the same records", async (t) => {
       const { refresh, stage, rows, swept, seen } = await openStore(t, engine);
       await refresh(0, upserts(0, 3));
       const runs = ["a", "b", "c", "d"].map((refresh_id) => ({ refresh_id }));
@@ -151,7 +151,7 @@ for (const engine of engines) {
       assert.equal((await rows()).length, 2);
     });
 
-    test("what a run keeps stays as it is for the run, whatever older syncs make of the record", async (t) => {
+    test("a carried row stays unchanged for its run, whatever older syncs do to the record", async (t) => {
       const { sync, refresh, stage, swept, sweptOpen } = await openStore(t, engine);
       const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
       await sync({ sync_timestamp: at(0), operations: upserts(0, 4) });
@@ -167,7 +167,7 @@ for (const engine of engines) {
       assert.deepEqual(await swept(), ["r0 0", "r1 0", "r2 0", "r3 0"]);
     });
 
-    test("a run keeps nothing that a newer sync decided, or that a later part of it says otherwise", async (t) => {
+    test("a run loses a carried row if a newer sync decides the record, or if a later part changes it", async (t) => {
       const { sync, refresh, stage, swept } = await openStore(t, engine);
       await sync({ sync_timestamp: at(0), operations: upserts(0, 4) });
       await stage(5, upserts(0, 4));
@@ -177,13 +177,13 @@ for (const engine of engines) {
       const { changes } = await refresh(5, []);
       assert.deepEqual([changes.stale, changes.updated, changes.removed, changes.unchanged], [2, 1, 1, 0]);
       assert.deepEqual(await swept(), ["r0 0", "r1 6", "r2 5"]);
-      // What decided the first two was the newer sync, not the refresh.
+      // The newer sync decided the first two records, not the refresh.
       const older = await sync({ sync_timestamp: at(5), operations: upserts(0, 3, 9) });
       assert.deepEqual([older.changes.stale, older.changes.updated], [2, 1]);
       assert.deepEqual(await swept(), ["r0 0", "r1 6", "r2 9"]);
     });
 
-    test("what another refresh cleared stays for the runs that keep it", async (t) => {
+    test("a row that another refresh cleared stays for the runs that carry it", async (t) => {
       const { sync, refresh, stage, rows, swept, sweptOpen } = await openStore(t, engine);
       await sync({ sync_timestamp: at(0), operations: upserts(0, 3) });
       await stage(5, upserts(0, 3), { refresh_id: "a" });
@@ -191,7 +191,7 @@ for (const engine of engines) {
       await refresh(4, upserts(9, 10));
       assert.deepEqual(await sweptOpen(), ["r9 0"]);
       assert.equal((await rows()).length, 4);
-      // One run parts with a record that is not there any more, which the other still has.
+      // One run drops a record that is cleared already, and the other run still has it.
       await stage(5, upserts(0, 1, 5), { refresh_id: "b" });
       await sync({ sync_timestamp: at(4), operations: upserts(1, 2) });
       const { changes } = await refresh(5, [], { refresh_id: "a" });

@@ -24,7 +24,7 @@ const NEXT_MIGRATION = {
 
 const upsert = (id: string, data: object = {}) => ({ action: "upsert", id, namespace: "tasks", data });
 
-/** Runs work on a connection beside Tidemark, whose statements find the tables of a database by their names. */
+/** Runs work on a connection of its own, with the schema of Tidemark's tables in the search path. */
 async function beside<T>(
   databaseUrl: string,
   work: (client: Client, schema: string) => Promise<T>,
@@ -45,7 +45,7 @@ const hasCitus = await beside(await postgresUrl(), async (client, schema) => {
   return available;
 });
 
-/** A database as one that was made before it had Citus: its tables are on the coordinator alone. */
+/** Makes a database as if it was created before it had Citus: its tables are only on the coordinator. */
 async function createPlainDatabase(t: TestContext): Promise<string> {
   const databaseUrl = await postgres.createDatabase(t);
   await (await openStorage(databaseUrl)).close();
@@ -54,7 +54,7 @@ async function createPlainDatabase(t: TestContext): Promise<string> {
     await client.query("SET citus.multi_shard_modify_mode = 'sequential'");
     await client.query("SET client_min_messages = warning");
     for (const table of byStore) await client.query("SELECT undistribute_table($1::regclass)", [table]);
-    // Tables that refer to each other go together.
+    // Tables with foreign keys between them must be undistributed together.
     await client.query("SELECT undistribute_table($1::regclass, cascade_via_foreign_keys => true)", [
       everywhere[0],
     ]);
@@ -70,7 +70,7 @@ async function createPlainDatabase(t: TestContext): Promise<string> {
 const distribution = (databaseUrl: string) => beside(databaseUrl, readDistribution);
 
 describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no database with Citus" }, () => {
-  test("a new schema is distributed by store, the small tables are everywhere", async (t) => {
+  test("a new schema is distributed by store, and every node has the small tables", async (t) => {
     const { databaseUrl, storage } = await openTestLedger(t, postgres);
     const { byStore, everywhere } = await distribution(databaseUrl);
     assert.deepEqual(byStore, (await postgres.storeTables(storage)).toSorted());
@@ -135,7 +135,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     await commands.deleteVectorStore(...of, 1);
   });
 
-  test("a schema with rows stays as it is until it is distributed, and says the same afterwards", async (t) => {
+  test("a schema with rows stays on the coordinator until it is distributed, and keeps its rows then", async (t) => {
     const databaseUrl = await createPlainDatabase(t);
     const storage = await openStorage(databaseUrl);
     whenDone(t, () => storage.close());
@@ -172,7 +172,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
       /^The schema is up to date \(\d+\)\.\nAll tables were already distributed\.\n$/,
     );
 
-    // Through connections that were open all the time.
+    // Connections that were open all the time work too.
     assert.deepEqual(await rows(), before);
     for (const { sync, recordCount } of stores) {
       const { changes } = await sync({
@@ -198,7 +198,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     assert.equal(left, 0, "The coordinator keeps no second copy.");
   });
 
-  test("a later migration reaches the shards, and what it adds is distributed too", async (t) => {
+  test("a later migration reaches the shards, and its new tables are distributed too", async (t) => {
     const { databaseUrl, createStore } = await openTestLedger(t, postgres);
     const { sync, storeId } = await createStore();
     await sync({ operations: [upsert("a")] });
@@ -224,7 +224,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
   });
 });
 
-test("without Citus, asking for it is answered in one line", { skip: hasCitus }, async (t) => {
+test("without Citus, tidemark migrate --citus fails with one line", { skip: hasCitus }, async (t) => {
   const databaseUrl = await postgres.createDatabase(t);
   const { code, stderr } = await runTidemark(["migrate", "--citus"], { TIDEMARK_DATABASE_URL: databaseUrl });
   assert.equal(code, 1);

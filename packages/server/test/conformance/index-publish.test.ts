@@ -15,14 +15,14 @@ const upsert = (id: string, title: string, namespace = "tasks") => ({
 });
 const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
 
-/** Takes everything that waits, and works out what it adds, without publishing it. */
+/** Claims and prepares all queue entries, without publishing them. */
 async function prepareAll({ commands }: TestLedger, { storeId }: TestStore): Promise<Prepared> {
   const entries = await commands.claimEntries(storeId);
   assert.ok(entries.length > 0);
   return (await commands.prepareEntries(storeId, entries))!;
 }
 
-/** What may happen to a record between the moment its text was read and the one it is published. */
+/** What may happen to a record between reading its content and publishing it. */
 const CHANGES: [
   what: string,
   syncs: { operations: object[]; sync_mode?: "full_refresh" }[],
@@ -35,13 +35,13 @@ const CHANGES: [
     ["a damson"],
   ],
   [
-    "updated and back again",
+    "updated and changed back",
     ["cherry", "banana"].map((title) => ({ operations: [upsert("a", title)] })),
     ["a banana"],
   ],
   ["deleted", [{ operations: [remove("a")] }], []],
   [
-    "deleted and made again",
+    "deleted and created again",
     [{ operations: [remove("a")] }, { operations: [upsert("a", "cherry")] }],
     ["a cherry"],
   ],
@@ -51,7 +51,7 @@ const CHANGES: [
     ["b cherry"],
   ],
   [
-    "carried over by a refresh",
+    "carried by a refresh",
     [{ sync_mode: "full_refresh", operations: [upsert("a", "banana")] }],
     ["a banana"],
   ],
@@ -60,7 +60,7 @@ const CHANGES: [
 for (const engine of engines) {
   describe(`${engine.name}: publishing`, () => {
     for (const [what, syncs, finds] of CHANGES) {
-      test(`a record that is ${what} meanwhile is found by what it says, and by nothing else`, async (t) => {
+      test(`a record that is ${what} meanwhile is found by its current content only`, async (t) => {
         const ledger = await openTestLedger(t, engine);
         const store = await ledger.createStore();
         await ledger.commands.beginBuild(store.storeId, "{}");
@@ -87,7 +87,7 @@ for (const engine of engines) {
       });
     }
 
-    test("publishing twice, or by two processes, is publishing once", async (t) => {
+    test("publishing twice, or by two processes, has the effect of publishing once", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const second = await openStorage(ledger.databaseUrl);
       whenDone(t, () => second.close());
@@ -104,18 +104,18 @@ for (const engine of engines) {
         () => other.commands.publishEntries(store.storeId, again),
         () => ledger.commands.publishEntries(store.storeId, again),
       ];
-      // Within one process SQLite's writers would wait for each other for ever.
+      // Within one process, SQLite's writers would wait for each other forever.
       if (engine.servers === 1) for (const one of publish) await one();
       else await Promise.all(publish.map((one) => one()));
       const [build] = await ledger.storage.index.builds(store.storeId);
-      // Two words of a title, which count twice, and of the id its two parts and their whole.
+      // The title has two words, which count twice, and the id has three terms: its two parts and their whole.
       assert.deepEqual([build!.chunks, build!.terms], [50, 50 * 7]);
       const live = await ledger.storage.index.liveChunks(store.storeId, 1, 0, 1000);
       assert.equal(live.length, 50);
       assert.equal((await foundRecords(ledger, store)).length, 50);
     });
 
-    test("a staged run that was indexed before it is applied is found in the moment it is", async (t) => {
+    test("a staged run that was indexed early is found as soon as it is applied", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await ledger.commands.beginBuild(store.storeId, "{}");
@@ -138,7 +138,7 @@ for (const engine of engines) {
       assert.deepEqual(await foundRecords(ledger, store), ["a damson", "b banana"]);
     });
 
-    test("a refresh that is applied takes no record back, although it was staged before the record's text was indexed", async (t) => {
+    test("an applied refresh does not undo the indexing of records that were indexed after it was staged", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const { commands } = ledger;
       const store = await ledger.createStore();
@@ -152,7 +152,7 @@ for (const engine of engines) {
         });
       await store.sync({ operations: [upsert("a", "apple"), upsert("b", "apple")] });
       await bringUpToDate(ledger, store);
-      // The new texts of a refresh wait, as if they had failed; what comes meanwhile is indexed.
+      // The refresh's new versions wait, as if they had failed; versions of other syncs are indexed.
       await part(33, false, [
         ...["a", "b", "c"].map((id) => upsert(id, "damson")),
         upsert("n", "damson", "notes"),
@@ -183,7 +183,7 @@ for (const engine of engines) {
       assert.equal((await ledger.storage.index.liveChunks(store.storeId, build!.build, 0, 1000)).length, 4);
     });
 
-    test("a build takes another's place when it has every record, those that changed meanwhile too", async (t) => {
+    test("a build replaces another when it has every record, including those that changed meanwhile", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const { commands, storage } = ledger;
       const store = await ledger.createStore();
@@ -227,7 +227,7 @@ for (const engine of engines) {
       assert.equal((await foundRecords(ledger, store)).length, 400);
     });
 
-    test("two processes that merge the same segments end with one of them", async (t) => {
+    test("two processes that merge the same segments end with one merged segment", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const second = await openStorage(ledger.databaseUrl);
       whenDone(t, () => second.close());
@@ -246,7 +246,7 @@ for (const engine of engines) {
       assert.equal(await other.commands.beginMerge(store.storeId, found), null);
       const blocks = (await ledger.commands.nextMerged(store.storeId, mine))!;
 
-      // The first one is silent for too long: another takes over, and what the first one does then is in vain.
+      // The first process is silent for too long: another takes over, and the first one's result is discarded.
       other.clock.now += 10 * 60_000;
       const theirs = (await other.commands.beginMerge(store.storeId, found))!;
       assert.equal(await ledger.commands.addToMerge(store.storeId, mine, blocks), false);

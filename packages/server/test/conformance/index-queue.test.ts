@@ -9,15 +9,15 @@ import { whenDone } from "../when-done.ts";
 const upsert = (id: string, data: object = {}) => ({ action: "upsert", id, namespace: "tasks", data });
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `id-${index}`);
 
-/** Takes every entry that is due at a moment, until another; versions and how often each failed. */
+/** Claims every entry that is due. @returns the versions and how often each failed */
 async function claimAll(storage: Storage, { storeId }: TestStore, now: number, until = now + 1000) {
   const entries = await storage.index.claim(storeId, now, until, 1_000_000);
   return entries.map(({ id, attempts }) => [id, attempts]);
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: contents that wait for the index`, () => {
-    test("they are taken oldest first, as many as asked for, and not again before their time is over", async (t) => {
+  describe(`${engine.name}: the index queue`, () => {
+    test("entries are claimed oldest first, up to a limit, and not again before the claim ends", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const [store, other] = [await createStore(), await createStore()];
       await store.sync({ operations: ["a", "b", "c"].map((id) => upsert(id)) });
@@ -38,7 +38,7 @@ for (const engine of engines) {
       assert.deepEqual(again, first);
     });
 
-    test("two processes never take the same one", async (t) => {
+    test("two processes never claim the same entry", async (t) => {
       const { storage, databaseUrl, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const second = await openStorage(databaseUrl);
@@ -50,7 +50,7 @@ for (const engine of engines) {
         taken.push(...entries.map(({ version }) => version));
       };
       for (let round = 0; round < 15; round++) {
-        // Within one process SQLite's writers would wait for each other for ever.
+        // Within one process, SQLite's writers would wait for each other forever.
         if (engine.servers === 1) for (const by of [storage, second]) await take(by);
         else await Promise.all([storage, second, storage, second].map(take));
       }
@@ -102,7 +102,7 @@ for (const engine of engines) {
       );
     });
 
-    test("what was settled meanwhile is not brought back by putting it off", async (t) => {
+    test("deferring an entry that was settled meanwhile does not bring it back", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b"].map((id) => upsert(id)) });
@@ -122,7 +122,7 @@ for (const engine of engines) {
       assert.deepEqual(await claimAll(storage, store, 1000), [["b", 0]]);
     });
 
-    test("how many wait is counted up to a revision, without those that failed", async (t) => {
+    test("pending entries are counted up to a revision, without failed ones", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: ["a", "b", "c"].map((id) => upsert(id)) });
@@ -140,7 +140,7 @@ for (const engine of engines) {
       );
     });
 
-    test("a store says whether something is due, and whether a build is being made", async (t) => {
+    test("a store tells whether an entry is due and whether a build is in progress", async (t) => {
       const { storage, commands, clock, createStore } = await openTestLedger(t, engine);
       const [idle, busy, gone] = [await createStore(), await createStore(), await createStore()];
       const states = async (now: number) => {
@@ -168,7 +168,7 @@ for (const engine of engines) {
 
     // SQLite has one writer.
     if (engine.name !== "SQLite") {
-      test("putting off, and asking for more time, does not wait for the store's turn", async (t) => {
+      test("deferring and renewing claims do not wait for the store lock", async (t) => {
         const { storage, createStore } = await openTestLedger(t, engine);
         const store = await createStore();
         await store.sync({ operations: ["a", "b"].map((id) => upsert(id)) });
@@ -184,7 +184,7 @@ for (const engine of engines) {
         await storage.index.defer(store.storeId, [
           { version: a!.version, attempts: 1, error: "no", dueAt: 0 },
         ]);
-        // And what is being published now is nobody else's.
+        // No other process can claim the entries that are being published.
         assert.deepEqual(await claimAll(storage, store, 2000), [["a", 1]]);
         end.resolve();
         await turn;

@@ -9,7 +9,7 @@ import { openTestLedger, storeOf, type TestLedger, type TestStore } from "../tes
 
 const upsert = (id: string, title: string) => ({ action: "upsert", id, namespace: "tasks", data: { title } });
 
-/** Goes on with a new index, and with nothing else, as far as it goes. @returns the states of the builds then */
+/** Runs the steps of a rebuild, and nothing else, until it stops. @returns the states of the builds */
 async function walkAll({ commands, storage }: Pick<TestLedger, "commands" | "storage">, store: TestStore) {
   for (;;) {
     const { step } = await commands.prepareBuildStep(store.storeId);
@@ -23,7 +23,7 @@ async function walkAll({ commands, storage }: Pick<TestLedger, "commands" | "sto
 async function openEmbedding(t: TestContext, engine: TestEngine) {
   const endpoint = await startEmbeddingsServer(t);
   const { storage, clock, createStore } = await openTestLedger(t, engine);
-  /** The commands of a server whose endpoint has this model, and takes a text at a time. */
+  /** The commands of a server whose endpoint has this model and accepts one text per request. */
   const commandsFor = (embeddingsModel: string) => {
     const embeddings = { embeddingsModel, embeddingsUrl: endpoint.url };
     const config = readConfig({}, { ...embeddings, embeddingsBatchSize: 1, embeddingsConcurrency: 1 });
@@ -35,7 +35,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
   return { storage, clock, endpoint, commandsFor, commands, store };
 }
 
-/** Does all that waits, some tries of it too. */
+/** Indexes all queue entries, with some retries. */
 async function tryAll(ledger: Parameters<typeof bringUpToDate>[0], store: TestStore): Promise<void> {
   for (let tries = 0; tries < 8; tries++) {
     ledger.clock.now += 3_600_000;
@@ -43,15 +43,15 @@ async function tryAll(ledger: Parameters<typeof bringUpToDate>[0], store: TestSt
   }
 }
 
-/** What is found by words alone, as `id text`, sorted. */
+/** The results of a lexical search, as `id text`, sorted. */
 async function findByWords({ search }: Commands, { organizationId, storeId }: TestStore, query: string) {
   const { data } = await search(organizationId, storeId, { query, mode: "lexical" });
   return data.map(({ id, text }) => `${id} ${text}`).sort();
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: what a new index takes over`, () => {
-    test("a record whose new text waits is found by the old one, until the new one is indexed", async (t) => {
+  describe(`${engine.name}: a rebuild`, () => {
+    test("finds a record by its old text until the new one is indexed", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const { commands, storage, clock } = ledger;
       const store = await ledger.createStore();
@@ -62,7 +62,7 @@ for (const engine of engines) {
       await bringUpToDate(ledger, store);
       await store.sync({ operations: ids.map((id) => upsert(id, "apple cake")) });
 
-      // Twice: what was taken over is taken over again, as it was.
+      // A second rebuild takes the same version over again.
       for (const language of ["german", "english"]) {
         await commands.beginBuild(store.storeId, JSON.stringify({ language }), true);
         assert.equal((await walkAll(ledger, store)).at(-1), "active");
@@ -76,7 +76,7 @@ for (const engine of engines) {
       assert.equal((await storage.index.liveChunks(store.storeId, build!.build, 0, 1000)).length, 20);
     });
 
-    test("an old text does not come back in a step that was prepared before the new one was indexed", async (t) => {
+    test("does not bring an old text back by a step that was prepared before the new one was indexed", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const { commands } = ledger;
       const store = await ledger.createStore();
@@ -97,7 +97,7 @@ for (const engine of engines) {
       assert.equal((await ledger.storage.index.builds(store.storeId))[1]!.chunks, 2);
     });
 
-    test("a record whose new text failed is found by the old one, its vector too, until that is tried again", async (t) => {
+    test("finds a record whose new text failed by the old text and its vector, until the retry", async (t) => {
       const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
       await store.sync({ operations: [upsert("x", "apple pie"), upsert("y", "apple tree")] });
       await bringUpToDate({ commands, clock }, store);
@@ -142,7 +142,7 @@ for (const engine of engines) {
       ]);
     });
 
-    test("both versions of a record, where the endpoint fails between the two", async (t) => {
+    test("takes over both versions of a record if the endpoint fails between them", async (t) => {
       const { storage, clock, endpoint, commandsFor, commands, store } = await openEmbedding(t, engine);
       const run = { sync_mode: "full_refresh", sync_timestamp: "2025-11-11T10:40:00Z" } as const;
       await store.sync({ operations: [upsert("a", "damson"), upsert("x", "apple")] });
@@ -153,7 +153,7 @@ for (const engine of engines) {
       endpoint.next = [null, null];
       endpoint.fault = faults.status(503);
       assert.deepEqual(await walkAll({ commands: other, storage }, store), ["active", "building"]);
-      // As long as it fails there is no step, so that nobody takes one again and again.
+      // While the endpoint fails, no step is reported, so that no process repeats one without a pause.
       assert.equal((await other.prepareBuildStep(store.storeId)).step, null);
       endpoint.fault = null;
       clock.now += 60_000;

@@ -12,7 +12,7 @@ const DAY_MS = 24 * 3_600_000;
 async function sweepIndex(storage: Storage, now: number): Promise<void> {
   let more = true;
   for (let steps = 0; more; steps++) {
-    assert.ok(steps < 1000, "sweeping ends");
+    assert.ok(steps < 1000, "sweeping did not end");
     ({ more } = await storage.index.sweep(now));
   }
 }
@@ -31,7 +31,7 @@ const vectors = (...hashes: string[]) =>
 
 for (const engine of engines) {
   describe(`${engine.name}: sweeping the index`, () => {
-    test("segments that went into others go, with all their blocks, and no others", async (t) => {
+    test("merged segments are removed with all their blocks, and no others", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await change(ledger, store, async (index) => {
@@ -53,7 +53,7 @@ for (const engine of engines) {
       assert.equal(await countRows(ledger.storage, store, "segment_blocks"), 6);
     });
 
-    test("a build that another one replaced goes, and the other one stays whole", async (t) => {
+    test("a replaced build is removed, and the new one stays complete", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const count = 5000;
@@ -80,7 +80,7 @@ for (const engine of engines) {
       assert.equal(await countRows(ledger.storage, store, "segment_blocks"), 5);
     });
 
-    test("a vector that no chunk has is kept for a day, and others for as long as a chunk has them", async (t) => {
+    test("a vector that no chunk has is kept for a day, and others as long as a chunk has them", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const [store, other] = [await ledger.createStore(), await ledger.createStore()];
       const { now } = ledger.clock;
@@ -96,7 +96,7 @@ for (const engine of engines) {
           await index.addChunks(1, [chunkOf(0, { ...version, vector: numbers.get("used")! })]);
         });
       }
-      // Vectors are looked at a few at a time, whenever there is nothing else.
+      // Vectors are checked a few at a time, whenever there is no other work.
       const look = async (at: number) => {
         for (let step = 0; step < 20; step++) await sweepIndex(ledger.storage, at);
       };
@@ -107,7 +107,7 @@ for (const engine of engines) {
       await look(now);
       await look(now + DAY_MS - 1);
       assert.equal((await kept(store)).length, 1202, "a day is not over");
-      // What was used when it was first looked at is unused since a later look.
+      // A vector that was in use at the first check is noted as unused at a later one.
       for (const one of [store, other]) {
         await change(ledger, one, async (index) => {
           await index.dropChunks([version]);
@@ -127,7 +127,7 @@ for (const engine of engines) {
       assert.deepEqual(await kept(other), ["used later"]);
     });
 
-    test("a failed entry is looked at again when its content is gone", async (t) => {
+    test("a failed entry becomes due when its content is gone", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const upsert = (id: string, n: number) => ({ action: "upsert", id, namespace: "tasks", data: { n } });
@@ -148,7 +148,7 @@ for (const engine of engines) {
       );
     });
 
-    test("a deleted store's index goes with it", async (t) => {
+    test("a deleted store's index is removed with the store", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const [gone, stays] = [await ledger.createStore(), await ledger.createStore()];
       for (const store of [gone, stays]) {
@@ -179,11 +179,11 @@ for (const engine of engines) {
   });
 }
 
-test("SQLite: the codes of vectors go with them, and those of others stay what they were", async (t) => {
+test("SQLite: the codes of removed vectors are removed, and other codes stay unchanged", async (t) => {
   const ledger = await openTestLedger(t, engines[0]!);
   const { storage, clock } = ledger;
   const stores = [await ledger.createStore(), await ledger.createStore()];
-  // Of three blocks the first loses all, the second all but two, the third every other one.
+  // Of three blocks, the first loses all vectors, the second all but two, the third every other one.
   const used = (vector: number) => (vector < 1024 ? [600, 1023].includes(vector) : vector % 2 === 0);
   const embeddings = Array.from({ length: 1500 }, (_, n) => {
     const angle = n / 100;
@@ -241,7 +241,7 @@ test("SQLite: the codes of vectors go with them, and those of others stay what t
     assert.deepEqual(await codes(store), expected(kept.filter((n) => n < 1400)));
   }
   assert.equal(await countRows(storage, stores[0]!, "vector_codes"), 2, "a block that has none is gone");
-  // 1399 is gone, so the next has its number.
+  // 1399 is gone, so the next vector gets its number.
   await add(stores[0]!, 1399, 1500);
   const numbers = [...kept.filter((n) => n < 1400), ...[...embeddings.keys()].slice(1399)];
   assert.deepEqual(await codes(stores[0]!), expected(numbers));

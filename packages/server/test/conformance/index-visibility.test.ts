@@ -13,7 +13,7 @@ const upsert = (id: string, data: object = {}, namespace = "tasks") => ({
 
 for (const engine of engines) {
   describe(`${engine.name}: what search may show`, () => {
-    test("a record is found by the text that it is indexed by, until it is gone", async (t) => {
+    test("a record is found by its indexed version until the record is gone", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a", { n: 1 }), upsert("b"), upsert("c", {}, "notes")] });
@@ -49,7 +49,7 @@ for (const engine of engines) {
       assert.equal(bare!.content, null);
       assert.deepEqual(await look(ledger, store, (index) => index.visible(2, [0], null, false)), []);
 
-      // An update is found by the old text, with the new content.
+      // An updated record is found by its old text, and shown with its new content.
       await store.sync({ operations: [upsert("a", { n: 2 })] });
       assert.deepEqual(await chunks(), [0, 1, 3, 4]);
       const [updated] = await look(ledger, store, (index) => index.visible(1, [0], null, true));
@@ -61,7 +61,7 @@ for (const engine of engines) {
       assert.deepEqual(await chunks(), [4]);
     });
 
-    test("a staged run's text is not found before the run is applied, and is in the same moment", async (t) => {
+    test("a staged run's text is not found before the run is applied, and immediately afterwards", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a", { n: 1 })] });
@@ -92,7 +92,7 @@ for (const engine of engines) {
       assert.deepEqual(await chunks(), [1]);
     });
 
-    test("a record may be found by another version than its own", async (t) => {
+    test("a record can be found by another version than its own", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a"), upsert("b"), upsert("c")] });
@@ -116,7 +116,7 @@ for (const engine of engines) {
       );
     });
 
-    test("what records are found by is walked through in order, each version once, no record in two steps", async (t) => {
+    test("a walk returns the versions that records are found by in order, each once, no record in two steps", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const ids = ["Z", "a", "b", "c", "é", "\uffee", "😀"];
@@ -131,9 +131,9 @@ for (const engine of engines) {
       await store.sync({ operations: [upsert("x", {}, "notes")] });
       const first = await setIndexed(ledger, store, ids);
       await setIndexed(ledger, store, ["x"], "notes");
-      // It is found by what it said.
+      // The record is found by its old content.
       await store.sync({ operations: [upsert("Z", { n: 1 })] });
-      // What two open runs say of "a" and "b" is indexed too; of "c" they say what it is.
+      // The versions of "a" and "b" in two open runs are indexed too; "c" is unchanged in both runs.
       await part(1, false);
       await part(2, false);
       await setIndexed(ledger, store, ["a", "b", "c"]);

@@ -9,8 +9,8 @@ import { openTestLedger } from "../test-ledger.ts";
 const upsert = (id: string, data: object = {}) => ({ action: "upsert", id, namespace: "tasks", data });
 
 for (const engine of engines) {
-  describe(`${engine.name}: what the index is made of`, () => {
-    test("a build is kept as it was put, and put again in its place", async (t) => {
+  describe(`${engine.name}: the tables of the index`, () => {
+    test("a build is stored and replaced", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const [store, other] = [await ledger.createStore(), await ledger.createStore()];
       const later: Build = {
@@ -34,7 +34,7 @@ for (const engine of engines) {
       assert.equal(await look(ledger, other, (index) => index.activeBuild()), undefined);
     });
 
-    test("a segment is kept as it was put; only live ones are searched", async (t) => {
+    test("a segment is stored and replaced, and only live ones are searched", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const merging: Segment = { ...SEGMENT, segment: 7, state: "merging", makingUntil: 1_700_000_000_000 };
@@ -50,7 +50,7 @@ for (const engine of engines) {
       assert.deepEqual(await look(ledger, store, (index) => index.liveSegments(2)), []);
     });
 
-    test("a term's block is the last one that does not begin behind it, by the terms' bytes", async (t) => {
+    test("a term's block is the last one whose first term is not greater, by bytes", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const block = (firstTerm: string): SegmentBlock => ({
@@ -58,7 +58,7 @@ for (const engine of engines) {
         data: Buffer.from(`from ${firstTerm}`),
       });
       await change(ledger, store, async (index) => {
-        // In the order of UTF-8 bytes, which is not that of any language, and not that of UTF-16.
+        // The order is that of UTF-8 bytes, which differs from that of languages and of UTF-16.
         await index.addBlocks(1, 1, ["10", "Z", "a b", "a\nc", "a'\"\\,{", "é", "\uffee", "😀"].map(block));
         await index.addBlocks(1, 2, [block("m")]);
         await index.addBlocks(1, 3, [block("a")]);
@@ -97,7 +97,7 @@ for (const engine of engines) {
       assert.deepEqual(await found([1, 2], []), []);
     });
 
-    test("blocks are read in order to the last byte of the last one", async (t) => {
+    test("all blocks of a segment are read, in order and complete", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
@@ -126,7 +126,7 @@ for (const engine of engines) {
       assert.equal(Buffer.compare(found!.data, large), 0);
     });
 
-    test("chunks are counted and listed by namespace and by number, each build by itself", async (t) => {
+    test("chunks are counted and listed by namespace and by number, separately for each build", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await change(ledger, store, async (index) => {
@@ -151,7 +151,7 @@ for (const engine of engines) {
       assert.deepEqual(await live(5, 9), []);
     });
 
-    test("chunks of versions are read in their order, of one build", async (t) => {
+    test("chunks of one build are read in the order of the versions", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const of = (id: string, version: number, namespace = "tasks") => ({ namespace, id, version });
@@ -170,7 +170,7 @@ for (const engine of engines) {
       assert.deepEqual(await read([]), []);
     });
 
-    test("chunks of versions go from every build, and are summed up", async (t) => {
+    test("chunks of versions are removed from every build, and counted", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       const key = { namespace: "tasks", id: "a" };
@@ -204,7 +204,7 @@ for (const engine of engines) {
       assert.deepEqual((await ledger.storage.index.liveChunks(store.storeId, 1, 0, 100)).sort(), [2, 4]);
     });
 
-    test("a vector is kept once for each text and space, under one number", async (t) => {
+    test("a vector is stored once for each text and space, under one number", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const [store, other] = [await ledger.createStore(), await ledger.createStore()];
       const vector = (hash: string, ...embedding: number[]) => ({
@@ -234,7 +234,7 @@ for (const engine of engines) {
       assert.equal((await ledger.storage.index.findVectors(store.storeId, 1, [])).size, 0);
     });
 
-    test("contents are read by version; one that is gone is left out", async (t) => {
+    test("contents are read by version, without those that are gone", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
       await store.sync({ operations: [upsert("a", { n: "\n'\u2028" }), upsert("b")] });

@@ -24,7 +24,7 @@ async function idsOf(storage: Storage, store: TestStore): Promise<string[]> {
 
 for (const engine of engines) {
   describe(`${engine.name}: the ledger`, () => {
-    test("a sync that fails at its very end leaves nothing behind", async (t) => {
+    test("a sync that fails at its end leaves nothing behind", async (t) => {
       const { storage, commands, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: [upsert("kept", { n: 1 }), upsert("gone", { n: 1 })] });
@@ -65,7 +65,7 @@ for (const engine of engines) {
       assert.deepEqual((await commands.listOrganizations({})).data, []);
     });
 
-    test("a store's revisions have no gaps, whatever fails between them, and are its own", async (t) => {
+    test("each store has revisions of its own, without gaps, even if syncs fail between them", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const [one, other] = [await createStore(), await createStore()];
       const take = (store: TestStore, fails: boolean) =>
@@ -87,7 +87,7 @@ for (const engine of engines) {
       }
     });
 
-    test("nobody sees a sync before it is committed, and everybody after", async (t) => {
+    test("readers see a sync only after it is committed", async (t) => {
       const { databaseUrl, storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: [upsert("old")] });
@@ -117,7 +117,7 @@ for (const engine of engines) {
       assert.deepEqual([...(await live())], ["new"]);
     });
 
-    test("a read sees one committed state from its beginning to its end", async (t) => {
+    test("a read sees one committed state from beginning to end", async (t) => {
       const { databaseUrl, storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: [upsert("a"), upsert("b")] });
@@ -132,7 +132,7 @@ for (const engine of engines) {
       assert.deepEqual(await idsOf(storage, store), ["c"]);
     });
 
-    test("5000 operations are written, changed, carried over and removed in one request each", async (t) => {
+    test("5000 operations are written, changed, carried and removed in one request each", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const ids = numbered(5000);
@@ -158,7 +158,7 @@ for (const engine of engines) {
       }
     });
 
-    test("ids and namespaces are compared byte for byte, whatever they are made of", async (t) => {
+    test("ids and namespaces are compared byte for byte, whatever their characters", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const odd = [
@@ -249,12 +249,12 @@ for (const engine of engines) {
       assert.deepEqual(await readRecords(storage, other.storeId), before);
       assert.deepEqual((await other.checkExists("tasks", ["a", "b", "c", "d"])).existing_ids, ["a", "b"]);
       assert.deepEqual([await one.recordCount(), await other.recordCount()], [0, 2]);
-      // What was refreshed in one store is not stale in the other.
+      // A refresh in one store makes nothing stale in the other.
       const { changes } = await other.sync({ operations: [upsert("e")] });
       assert.equal(changes.created, 1);
     });
 
-    test("50 syncs at once lose no count and decide a record they share once each", async (t) => {
+    test("50 concurrent syncs lose no count, and each decides their shared record once", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const answers = await Promise.all(
@@ -280,7 +280,7 @@ for (const engine of engines) {
       assert.deepEqual(shared?.content, { data: { sync: 49 } });
     });
 
-    test("timestamps decide to the nanosecond", async (t) => {
+    test("timestamps are compared to the nanosecond", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const at = (nanoseconds: number) => `2025-11-11T10:30:00.${String(nanoseconds).padStart(9, "0")}Z`;
@@ -309,7 +309,7 @@ for (const engine of engines) {
       assert.equal(latest.changes.created, 1);
     });
 
-    test("a sync to a store that was deleted is refused", async (t) => {
+    test("a sync to a deleted store is rejected", async (t) => {
       const { commands, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await commands.deleteVectorStore(store.organizationId, store.storeId, Date.now());

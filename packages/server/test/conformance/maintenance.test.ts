@@ -24,7 +24,7 @@ async function countRows(storage: Storage, table: string, storeId: string): Prom
 
 for (const engine of engines) {
   describe(`${engine.name}: maintenance`, () => {
-    test("sweeping takes steps, and no step touches what readers see", async (t) => {
+    test("sweeping takes steps, and no step touches rows that readers see", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const ids = numbered(5000);
@@ -46,7 +46,7 @@ for (const engine of engines) {
         steps++;
         assert.deepEqual(await readRecords(storage, store.storeId), records);
         if (steps !== 2) continue;
-        // Whatever is committed while a sweep is under way: the sweep goes round it.
+        // A sweep leaves syncs alone that are committed while it runs.
         await store.sync({
           sync_timestamp: at(3),
           operations: [upsert("id-0", { n: 3 }), remove("id-1"), upsert("x")],
@@ -58,7 +58,7 @@ for (const engine of engines) {
       await readRecords(storage, store.storeId, { swept: true });
     });
 
-    test("a record with more rows than a step looks at is swept to the last of them", async (t) => {
+    test("a record with more rows than one step reads is swept completely", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine, { quick: true });
       const store = await createStore();
       for (let refresh = 0; refresh < 2100; refresh++) {
@@ -72,7 +72,7 @@ for (const engine of engines) {
       );
     });
 
-    test("sweeping an idle database says that there is nothing to do", async (t) => {
+    test("sweeping an idle database reports that there is nothing to do", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       await store.sync({ operations: [upsert("a"), remove("b")] });
@@ -86,7 +86,7 @@ for (const engine of engines) {
       await store.sync({ sync_timestamp: at(9), operations: [remove("other", "elsewhere")] });
       clock.now += 1000;
       const between = clock.now;
-      // The older sync arrives later, and one delete arrives once more.
+      // The older sync arrives later, and one delete is repeated.
       await store.sync({ sync_timestamp: at(2), operations: [remove("late")] });
       await store.sync({ sync_timestamp: at(5), operations: [remove("again")] });
       await forgetAll(storage, { tombstones: between });
@@ -134,7 +134,7 @@ for (const engine of engines) {
       await assert.rejects(part(1, "b", true), { code: "STALE_SYNC" });
     });
 
-    test("of two parts that name one record the later one decides, though a purged tombstone makes one stale", async (t) => {
+    test("of two parts that name one record, the later decides, even if a purged tombstone makes one stale", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
       for (const [first, second, counts] of [
         [upsert("a"), remove("a"), { superseded: 1, absent: 1, stale: 0, created: 0 }],
@@ -166,7 +166,7 @@ for (const engine of engines) {
       assert.equal((await readRecords(storage, store.storeId)).length, 50);
     });
 
-    test("a deleted store leaves no row behind, and takes none of another with it", async (t) => {
+    test("removing a deleted store leaves none of its rows and keeps those of others", async (t) => {
       const { storage, commands, clock, createStore } = await openTestLedger(t, engine);
       const [gone, stays] = [await createStore(), await createStore()];
       for (const store of [gone, stays]) {

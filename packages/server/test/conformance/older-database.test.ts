@@ -5,7 +5,7 @@ import { runTidemark } from "../server-process.ts";
 
 for (const engine of engines) {
   describe(`${engine.name}: a database of an older version`, () => {
-    test("is refused by every command that opens it, with the way to move its stores", async (t) => {
+    test("is rejected by every command that opens it, with instructions for moving its stores", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       await engine.pretendOlderSchema(databaseUrl);
       const commands = [["serve"], ["org", "list"], ["migrate"], ["status"], ["verify"], ["export", "-"]];
@@ -14,7 +14,7 @@ for (const engine of engines) {
         assert.equal(code, 1, command.join(" "));
         assert.match(
           stderr,
-          /older version of Tidemark made this database \(schema 1\).*tidemark export.*tidemark import/,
+          /older version of Tidemark created this database \(schema 1\).*tidemark export.*tidemark import/,
         );
       }
       const { stdout } = await runTidemark(["doctor"], { TIDEMARK_DATABASE_URL: databaseUrl });

@@ -29,7 +29,7 @@ const operationsFor = (operation: Operation): object[] => {
   return [{ action, id: "record", namespace: "tasks", ...(said ? { data: { said } } : {}) }];
 };
 
-/** Brings the record `record` of the namespace `tasks` into a state. */
+/** Puts the record `record` of the namespace `tasks` into a state. */
 async function reach({ storage, clock }: TestLedger, store: TestStore, state: RecordState): Promise<void> {
   const sync = (fields: SyncFields) => store.sync({ sync_timestamp: DECIDED_AT, ...fields });
   if (state === "A") await sync({ operations: operationsFor("upsert A") });

@@ -1,5 +1,5 @@
 /**
- * The committed schema is the one that the migrations result in. To write it anew after a migration was added:
+ * The committed schema.sql matches the result of the migrations. To rewrite it after adding a migration:
  *
  *   TIDEMARK_WRITE_SCHEMA=1 node scripts/test.ts packages/server/test/conformance/postgres-schema.test.ts
  */
@@ -16,11 +16,11 @@ const HEAD = `-- The schema that results from the migrations beside it. For read
 -- Written by test/conformance/postgres-schema.test.ts, which says how, and when it is stale.
 `;
 
-/** Tables of this schema, whatever else is in the database. */
+/** The tables of this schema, without the rest of the database. */
 const TABLES = `SELECT c.oid, c.relname AS name, array_to_string(c.reloptions, ', ') AS options FROM pg_class c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'`;
 
-/** Like TABLES; what the parts of a table are called differs between versions of PostgreSQL, what they say does not. */
+/** The constraints of TABLES, by definition, because their names differ between versions of PostgreSQL. */
 const PARTS = {
   columns: `SELECT t.name, a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
       || CASE WHEN l.collname = 'default' THEN '' ELSE coalesce(' COLLATE "' || l.collname || '"', '') END
@@ -30,7 +30,7 @@ const PARTS = {
     LEFT JOIN pg_collation l ON l.oid = a.attcollation
     LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
     ORDER BY a.attnum`,
-  // NOT NULL is one of them in newer versions.
+  // Newer versions list NOT NULL as a constraint.
   constraints: `SELECT t.name, pg_get_constraintdef(k.oid) AS text FROM (${TABLES}) t
     JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')
     ORDER BY k.contype <> 'p', pg_get_constraintdef(k.oid) COLLATE "C"`,
@@ -61,13 +61,13 @@ async function describeSchema(storage: Storage): Promise<string> {
   });
 }
 
-/** Reads the parts of all tables, to be asked for those of one. */
+/** Reads the parts of all tables. @returns a function that returns those of one table */
 async function partsOf(sql: Sql, text: string): Promise<(table: unknown) => string[]> {
   const parts = Map.groupBy(await sql.all(text), ({ name }) => name as unknown);
   return (table) => (parts.get(table) ?? []).map((part) => String(part.text));
 }
 
-test("PostgreSQL: the committed schema is what the migrations result in", async (t) => {
+test("PostgreSQL: the committed schema matches the result of the migrations", async (t) => {
   const storage = await openStorage(await postgres.createDatabase(t));
   whenDone(t, () => storage.close());
   const schema = await describeSchema(storage);
@@ -75,6 +75,6 @@ test("PostgreSQL: the committed schema is what the migrations result in", async 
   assert.equal(
     readFileSync(FILE, "utf8"),
     schema,
-    "schema.sql is stale: the head of this test says how to write it",
+    "schema.sql is stale: the comment at the top of this test says how to rewrite it",
   );
 });

@@ -8,7 +8,7 @@ import { readRecords } from "../model/ledger-rows.ts";
 import { ledgerOver, newSyncCall, openTestLedger } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
 
-/** A thread with a connection of its own: to the database it is as good as a server process. */
+/** A thread with a connection of its own, which the database cannot tell from a server process. */
 function startThread(t: TestContext, databaseUrl: string): Thread {
   const config = readConfig({}, { databaseUrl });
   const thread = new Thread({ config, duty: "write" }, (error) => assert.fail(error));
@@ -18,7 +18,7 @@ function startThread(t: TestContext, databaseUrl: string): Thread {
 
 for (const engine of engines) {
   describe(`${engine.name}: several processes on one database`, () => {
-    test("starting at once on an empty database ends with one migration", async (t) => {
+    test("starting together on an empty database migrates it once", async (t) => {
       for (let round = 0; round < 3; round++) {
         const databaseUrl = await engine.createDatabase(t);
         const threads = Array.from({ length: 4 }, () => startThread(t, databaseUrl));
@@ -30,7 +30,7 @@ for (const engine of engines) {
       }
     });
 
-    test("what one wrote is there for the next that opens the database", async (t) => {
+    test("a process sees what an earlier process wrote", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       const first = await openStorage(databaseUrl);
       const store = await ledgerOver(first).createStore();
@@ -45,18 +45,21 @@ for (const engine of engines) {
       );
     });
 
-    test("a database of a later version is refused in one line", async (t) => {
+    test("a database of a newer version is rejected with one line", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       await (await openStorage(databaseUrl)).close();
       await engine.pretendNewerSchema(databaseUrl);
       await assert.rejects(openStorage(databaseUrl), ({ message }: Error) => {
-        assert.match(message, /schema 999999.*Start the version that upgraded it, or a newer one\.$/);
+        assert.match(
+          message,
+          /schema 999999.*Start the version that upgraded the database, or a newer one\.$/,
+        );
         assert.doesNotMatch(message, /\n/);
         return true;
       });
     });
 
-    test("syncs through two of them at once lose no count", async (t) => {
+    test("concurrent syncs through two processes lose no count", async (t) => {
       const { databaseUrl, storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const threads = [startThread(t, databaseUrl), startThread(t, databaseUrl)];

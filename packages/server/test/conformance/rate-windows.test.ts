@@ -23,7 +23,7 @@ for (const engine of engines) {
       assert.deepEqual(await request(60_010), { allowed: true, remaining: 1, resetMs: 59_990 });
     });
 
-    test("any requests at any times are allowed as the plain rule says", async (t) => {
+    test("requests at any times are allowed as a simple model allows them", async (t) => {
       const { storage } = await openTestLedger(t, engine);
       let runs = 0;
       const pauses = fc.array(fc.constantFrom(0, 1, 20_000, 39_999, 40_000, 60_000), { maxLength: 15 });
@@ -45,7 +45,7 @@ for (const engine of engines) {
       );
     });
 
-    test("of many requests at once exactly the limit passes", async (t) => {
+    test("of many concurrent requests, exactly the limit passes", async (t) => {
       const { storage } = await openTestLedger(t, engine);
       const windows = await Promise.all(
         Array.from({ length: 150 }, () => storage.countRequest("sync:org_a", 100, WINDOW_MS, START)),
@@ -53,7 +53,7 @@ for (const engine of engines) {
       assert.equal(windows.filter(({ allowed }) => allowed).length, 100);
     });
 
-    test("windows have nothing to do with each other, and every process counts into the same", async (t) => {
+    test("windows are independent, and all processes share them", async (t) => {
       const { databaseUrl, storage } = await openTestLedger(t, engine);
       const elsewhere = await openStorage(databaseUrl);
       whenDone(t, () => elsewhere.close());

@@ -6,7 +6,7 @@ import { openTestLedger } from "../test-ledger.ts";
 for (const engine of engines) {
   describe(`${engine.name}: a read transaction`, () => {
     for (const read of ["read", "readSlowly"] as const) {
-      test(`of ${read} refuses to write, and leaves nothing`, async (t) => {
+      test(`of ${read} rejects writes, and changes nothing`, async (t) => {
         const { storage, createStore } = await openTestLedger(t, engine);
         const { organizationId } = await createStore();
         const organizations = () => storage.read((sql) => sql.all("SELECT id, name FROM organizations"));
@@ -22,7 +22,7 @@ for (const engine of engines) {
             ({ cause }: Error) => /read-?only/.test((cause as Error).message),
             statement,
           );
-          // A caller that ignores the refusal writes nothing either.
+          // A caller that ignores the error writes nothing either.
           await storage[read]((sql) => sql.all(statement, ["org_x"]).catch(() => [])).catch(() => {});
         }
 

@@ -18,7 +18,7 @@ const upsert = (id: string, title: string, namespace = "tasks", data: object = {
   data: { title, ...data },
 });
 
-/** A store on a server with an embeddings endpoint, in which texts that share words are near. */
+/** A store on a server with an embeddings endpoint, for which texts that share words are near. */
 async function openEmbedding(t: TestContext, engine: TestEngine) {
   const embeddings = await startEmbeddingsServer(t);
   const ledger = await openTestLedger(t, engine);
@@ -37,7 +37,7 @@ async function openEmbedding(t: TestContext, engine: TestEngine) {
 
 for (const engine of vectorEngines) {
   describe(`${engine.name}: search by meaning`, () => {
-    test("records are found by what is near, each by what it says now, and gone when they are", async (t) => {
+    test("records are found by nearness, each by its current text, and no longer once they are gone", async (t) => {
       const { store, index, search, embeddings } = await openEmbedding(t, engine);
       const ids = async (...of: Parameters<typeof search>) => (await search(...of)).data.map(({ id }) => id);
       await store.sync({
@@ -61,12 +61,12 @@ for (const engine of vectorEngines) {
       await store.sync({ operations: [{ action: "delete", id: "herd", namespace: "notes" }] });
       assert.deepEqual(await ids("zebra herd", { mode: "semantic" }), ["machine", "zebra"]);
       await index();
-      // What was said before is not embedded again.
+      // Texts that were embedded before are not embedded again.
       const texts = embeddings.texts.slice(embedded).filter((text) => text !== "zebra herd");
       assert.deepEqual(texts.sort(), ["a herd of zebra", "coffee"]);
     });
 
-    test("what a filter keeps is found behind nearer records, though one of them was deleted", async (t) => {
+    test("records that match a filter are found behind nearer records, even if one of those was deleted", async (t) => {
       const { store, index, search } = await openEmbedding(t, engine);
       const shut = Array.from({ length: 150 }, (_, n) => upsert(`near-${n}`, `zebra herd w${n}`));
       const open = Array.from({ length: 20 }, (_, n) =>
@@ -85,7 +85,7 @@ for (const engine of vectorEngines) {
 }
 
 describe("PostgreSQL without pgvector", () => {
-  test("search is lexical and says why, indexing goes on, and an operator is told", async (t) => {
+  test("search is lexical with a warning, indexing continues, and the operator gets a warning", async (t) => {
     const { ledger, store, index, search } = await openEmbedding(t, postgres);
     const { storage, databaseUrl } = ledger;
     const [installed] = await storage.read((sql) =>
@@ -112,7 +112,7 @@ describe("PostgreSQL without pgvector", () => {
     }
   });
 
-  test("a store without vectors needs none", async (t) => {
+  test("a store without vectors does not need pgvector", async (t) => {
     const ledger = await openTestLedger(t, postgres);
     const store = await ledger.createStore();
     await change(ledger, store, async (index) => {

@@ -4,7 +4,7 @@ import type { Commands } from "../../src/commands.ts";
 import { engines } from "../engines.ts";
 import { openTestLedger, type TestStore } from "../test-ledger.ts";
 
-/** The commands that change what a store holds, beside its syncs. */
+/** The commands, besides syncs, that change a store's records. */
 const LOCKED: Record<string, (commands: Commands, store: TestStore) => Promise<unknown>> = {
   retryFailed: (commands, { organizationId, storeId }) =>
     commands.retryFailed(organizationId, storeId, { namespace: null, id: null }),
@@ -15,7 +15,7 @@ const LOCKED: Record<string, (commands: Commands, store: TestStore) => Promise<u
 };
 
 for (const engine of engines) {
-  describe(`${engine.name}: the store's lock`, () => {
+  describe(`${engine.name}: the store lock`, () => {
     for (const [name, run] of Object.entries(LOCKED)) {
       test(`${name} waits for a sync of its store, and reads do not`, async (t) => {
         const { storage, commands, createStore } = await openTestLedger(t, engine);

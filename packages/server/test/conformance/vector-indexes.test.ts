@@ -15,7 +15,7 @@ const SPACE = { ...BUILD, space: 1 };
 const VECTORS = 400;
 const DEGREES = Math.PI / 180;
 
-/** In a plane, evenly round the circle; in more dimensions than the plane's two. */
+/** Vectors evenly spaced on a circle, in any number of dimensions. */
 function onCircle(number: number, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions);
   const angle = (number * 360 * DEGREES) / VECTORS;
@@ -24,7 +24,7 @@ function onCircle(number: number, dimensions: number): Float32Array {
   return vector;
 }
 
-/** A store with VECTORS chunks on a circle, every tenth of them in another namespace, and what makes indexes. */
+/** A store with VECTORS chunks on a circle, every tenth in another namespace, and its vector indexes. */
 async function openCircle(t: TestContext, dimensions = 3) {
   const ledger = await openTestLedger(t, pgvector);
   const store = await ledger.createStore();
@@ -72,7 +72,7 @@ async function openCircle(t: TestContext, dimensions = 3) {
         const query = onCircle(number, dimensions);
         return nearestChunks(tx, { storeId: store.storeId, build: SPACE, query, namespaces, limit }, 0);
       }),
-    /** Runs a statement beside everything else. */
+    /** Runs a statement on a connection of its own. */
     async alone(text: string) {
       const { connectionString } = readPostgresUrl(ledger.databaseUrl);
       const client = new Client({ connectionString });
@@ -83,7 +83,7 @@ async function openCircle(t: TestContext, dimensions = 3) {
 }
 
 describe("PostgreSQL with pgvector: indexes of large spaces", () => {
-  test("a space that has become large gets one, once", async (t) => {
+  test("a space that has become large gets one index", async (t) => {
     const { store, connections, indexes, made } = await openCircle(t);
     const others = new VectorIndexes(connections, VECTORS);
     assert.equal(await others.maintain(store.storeId), null);
@@ -102,12 +102,12 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
   });
 
   for (const dimensions of [3, 2500]) {
-    test(`search finds with it what it found without, at ${dimensions} dimensions`, async (t) => {
+    test(`search finds the same chunks with an index as without, at ${dimensions} dimensions`, async (t) => {
       const { store, indexes, made, nearest } = await openCircle(t, dimensions);
       const ask = async () => [
         await nearest(7, null, 5),
         await nearest(7, ["tasks", "tenth"], 5),
-        // Nine of ten on the way are left out.
+        // The filter leaves nine of ten out.
         await nearest(200, ["tenth"], 30),
         await nearest(200, ["none"], 5),
       ];
@@ -129,7 +129,7 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
     });
   }
 
-  test("one that was not finished is made again", async (t) => {
+  test("an unfinished index is created again", async (t) => {
     const { store, indexes, made, alone } = await openCircle(t);
     await indexes.maintain(store.storeId);
     await indexes.settled();
@@ -144,7 +144,7 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
     assert.deepEqual(await made(), [{ name, valid: 1 }]);
   });
 
-  test("it goes when no build is in its space any more, and not before", async (t) => {
+  test("an index is removed only when no build uses its space any longer", async (t) => {
     const { ledger, store, indexes, made } = await openCircle(t);
     await indexes.maintain(store.storeId);
     await indexes.settled();
@@ -158,14 +158,14 @@ describe("PostgreSQL with pgvector: indexes of large spaces", () => {
     assert.equal(await indexes.sweep(), false);
   });
 
-  test("what cannot be made is told, and not tried again at once", async (t) => {
+  test("a failed index is reported, and not retried immediately", async (t) => {
     const { store, indexes, made, alone, ledger } = await openCircle(t);
     const { schema } = readPostgresUrl(ledger.databaseUrl);
-    // In another's place under the same name.
+    // Another relation already has the index's name.
     await alone(`CREATE VIEW ${schema}.vectors_near_${store.storeId}_1 AS SELECT 1`);
     assert.equal(await indexes.maintain(store.storeId), null);
     await indexes.settled();
-    assert.match((await indexes.maintain(store.storeId))!, /cannot be made: .*vectors_near_/);
+    assert.match((await indexes.maintain(store.storeId))!, /cannot be created: .*vectors_near_/);
     await alone(`DROP VIEW ${schema}.vectors_near_${store.storeId}_1`);
     await indexes.maintain(store.storeId);
     await indexes.settled();

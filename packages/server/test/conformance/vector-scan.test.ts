@@ -17,14 +17,14 @@ const ofLengthOne = (vector: number[]): Float32Array => {
   return Float32Array.from(vector, (value) => (length === 0 ? 0 : value / length));
 };
 
-test("a code says of each component whether it is above zero and whether it is large, the first one lowest", () => {
+test("a code has two bits per component, above zero and large, with the first component lowest", () => {
   const half = 0.5 / Math.sqrt(5);
   const { code } = encode(Float32Array.of(4 * half, -4 * half, half, -half, 0));
   assert.deepEqual(code, Uint8Array.of(0b00_10_01_11, 0));
   assert.deepEqual(encode(new Float32Array(0)), { code: new Uint8Array(0), scale: 0 });
 });
 
-test("the score of a vector with itself is exactly 1, and of an empty one 0", () => {
+test("the score of a vector with itself is exactly 1, and that of an empty vector 0", () => {
   fc.assert(
     fc.property(vectorsAndQuery, ([, values]) => {
       const vector = ofLengthOne(values);
@@ -37,7 +37,7 @@ test("the score of a vector with itself is exactly 1, and of an empty one 0", ()
   );
 });
 
-test("a score is the product of the query with what the code stands for, scaled, for any number of dimensions", () => {
+test("a score is the scaled product of the query and the code's values, for any number of dimensions", () => {
   fc.assert(
     fc.property(vectorsAndQuery, ([vectors, query]) => {
       const width = bytesOfCode(query.length);
@@ -61,7 +61,7 @@ test("a score is the product of the query with what the code stands for, scaled,
   );
 });
 
-test("scores go where they are wanted, and nowhere else", () => {
+test("scores are written into the given array, and nowhere else", () => {
   const scan = new CodeScan(Float32Array.of(1, 2, 4));
   const into = new Float32Array(4).fill(9);
   scan.scores(Uint8Array.of(0b11_11_11, 0b00_00_10), Float32Array.of(1, 1), into.subarray(1));
@@ -71,14 +71,14 @@ test("scores go where they are wanted, and nowhere else", () => {
   );
 });
 
-test("fewer bytes than the codes take, and no room for their scores, are refused", () => {
+test("too few bytes of codes, or too little room for scores, throw an error", () => {
   const scan = new CodeScan(new Float32Array(5));
   assert.throws(() => scan.scores(new Uint8Array(3), new Float32Array(2)), RangeError);
   assert.throws(() => scan.scores(new Uint8Array(4), new Float32Array(2), new Float32Array(1)), RangeError);
 });
 
 describe("the best of the scores", () => {
-  test("are those that a full sort has first, of equal ones the lower place, in order of place", () => {
+  test("are the first ones of a full sort, lower places first among equals, in order of place", () => {
     const few = fc.constantFrom(-1, 0, 0.5, 0.75, 3);
     fc.assert(
       fc.property(fc.array(fc.oneof(few, component), { maxLength: 80 }), fc.nat(90), (values, k) => {
@@ -93,13 +93,13 @@ describe("the best of the scores", () => {
     );
   });
 
-  test("are never those of minus infinity, though there are too few others", () => {
+  test("never include minus infinity, even if there are too few others", () => {
     const never = Number.NEGATIVE_INFINITY;
     assert.deepEqual(topOf(Float32Array.of(never, 1, never, 2), 3), [1, 3]);
     assert.deepEqual(topOf(Float32Array.of(never, never), 2), []);
   });
 
-  test("are found without a change to the scores", () => {
+  test("are found without changing the scores", () => {
     const scores = Float32Array.of(3, 1, 2);
     assert.deepEqual(topOf(scores, 2), [0, 2]);
     assert.deepEqual([...scores], [3, 1, 2]);

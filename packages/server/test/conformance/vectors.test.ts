@@ -21,7 +21,7 @@ function ofLengthOne(values: number[]): Float32Array {
   return Float32Array.from(values, (value) => value / length);
 }
 
-/** In the plane, so many degrees from the first axis. */
+/** A vector in the plane at an angle, in degrees, to the first axis. */
 const atAngle = (degrees: number, dimensions = 3): Float32Array => {
   const vector = new Float32Array(dimensions);
   vector[0] = Math.cos((degrees * Math.PI) / 180);
@@ -67,7 +67,7 @@ async function open(t: TestContext, engine: TestEngine) {
 
 for (const engine of vectorEngines) {
   describe(`${engine.name}: nearest vectors`, () => {
-    test("they come best first with their cosine, as many as asked for", async (t) => {
+    test("chunks come best first with their cosine, up to the limit", async (t) => {
       const { ledger, store } = await open(t, engine);
       const angles = [50, 10, 180, 30, 0, 90];
       await addChunks(
@@ -92,7 +92,7 @@ for (const engine of vectorEngines) {
       assert.deepEqual(await look(ledger, store, (index) => index.nearest(BUILD, atAngle(0), null, 4)), []);
     });
 
-    test("only the namespaces asked for are looked at, and only the build", async (t) => {
+    test("only the given namespaces and the given build are searched", async (t) => {
       const { ledger, store } = await open(t, engine);
       const names = ["tasks", "notes", "others"];
       const vectors = Array.from({ length: 90 }, (_, chunk) => atAngle(chunk));
@@ -115,7 +115,7 @@ for (const engine of vectorEngines) {
       assert.deepEqual(await chunks(null, 4), [0, 1, 2, 3]);
     });
 
-    test("every chunk that has a vector comes, and one without any does not", async (t) => {
+    test("every chunk with the vector is found, and chunks without a vector are not", async (t) => {
       const { ledger, store } = await open(t, engine);
       await addChunks(ledger, store, [atAngle(0), atAngle(90)]);
       await change(ledger, store, async (index) => {
@@ -133,7 +133,7 @@ for (const engine of vectorEngines) {
       assert.deepEqual(await chunks(["tasks"], 10), [1, 9, 0]);
     });
 
-    test("chunks are found behind any number of vectors that are nearer and not theirs", async (t) => {
+    test("chunks are found behind any number of nearer vectors that are not theirs", async (t) => {
       const { ledger, store } = await open(t, engine);
       const next = numbers(7);
       const random = (around = 0) =>
@@ -162,7 +162,7 @@ for (const engine of vectorEngines) {
     });
 
     for (const dimensions of [1, 9, 384, 1536, 3072]) {
-      test(`vectors of ${dimensions} dimensions are ranked as they are`, async (t) => {
+      test(`vectors of ${dimensions} dimensions are ranked exactly`, async (t) => {
         const { ledger, store } = await open(t, engine);
         const next = numbers(dimensions);
         const vectors = Array.from({ length: 40 }, () =>
@@ -180,7 +180,7 @@ for (const engine of vectorEngines) {
       });
     }
 
-    test("nothing is wrong with comparing vectors here", async (t) => {
+    test("this database can compare vectors", async (t) => {
       const { ledger, store } = await open(t, engine);
       await addChunks(ledger, store, [atAngle(0)]);
       assert.equal(await look(ledger, store, (index) => index.vectorProblem()), null);

@@ -7,7 +7,7 @@ import { openTestLedger, sweepAll, type TestStore } from "../test-ledger.ts";
 const ZERO = "0".repeat(64);
 const at = (minute: number) => `2025-11-11T10:${String(minute).padStart(2, "0")}:00Z`;
 
-/** What the source holds in the end, whichever way it came to be. */
+/** The source's records in the end, whichever syncs led to them. */
 const SOURCE = [
   { id: "a", data: { n: 1, list: [1.5, "ü", null], nested: { z: true, a: {} } } },
   { id: "b", data: {}, source_system: "airbyte", created_at: "2025-01-01T00:00:00Z" },
@@ -20,7 +20,7 @@ const all = SOURCE.map((record) => upsert(record));
 const [a, b, c, d] = all as [object, object, object, object];
 const refresh = { sync_mode: "full_refresh" as const, sync_timestamp: at(31) };
 
-/** Ways that lead to SOURCE. */
+/** Sequences of syncs that end with SOURCE. */
 const WAYS: Record<string, (sync: TestStore["sync"]) => Promise<unknown>> = {
   "in one batch": (sync) => sync({ operations: all }),
   "in reverse order": (sync) => sync({ operations: all.toReversed() }),
@@ -79,13 +79,13 @@ const WAYS: Record<string, (sync: TestStore["sync"]) => Promise<unknown>> = {
 
 for (const engine of engines) {
   describe(`${engine.name}: the digest of a namespace`, () => {
-    test("is the same whichever way its records came", async (t) => {
+    test("does not depend on which syncs wrote its records", async (t) => {
       const { storage, commands, clock, createStore } = await openTestLedger(t, engine, { quick: true });
       const digest = await digestOf(SOURCE);
       for (const [way, go] of Object.entries(WAYS)) {
         const store = await createStore();
         await go(store.sync);
-        // Nothing changes; the answer has the digest all the same.
+        // Nothing changes, but the answer still has the digest.
         const { digests, changes } = await store.sync({ operations: [remove("never")] });
         assert.deepEqual([digests, changes.removed], [{ tasks: digest }, 0], way);
         const { data } = await commands.listNamespaces(store.organizationId, store.storeId, {});
@@ -110,7 +110,7 @@ for (const engine of engines) {
       }
     });
 
-    test("is zero as soon as the last record is gone", async (t) => {
+    test("is zero when the last record is gone", async (t) => {
       const { createStore } = await openTestLedger(t, engine, { quick: true });
       const { sync } = await createStore();
       await sync({ operations: all });
@@ -121,7 +121,7 @@ for (const engine of engines) {
       assert.deepEqual(cleared.digests, { tasks: ZERO, new: ZERO });
     });
 
-    test("is in the answer for the affected namespaces, and for no others", async (t) => {
+    test("is in the answer for the affected namespaces only", async (t) => {
       const { createStore } = await openTestLedger(t, engine, { quick: true });
       const { sync } = await createStore();
       const both = await sync({ operations: [upsert({ id: "x" }), upsert({ id: "x" }, "other")] });
@@ -136,7 +136,7 @@ for (const engine of engines) {
       );
     });
 
-    test("is computed anew in steps by a check of the store, however many records there are", async (t) => {
+    test("is recomputed in steps by a check of the store, however many records there are", async (t) => {
       const { commands, createStore } = await openTestLedger(t, engine, { quick: true });
       const store = await createStore();
       const records = Array.from({ length: 2500 }, (_, n) => ({ id: `r${n}`, data: { n } }));

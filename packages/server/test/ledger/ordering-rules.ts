@@ -5,22 +5,22 @@
 
 export type Operation = "upsert A" | "upsert B" | "delete" | "not named";
 
-/** How a record came to be what it is, before the operation. */
+/** The state of a record before the operation. */
 export type RecordState =
-  /** Nobody ever named it. */
+  /** No sync ever named it. */
   | "unknown"
   /** An incremental sync wrote A. */
   | "A"
   /** An incremental sync deleted it. */
   | "deleted"
-  /** An incremental sync deleted it, and the tombstone was purged since. */
+  /** An incremental sync deleted it, and its tombstone was purged. */
   | "purged"
-  /** A full refresh brought A. */
+  /** A full refresh wrote A. */
   | "refreshed A"
   /** A full refresh of its namespace did not name it. */
   | "cleared";
 
-/** What becomes of it: a count of `changes`, `409` for the whole sync, or nothing. */
+/** What the operation does: a count of `changes`, `409` for the whole sync, or nothing. */
 export type Outcome =
   | "created"
   | "updated"
@@ -76,11 +76,11 @@ export const REFRESH_RULES: Rule[] = [
 
 export const HOURS = ["older", "equal", "newer"] as const;
 
-/** `sync_timestamp` of an operation that is older or newer than what decided the record, or of the same time. */
+/** The operation's `sync_timestamp`: older than the sync that decided the record, equal, or newer. */
 export const timeOf = (hour: (typeof HOURS)[number]) => `2025-11-11T0${4 + HOURS.indexOf(hour)}:00:00Z`;
 export const DECIDED_AT = timeOf("equal");
 
-/** What the record says after an outcome; undefined: it does not exist. */
+/** The record's content after an outcome; undefined: the record does not exist. */
 export function contentAfter(
   state: RecordState,
   operation: Operation,

@@ -37,14 +37,14 @@ function syncOf(fields: Record<string, unknown>): Sync {
   return readSyncRequest(readJson(Buffer.from(JSON.stringify(request)), "operations"));
 }
 
-/** What the ledger says of a namespace before a sync. */
+/** The state of a namespace before a sync. */
 interface NamespaceBefore {
   state: NamespaceState;
   rows: RecordRow[];
   newer: RecordSum;
 }
 
-/** Plans a sync of one request, as the ledger does within its transaction. */
+/** Plans a sync of one request, as the ledger does in its transaction. */
 function planSync(sync: Sync, before: NamespaceBefore[], revision: number, now: number) {
   const plan = newPlan(revision, now, false);
   const states = before.map(({ state }) => state);
@@ -94,7 +94,7 @@ function stateOf(namespace: string, fields: Partial<NamespaceState> = {}): Names
 
 const NEWER_NONE = { records: 0, digest: 0n };
 
-/** A row that says the data, as an earlier sync at `decidedAt` left it. */
+/** A row with this data, as an earlier sync at `decidedAt` left it. */
 function rowOf(id: string, data: object | null, fields: Partial<RecordRow> = {}): RecordRow {
   const hash = data && syncOf({ operations: [upsert(id, data)] }).operations[0]!.content().hash;
   return {
@@ -172,7 +172,7 @@ function checkRule(
     ...(mode === "full_refresh" ? { namespaces: ["tasks"] } : {}),
   });
   const before = namespaceIn(state, mode, sync.timestamp);
-  // A refresh reads no row of a record that it does not name.
+  // A refresh does not read rows of records that it does not name.
   if (operation === "not named") before.rows = [];
   const plan = () => planSync(sync, [before], REVISION, NOW);
   if (outcome === "409") {
@@ -233,7 +233,7 @@ describe("planSync", () => {
     assert.deepEqual(contents, ['{"data":{"n":1}}', '{"data":{"n":3}}']);
   });
 
-  test("has an entry for every affected namespace, if only of zeros", () => {
+  test("has an entry for every affected namespace, even with zeros only", () => {
     const { byNamespace } = plan(
       { sync_mode: "full_refresh", namespaces: ["b", "a"], operations: [remove("x", "c")] },
       [empty("a"), empty("b"), empty("c")],
@@ -245,7 +245,7 @@ describe("planSync", () => {
     });
   });
 
-  test("refuses a refresh that is stale in one of its namespaces, and says in which", () => {
+  test("rejects a refresh that is stale in one of its namespaces, and names that namespace", () => {
     const stale = { state: stateOf("b", { refreshedAt: ns(timeOf("newer")) }), rows: [], newer: NEWER_NONE };
     const refused = () => plan({ sync_mode: "full_refresh", namespaces: ["a", "b"] }, [empty("a"), stale]);
     assert.throws(refused, (error: ApiError) => {
@@ -258,7 +258,7 @@ describe("planSync", () => {
     });
   });
 
-  test("writes nothing but the namespace for what is unchanged and of the same time", () => {
+  test("writes only the namespace for an unchanged record with the same timestamp", () => {
     const before = {
       state: stateOf("tasks", { records: 1 }),
       rows: [rowOf("a", { n: 1 })],
@@ -270,7 +270,7 @@ describe("planSync", () => {
     for (const [name, list] of Object.entries(others)) assert.deepEqual(list, [], name);
   });
 
-  test("a narrow row is all that it writes for what is unchanged and newer", () => {
+  test("only touches the row of an unchanged record with a newer timestamp", () => {
     const row = rowOf("a", { n: 1 });
     const before = { state: stateOf("tasks", { records: 1 }), rows: [row], newer: NEWER_NONE };
     const { writes } = plan({ sync_timestamp: timeOf("newer"), operations: [upsert("a", { n: 1 })] }, [
@@ -286,7 +286,7 @@ describe("planSync", () => {
     assert.deepEqual([writes.contents, writes.dropContents, writes.enqueue], [[], [], []]);
   });
 
-  test("queues for the index what came and what no record is found by, in the same writes", () => {
+  test("enqueues new versions, and versions that no row is found by any longer, in the same writes", () => {
     const rows = [
       rowOf("a", { n: 1 }, { version: 11, indexed: 11 }),
       rowOf("b", { n: 1 }, { version: 12, indexed: 9 }),
@@ -296,7 +296,7 @@ describe("planSync", () => {
     const added = writes.contents.map(({ version }) => version);
     assert.equal(new Set(added).size, 2);
     assert.deepEqual(writes.dropContents, [11, 12]);
-    // An updated record is found by its old text until the index has the new one; a deleted one by none.
+    // An updated record is found by its old version until the new one is indexed; a deleted record by none.
     assert.deepEqual(
       writes.rows.map(({ id, indexed }) => [id, indexed]),
       [
@@ -309,7 +309,7 @@ describe("planSync", () => {
     assert.deepEqual(queued, [`a ${added[0]}`, "b 9", `c ${added[1]}`].sort());
   });
 
-  test("gives contents numbers that grow from sync to sync, and never twice the same", () => {
+  test("gives contents version numbers that grow from sync to sync and are never reused", () => {
     const operations = Array.from({ length: 5000 }, (_, index) => upsert(`id-${index}`));
     const versions = [1, 2].flatMap((revision) =>
       planSync(syncOf({ operations }), [empty()], revision, NOW).writes.contents.map(
@@ -322,7 +322,7 @@ describe("planSync", () => {
     );
   });
 
-  test("keeps the digest independent of the order in which records came", () => {
+  test("makes the digest independent of the order of records", () => {
     const digestOf = (ids: string[]) => {
       let before = empty();
       for (const id of ids) {
@@ -336,7 +336,7 @@ describe("planSync", () => {
     assert.ok(digestOf(["a", "b", "c", "d", "e", "f", "g", "h"]) < 1n << 256n);
   });
 
-  test("removes the old row of a record that an earlier generation holds", () => {
+  test("removes a record's old row of an earlier generation", () => {
     const row = rowOf("a", { n: 1 }, { generation: 2, version: 11 });
     const before = { state: stateOf("tasks", { records: 1 }), rows: [row], newer: NEWER_NONE };
     const { writes } = plan({ operations: [upsert("a", { n: 2 })] }, [before]);

@@ -25,7 +25,7 @@ async function openStore(t: TestContext, engine: TestEngine) {
     store.sync({ sync_mode: "full_refresh", sync_timestamp: at(minute), operations, ...fields });
   const stage = (minute: number, operations: object[], fields: SyncFields = {}) =>
     refresh(minute, operations, { last_batch: false, on_error: "continue", ...fields });
-  /** What the namespace says, as `id v`, after all background work, of which nothing may be left. */
+  /** The namespace's records, as `id v`, after all maintenance, which must leave no dead rows. */
   const swept = async () => {
     await runMaintenance(ledger.commands);
     const records = await readRecords(ledger.storage, store.storeId, { swept: true });
@@ -37,7 +37,7 @@ async function openStore(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: the runs of a store`, () => {
-    test("leave nothing behind, whatever becomes of them", async (t) => {
+    test("leave nothing behind, however they end", async (t) => {
       const { sync, refresh, stage, swept, rows, clock, commands, ...store } = await openStore(t, engine);
       await sync({ operations: upserts(0, 10, 0) });
       const mixed = [
@@ -48,12 +48,12 @@ for (const engine of engines) {
         remove("x"),
         invalid("r7"),
       ];
-      // One is applied, after a later part took the place of rows of an earlier one.
+      // One is applied, after a later part replaced rows of an earlier one.
       await stage(31, mixed);
       await stage(31, [...upserts(3, 5, 2), remove("r20"), ...upserts(6, 7, 2)]);
       await sync({ sync_timestamp: at(32), operations: [...upserts(0, 1, 3), remove("r1")] });
       await refresh(31, upserts(30, 31, 1));
-      // One is ended by a newer one, one is given up, and one expires.
+      // One is ended by a newer run, one is aborted, and one expires.
       await stage(33, mixed);
       await refresh(34, upserts(0, 5, 4));
       await stage(35, mixed);
@@ -79,7 +79,7 @@ for (const engine of engines) {
       for (const table of open) assert.deepEqual(after[table], [], table);
       const states = after.refresh_runs!.map((row) => JSON.parse(row).state).sort();
       assert.deepEqual(states, ["applied", "ended", "expired", "expired"]);
-      // Runs whose last batch would be stale by now are forgotten with the history; then nothing is left but records.
+      // Runs whose last batch would be stale now are forgotten with the history; then only records are left.
       clock.now += 90 * DAY_MS;
       assert.deepEqual(await swept(), expected);
       const newer = (await rows()).refresh_runs!.map((row) => JSON.parse(row).state);
@@ -91,17 +91,17 @@ for (const engine of engines) {
       assert.deepEqual([records!.length, contents!.length, refresh_runs, syncs], [5, 5, [], []]);
     });
 
-    test("keep what they have staged through every sweep, and what they share", async (t) => {
+    test("keep their staged rows and shared contents through every sweep", async (t) => {
       const { sync, refresh, stage, swept, commands, storage, storeId } = await openStore(t, engine);
       const sweep = () => runMaintenance(commands);
       await sync({ operations: upserts(0, 6, 0) });
       await sweep();
-      // Two runs share the contents of the records, and with each other only those.
+      // Two runs share the contents of the current rows, and no others.
       await stage(31, [...upserts(0, 6, 0), ...upserts(10, 12, 1)]);
       await sweep();
       await stage(32, [...upserts(0, 6, 0), ...upserts(10, 12, 1)]);
       await sweep();
-      // Older syncs take the contents away from the records, or write what the runs have.
+      // Older syncs replace these contents in the current rows, or write the same contents as the runs.
       await sync({
         sync_timestamp: at(30),
         operations: [remove("r0"), ...upserts(1, 2, 9), ...upserts(10, 11, 1)],
@@ -128,7 +128,7 @@ for (const engine of engines) {
       assert.deepEqual(await swept(), left);
     });
 
-    test("go with their store when it is deleted", async (t) => {
+    test("are removed with their deleted store", async (t) => {
       const { sync, stage, refresh, storage, commands, clock, organizationId, storeId } = await openStore(
         t,
         engine,

@@ -1,11 +1,11 @@
 /**
- * Array parameters as PostgreSQL's text, several times quicker than the driver makes them from long arrays; and in its
- * binary form what is no text.
+ * Encodes array parameters as PostgreSQL's text, several times faster than the driver does for long arrays, and bytes
+ * and vectors in its binary form.
  */
 
 const CONTROL = /\p{Cc}/u;
 
-/** A `text[]`. The text has no NUL: the wire reader refused it. */
+/** A `text[]`. The texts contain no NUL, because the wire reader rejects it. */
 export function textArray(values: (string | null)[]): string {
   // JSON and array text differ in the brackets and in how control characters are written.
   if (!values.some((value) => value !== null && CONTROL.test(value))) {
@@ -16,20 +16,20 @@ export function textArray(values: (string | null)[]): string {
   return `{${values.map(element).join(",")}}`;
 }
 
-/** A `bigint[]`, or an array of another kind of number. */
+/** A `bigint[]`, or an array of another numeric type. */
 export function numberArray(values: (number | bigint | null)[]): string {
   return `{${values.map((value) => value ?? "null").join(",")}}`;
 }
 
-/** The numbers of a `bigint[]` that came as text. */
+/** Reads the numbers of a `bigint[]` in text form. */
 export function readNumbers(array: string): number[] {
   return JSON.parse(`[${array.slice(1, -1)}]`);
 }
 
-/** The types of elements: https://www.postgresql.org/docs/current/catalog-pg-type.html, `oid`. */
+/** Element types: https://www.postgresql.org/docs/current/catalog-pg-type.html, `oid`. */
 const BYTEA = 17;
 const REAL = 700;
-/** One dimension, no nulls, the type; and the dimension: how many, counted from 1. */
+/** Five 32-bit numbers: one dimension, no nulls, the element type, the length, and the lower bound 1. */
 const HEAD_BYTES = 20;
 
 function writeHead(into: Buffer, type: number, length: number): number {
@@ -50,7 +50,7 @@ export function bytesArray(values: Uint8Array[]): Buffer {
   return array;
 }
 
-/** A `real[]` of all numbers, one list behind the other. */
+/** A `real[]` of the numbers of all lists, one list after another. */
 export function realArray(lists: Float32Array[]): Buffer {
   const length = lists.reduce((sum, list) => sum + list.length, 0);
   const array = Buffer.allocUnsafe(HEAD_BYTES + 8 * length);

@@ -1,25 +1,25 @@
 import type { Client } from "pg";
 
 /**
- * Small tables that every node has a copy of, in the order of their foreign keys. Of the others, those with a
- * `store_id` are distributed by it, and the rest stays on the coordinator: it changes with each request and is
- * nobody's data.
+ * Small tables of which every node has a copy, in the order of their foreign keys. Of the other tables, those with a
+ * `store_id` are distributed by it, and the rest stay on the coordinator.
  */
 const REFERENCE_TABLES = ["organizations", "vector_stores", "connectors", "api_keys"];
 
-/** The table that the shards of all others lie beside. */
+/** The table that all other distributed tables are colocated with. */
 const FIRST_TABLE = "store_revisions";
 
-/** How a schema lies on a Citus cluster. */
+/** How a schema's tables are distributed over a Citus cluster. */
 export interface Distribution {
   /** True if this database has the extension. */
   available: boolean;
-  /** Tables that are distributed by store, and those of which every node has a copy. */
+  /** Tables that are distributed by store. */
   byStore: string[];
+  /** Tables of which every node has a copy. */
   everywhere: string[];
 }
 
-/** What is distributed of a schema. */
+/** Reads how a schema's tables are distributed. */
 export async function readDistribution(client: Client, schema: string): Promise<Distribution> {
   const extension = await client.query("SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'citus'");
   if (extension.rows.length === 0) return { available: false, byStore: [], everywhere: [] };
@@ -34,15 +34,15 @@ export async function readDistribution(client: Client, schema: string): Promise<
 }
 
 /**
- * Distributes what is not distributed yet of a schema, its rows with it; within a transaction of the client. Everybody
- * who uses the tables waits until it is over.
- * @returns the tables, none if there was nothing to do
- * @throws Error in one line if the database has no Citus, or a coordinator that other nodes cannot reach
+ * Distributes the tables of a schema that are not distributed yet, with their rows, within the client's transaction.
+ * Every other user of the tables waits until that transaction ends.
+ * @returns the tables that it distributed
+ * @throws Error in one line if the database has no Citus, or the cluster does not know its coordinator
  */
 export async function distribute(client: Client, schema: string): Promise<string[]> {
   const { available, byStore, everywhere } = await readDistribution(client, schema);
   if (!available) {
-    throw new Error("This database has no Citus. Run CREATE EXTENSION citus in it first, on every node.");
+    throw new Error("This database has no Citus. Run CREATE EXTENSION citus in it on every node first.");
   }
   const { rows } = await client.query<{ name: string }>(
     `SELECT t.relname AS name FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid
@@ -57,7 +57,7 @@ export async function distribute(client: Client, schema: string): Promise<string
   await checkCoordinator(client);
 
   const named = (table: string) => `"${schema}".${table}`;
-  // The first of them is where each sync begins: those under way end, the others wait in front of it.
+  // Every sync locks a row of the first table first, so running syncs finish and new ones wait here.
   await client.query(`LOCK TABLE ${all.map(named).join(", ")} IN ACCESS EXCLUSIVE MODE`);
   for (const table of tables) {
     const beside = table === FIRST_TABLE ? "none" : named(FIRST_TABLE);
@@ -67,21 +67,21 @@ export async function distribute(client: Client, schema: string): Promise<string
     ]);
   }
   for (const table of references) await client.query("SELECT create_reference_table($1)", [named(table)]);
-  // Citus copies the rows; what the coordinator had stays on its disk, invisible, until it is told.
+  // Citus copies the rows, but the coordinator keeps its invisible originals until this call.
   for (const table of all) {
     await client.query("SELECT truncate_local_data_after_distributing_table($1)", [named(table)]);
   }
   return all;
 }
 
-/** Reference tables lie on the coordinator too, so it must be one of the nodes, under an address that all can reach. */
+/** Reference tables are also on the coordinator, so it must be a node with an address that all nodes can reach. */
 async function checkCoordinator(client: Client): Promise<void> {
   const { rows } = await client.query<{ known: boolean }>(
     "SELECT count(*) = 0 OR bool_or(groupid = 0) AS known FROM pg_catalog.pg_dist_node",
   );
   if (rows[0]!.known) return;
   throw new Error(
-    "The Citus cluster does not know its coordinator: run SELECT citus_set_coordinator_host('…', 5432) in this " +
-      "database, with the address that the other nodes reach it by.",
+    "The Citus cluster does not know its coordinator. Run SELECT citus_set_coordinator_host('…', 5432) in this " +
+      "database, with the coordinator's address for the other nodes.",
   );
 }

@@ -3,8 +3,8 @@ import { Client, Pool, type PoolClient, types } from "pg";
 import { isRepeatable, isTimeout, orUnavailable } from "./failures.ts";
 
 /**
- * How a transaction begins: `write` sees what was committed when each statement begins, `read` is one snapshot, and so
- * is `slowRead`, which may be idle for as long as it wants.
+ * How a transaction begins. In `write`, each statement sees what was committed when it began; `read` and `slowRead`
+ * read one snapshot, and `slowRead` may be idle without limit.
  */
 const BEGIN = {
   write: "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -12,39 +12,39 @@ const BEGIN = {
   slowRead: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 };
 
-/** How long to wait for a connection that is made, or becomes free. */
+/** How long to wait for a new or a free connection. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** BEGIN and ROLLBACK take moments: a connection that does not answer them for so long is taken for dead. */
+/** A connection that does not answer BEGIN or ROLLBACK for this long counts as dead. */
 const ANSWER_TIMEOUT_MS = 3000;
 const IDLE_CONNECTION_MS = 30_000;
-/** A connection is replaced after this long, so that a changed address or a failover is found by itself. */
+/** A connection is replaced after this long, so that the pool follows a changed address or a failover. */
 const CONNECTION_LIFETIME_S = 1800;
-/** What a pooler says of settings that it would have to remember. */
+/** A pooler's error code for connection settings that it does not support. */
 const PROTOCOL_VIOLATION = "08P01";
-/** Tries of a transaction that the server ended for another's sake. */
+/** Attempts at a transaction that the server ends because of a deadlock or a serialization failure. */
 const ATTEMPTS = 5;
 
 export interface ConnectionSettings {
   connectionString: string;
-  /** Holds Tidemark's tables. */
+  /** The schema of Tidemark's tables. */
   schema: string;
-  /** At most so many connections at once. */
+  /** The maximum number of connections. */
   connections: number;
   /** How long one statement may take. */
   timeoutMs: number;
 }
 
-/** One transaction on one connection. Statements may be sent before earlier ones are answered; they run in order. */
+/** One transaction on one connection. Statements run in order; callers need not wait for earlier answers. */
 export interface Transaction {
-  /** Runs a statement with `$1`-style values; its rows as arrays of columns. */
+  /** Runs a statement with `$1`-style values. @returns its rows as arrays of columns */
   rows<Row extends unknown[]>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** The same; its rows as objects. */
+  /** Runs a statement with `$1`-style values. @returns its rows as objects */
   objects<Row>(text: string, values?: unknown[]): Promise<Row[]>;
 }
 
 /**
- * A pool of connections to one server. Nothing is kept in a session: settings are those of a transaction, statements
- * have no names, so that a pooler may stand between that gives each transaction another connection.
+ * A pool of connections to one server. It keeps no session state: settings last one transaction and statements have no
+ * names, so that a transaction pooler may stand in between.
  */
 export class Connections {
   readonly settings: ConnectionSettings;
@@ -79,14 +79,14 @@ export class Connections {
       maxLifetimeSeconds: CONNECTION_LIFETIME_S,
       types: { getTypeParser },
     } as ConstructorParameters<typeof Pool>[0]);
-    // A connection that breaks is told by the statement that needs it; between statements nobody has to know.
+    // The next statement reports a broken connection; between statements nothing needs to know.
     pool.on("error", () => {});
     pool.on("connect", (client) => client.on("error", () => {}));
     return pool;
   }
 
   /**
-   * Runs `work` in a transaction; again from the beginning if the server ended it for another's sake.
+   * Runs `work` in a transaction, and again if the server ended it because of a deadlock or a serialization failure.
    * @throws ApiError SERVICE_UNAVAILABLE
    */
   transaction<T>(kind: keyof typeof BEGIN, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -108,7 +108,7 @@ export class Connections {
     const query =
       (rowMode: "array" | undefined) =>
       async (text: string, values: unknown[] = []) => {
-        // The server gives up first, if it is there: then the connection can be used again.
+        // The server's own time limit is shorter: if it answers, the connection stays usable.
         const { rows } = await client.query({
           text,
           values,
@@ -132,14 +132,14 @@ export class Connections {
     }
   }
 
-  /** A connection on which a transaction has begun. One that does not answer is replaced, once. */
+  /** A connection on which a transaction has begun. If the first one does not answer, it tries a second one. */
   async #beginOn(kind: keyof typeof BEGIN): Promise<PoolClient> {
-    const patience = kind === "slowRead" ? "; SET LOCAL idle_in_transaction_session_timeout = 0" : "";
+    const idle = kind === "slowRead" ? "; SET LOCAL idle_in_transaction_session_timeout = 0" : "";
     for (let attempt = 1; ; attempt++) {
       const client = await this.#pool.connect();
       try {
         await client.query({
-          text: BEGIN[kind] + this.#begin + patience,
+          text: BEGIN[kind] + this.#begin + idle,
           query_timeout: ANSWER_TIMEOUT_MS,
         } as never);
         return client;
@@ -150,9 +150,9 @@ export class Connections {
     }
   }
 
-  /** Rolls back, or gives the connection up if that does not work. */
+  /** Rolls back and releases a connection, or closes it if that fails. */
   async #abandon(client: PoolClient, error: unknown): Promise<void> {
-    // What did not answer once will not answer the next who asks: neither may the others of the pool.
+    // If one connection does not answer, the others of the pool may not answer either.
     if (isTimeout(error)) this.#renew();
     try {
       await client.query({ text: "ROLLBACK", query_timeout: ANSWER_TIMEOUT_MS } as never);
@@ -169,8 +169,8 @@ export class Connections {
   }
 
   /**
-   * One connection outside the pool and its time limits, for work that may take long.
-   * @param settings of the server, for this connection; a pooler that knows of no such thing leaves them out
+   * Runs `work` on one connection outside the pool and its time limits, for work that may take long.
+   * @param settings server settings for this connection; dropped if a pooler rejects them
    */
   async alone<T>(work: (client: Client) => Promise<T>, settings: Record<string, string> = {}): Promise<T> {
     const client = await this.#connectAlone(settings);
@@ -199,7 +199,7 @@ export class Connections {
     }
   }
 
-  /** Says goodbye on each connection; does not wait for one that does not answer. */
+  /** Closes the pool, without waiting for connections that do not answer. */
   async close(): Promise<void> {
     const late = new AbortController();
     await Promise.race([
@@ -210,7 +210,7 @@ export class Connections {
   }
 }
 
-/** `bigint` as a number, which every time in ms, count and version fits, and `boolean` as 0 and 1, as SQLite has it. */
+/** Reads `bigint` as a number, which fits times in ms, counts and versions, and `boolean` as 0 and 1, as on SQLite. */
 function getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
   if (oid === types.builtins.INT8) return Number;
   if (oid === types.builtins.BOOL) return (value) => (value === "t" ? 1 : 0);

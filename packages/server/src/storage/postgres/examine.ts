@@ -7,7 +7,7 @@ import { findPgvector, lackOfPgvector, type Pgvector } from "./pgvector.ts";
 import { readPostgresUrl } from "./url.ts";
 
 const VERSION_MIN = 15;
-/** A process's clock may differ from the database's by so much before it is worth a word, or a halt. */
+/** How far this machine's clock may differ from the database's before a warning, or a failure. */
 const CLOCK_WARNING_MS = 2000;
 const CLOCK_FAILED_MS = 60_000;
 
@@ -16,9 +16,9 @@ interface Server {
   number: number;
   fsync: string;
   full_page_writes: string;
-  /** As it is in a transaction of Tidemark, which sets it. */
+  /** The value in Tidemark's transactions, which set it. */
   synchronous_commit: string;
-  /** For those who are not superusers. */
+  /** Connections that the server allows users who are not superusers. */
   connections: number;
   used: number;
   standby: number;
@@ -29,25 +29,25 @@ interface Server {
 }
 
 /**
- * Looks at a database without changing it.
- * @param limits what one server process is allowed, and whether it is to embed
- * @param look what to ask of it, if its schema is the one that this program uses
+ * Checks a database without changing it.
+ * @param limits the limits of one server process, and whether it embeds
+ * @param look further checks, which run only if the schema is the one that this version uses
  */
 export async function examinePostgres(
   databaseUrl: string,
   limits: { connections: number; timeoutMs: number; embeds: boolean },
   look: (sql: Sql) => Promise<Finding[]>,
 ): Promise<Finding[]> {
-  const place = readPostgresUrl(databaseUrl);
-  const connections = new Connections({ ...place, timeoutMs: limits.timeoutMs, connections: 1 });
+  const location = readPostgresUrl(databaseUrl);
+  const connections = new Connections({ ...location, timeoutMs: limits.timeoutMs, connections: 1 });
   try {
     return await connections.transaction("read", async (tx) => {
       const before = Date.now();
-      const server = await readServer(tx, place.schema);
+      const server = await readServer(tx, location.schema);
       const differenceMs = server.clock - (before + Date.now()) / 2;
-      const schema = await examineSchemaOf(tx, place.schema, server);
+      const schema = await examineSchemaOf(tx, location.schema, server);
       const findings = [
-        examineServer(server, place),
+        examineServer(server, location),
         examineDurability(server),
         examineConnections(server, limits.connections),
         examineClock(differenceMs),
@@ -60,7 +60,7 @@ export async function examinePostgres(
   } catch (error) {
     const { message } = startFailure(error);
     const advice =
-      "Look at host, port, user, password and database in the URL, at the server's log, and at what stands between.";
+      "Check host, port, user, password and database in the URL, the server's log, and the network between.";
     return [{ check: "database", status: "failed", message, advice }];
   } finally {
     await connections.close();
@@ -84,10 +84,10 @@ async function readServer(tx: Transaction, schema: string): Promise<Server> {
   return server!;
 }
 
-function examineServer(server: Server, place: { connectionString: string; schema: string }): Finding {
-  const { host, pathname } = new URL(place.connectionString);
+function examineServer(server: Server, location: { connectionString: string; schema: string }): Finding {
+  const { host, pathname } = new URL(location.connectionString);
   const size = Math.round(server.bytes / 1024 / 1024);
-  const message = `PostgreSQL ${server.version} at ${host}${pathname}, ${size} MiB; its disk's space is not seen from here`;
+  const message = `PostgreSQL ${server.version} at ${host}${pathname}, ${size} MiB; its free disk space is not visible from here`;
   const failed = (problem: string, advice: string): Finding => ({
     check: "database",
     status: "failed",
@@ -103,27 +103,27 @@ function examineServer(server: Server, place: { connectionString: string; schema
 
 async function examineSchemaOf(tx: Transaction, schema: string, server: Server): Promise<Finding> {
   const migrations = readMigrations(new URL("./migrations/", import.meta.url));
-  const [found] = await tx.rows<[number]>(
+  const [tables] = await tx.rows<[number]>(
     "SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_migrations'",
     [schema],
   );
-  const [row] = found![0]
+  const [row] = tables![0]
     ? await tx.rows<[number]>(`SELECT coalesce(max(number), 0) FROM "${schema}".schema_migrations`)
     : [[0] as [number]];
   const finding = examineSchema(row![0], migrations);
   if (finding.status !== "warning" || server.may_create) return finding;
-  const what = server.has_schema ? `the schema ${schema}` : "schemas in the database";
+  const right = server.has_schema ? `CREATE on the schema ${schema}` : "CREATE on the database";
   const advice = server.has_schema
     ? `As its owner: GRANT CREATE, USAGE ON SCHEMA ${schema} TO …`
     : "As the database's owner: GRANT CREATE ON DATABASE … TO …";
-  const message = `${finding.message}, and the user may not make tables: no right to create in ${what}`;
+  const message = `${finding.message}, and the user cannot create tables: it lacks the right ${right}`;
   return { check: "schema", status: "failed", message, advice };
 }
 
-function examinePgvector(found: Pgvector | undefined, needed: boolean): Finding {
+function examinePgvector(pgvector: Pgvector | undefined, needed: boolean): Finding {
   const check = "pgvector";
-  const lack = lackOfPgvector(found);
-  if (!lack) return { check, status: "ok", message: `version ${found!.version}` };
+  const lack = lackOfPgvector(pgvector);
+  if (!lack) return { check, status: "ok", message: `version ${pgvector!.version}` };
   if (needed) return { check, status: "warning", ...lack };
   return { check, status: "ok", message: `${lack.message} No embeddings are configured` };
 }
@@ -133,23 +133,23 @@ function examineDurability({ fsync, full_page_writes, synchronous_commit }: Serv
   const check = "durability";
   if (fsync === "on" && full_page_writes === "on") return { check, status: "ok", message };
   const advice =
-    "Set fsync and full_page_writes on: without them a power loss can destroy acknowledged syncs.";
+    "Turn fsync and full_page_writes on: without them a power loss can destroy acknowledged syncs.";
   return { check, status: "warning", message, advice };
 }
 
-function examineConnections(server: Server, wanted: number): Finding {
+function examineConnections(server: Server, limit: number): Finding {
   const check = "connections";
-  // This look holds one of them.
+  // This check itself holds one connection.
   const used = server.used - 1;
-  const message = `the server allows ${server.connections}, ${used} are in use; a Tidemark process takes up to ${wanted}`;
-  if (wanted > server.connections) {
+  const message = `the server allows ${server.connections}, ${used} are in use; a Tidemark process takes up to ${limit}`;
+  if (limit > server.connections) {
     const advice =
-      "Lower TIDEMARK_DATABASE_CONNECTIONS, or raise max_connections; or put a transaction pooler in front.";
+      "Lower TIDEMARK_DATABASE_CONNECTIONS, raise max_connections, or put a transaction pooler in front.";
     return { check, status: "failed", message, advice };
   }
-  if (wanted <= server.connections - used) return { check, status: "ok", message };
+  if (limit <= server.connections - used) return { check, status: "ok", message };
   const advice =
-    "If these are not its own, a process finds too little room: raise max_connections, or lower TIDEMARK_DATABASE_CONNECTIONS.";
+    "If other programs hold them, too few are left for a process: raise max_connections, or lower TIDEMARK_DATABASE_CONNECTIONS.";
   return { check, status: "warning", message, advice };
 }
 
@@ -158,6 +158,7 @@ function examineClock(differenceMs: number): Finding {
   const check = "clock";
   const message = `this machine's clock and the database's differ by ${ms} ms`;
   if (ms <= CLOCK_WARNING_MS) return { check, status: "ok", message };
-  const advice = "Let both follow NTP: rate limits and the bound on future syncs go by this machine's clock.";
+  const advice =
+    "Synchronize both with NTP: rate limits and the limit on future sync timestamps use this machine's clock.";
   return { check, status: ms > CLOCK_FAILED_MS ? "failed" : "warning", message, advice };
 }

@@ -3,7 +3,7 @@ import type { Build, NewVector, RecordVersion, Segment } from "../index-port.ts"
 import { numberArray, realArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 
-/** All builds of a store, the oldest first. */
+/** All builds of a store, oldest first. */
 export async function readBuilds(tx: Transaction, storeId: string): Promise<Build[]> {
   type Row = [
     ...[number, Build["state"], string, number | null, number, number],
@@ -63,11 +63,12 @@ export async function findVectors(
 }
 
 /**
- * Numbers of vectors fit a double, and begin anywhere: so processes that add some at once need not wait for each other.
+ * Vector numbers fit a double and start at random, so that processes that add vectors at the same time do not wait for
+ * each other.
  */
 const NUMBERS = 2 ** 52;
 
-/** Adds vectors, but none for a text that has one already. If numbers were taken, some are missing afterwards. */
+/** Adds vectors, except for texts that already have one. Vectors whose random numbers are taken are not added. */
 export async function addVectors(
   tx: Transaction,
   storeId: string,
@@ -90,7 +91,7 @@ export async function addVectors(
   );
 }
 
-/** Versions as arrays of their namespaces, ids and numbers. */
+/** The namespaces, ids and numbers of versions as array parameters. */
 export const keyColumns = (versions: RecordVersion[]): string[] => [
   textArray(versions.map(({ namespace }) => namespace)),
   textArray(versions.map(({ id }) => id)),

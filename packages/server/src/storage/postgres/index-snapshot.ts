@@ -13,7 +13,7 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
   #tx: Transaction;
   #storeId: string;
 
-  /** @param tx it reads from one snapshot */
+  /** @param tx a transaction that reads one snapshot */
   constructor(tx: Transaction, storeId: string) {
     this.#tx = tx;
     this.#storeId = storeId;
@@ -28,8 +28,8 @@ export class PostgresIndexSnapshot implements IndexSnapshot {
   }
 
   async blocksOf(build: number, segments: number[], terms: string[]): Promise<TermBlock[]> {
-    // First the keys of the blocks, then each block once, whichever terms it is for. The driver reads text only, and
-    // Base64 takes half the time that it takes by itself, in hex.
+    // The first step finds the blocks' keys, so that the second reads each block once, however many terms it serves.
+    // The driver reads text, and Base64 takes half the time of its default, hex.
     const rows = await this.#rows<[number, string, string]>(
       `WITH found AS MATERIALIZED (
          SELECT s.segment, b.first_term, array_agg(t.number) AS numbers

@@ -21,19 +21,19 @@ import { PostgresIndexSnapshot } from "./index-snapshot.ts";
 import { sweepIndex, sweepVectors, type VectorKey } from "./index-sweep.ts";
 import { VectorIndexes } from "./vector-indexes.ts";
 
-/** Blocks that are read at once: about a megabyte. */
+/** Blocks per read, about a megabyte. */
 const BLOCKS_READ = 256;
-/** Vectors that one transaction adds: an index takes some milliseconds for each. */
+/** Vectors per transaction, because an HNSW index takes some milliseconds for each. */
 const VECTORS_ADDED = 100;
 
-/** What a crash may forget, such as who claimed an entry: nobody waits for the disk. */
+/** For changes that a crash may lose, such as claims, so that their commits need not wait for the disk. */
 const FORGETTABLE = "SET LOCAL synchronous_commit = off";
 
 /** The index on PostgreSQL. */
 export class PostgresIndexStorage implements IndexStorage {
   #connections: Connections;
   #vectorIndexes: VectorIndexes;
-  /** The vector that the look for unused ones goes on behind. */
+  /** The vector behind which the next sweep of unused vectors continues. */
   #sweptVectors: VectorKey | null = null;
 
   constructor(connections: Connections) {
@@ -47,7 +47,7 @@ export class PostgresIndexStorage implements IndexStorage {
         tx.rows<[string, string]>(
           `SELECT s.id, s.settings FROM vector_stores s WHERE ${IS_SERVED} ORDER BY s.id`,
         ),
-        // Every store that has entries or builds has a revision. One look for each store, whatever the planner guesses.
+        // Every store with entries or builds has a revision. Subqueries keep this at one lookup per store.
         tx.rows<[string, number, number]>(
           `SELECT s.store_id,
              coalesce((SELECT 1 FROM index_queue q
@@ -94,7 +94,7 @@ export class PostgresIndexStorage implements IndexStorage {
     await this.#connections.transaction("write", (tx) =>
       Promise.all([
         tx.rows(FORGETTABLE),
-        // An insert that always finds its row: that is an update by key, whatever the planner guesses.
+        // The insert always conflicts, which makes it an update by key that does not depend on the planner.
         tx.rows(
           `INSERT INTO index_queue (store_id, version, namespace, id, queued_at, due_at, attempts, error)
            SELECT $1, k.version, f.namespace, f.id, f.queued_at, k.due_at, k.attempts, coalesce(k.error, f.error)
@@ -129,7 +129,7 @@ export class PostgresIndexStorage implements IndexStorage {
 
   indexedRecords(storeId: string, after: RecordKey | null, limit: number): Promise<RecordVersion[]> {
     return this.#read(async (tx) => {
-      // How many rows are indexed is nothing that the planner could know: it only has to go through the key's order.
+      // The planner cannot know how many rows are indexed, so OFFSET 0 makes it follow the key's order.
       const rows = await tx.rows<[string, string, number]>(
         `SELECT namespace, id, indexed FROM (
            SELECT namespace, id, indexed FROM records
@@ -140,13 +140,13 @@ export class PostgresIndexStorage implements IndexStorage {
       );
       const [namespace, id] = rows.at(-1) ?? [];
       if (rows.length === limit) {
-        // Who goes on behind the last record has seen all of it.
-        const ofLast = await tx.rows<[string, string, number]>(
+        // The caller continues behind the last record, so this page must have all rows of that record.
+        const lastRows = await tx.rows<[string, string, number]>(
           `SELECT namespace, id, indexed FROM records
            WHERE store_id = $1 AND namespace = $2 AND id = $3 AND indexed IS NOT NULL`,
           [storeId, namespace, id],
         );
-        rows.push(...ofLast);
+        rows.push(...lastRows);
       }
       // Rows of several generations may share a version.
       const versions = new Map(rows.map(([namespace, id, version]) => [version, { namespace, id, version }]));

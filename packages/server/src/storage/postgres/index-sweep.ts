@@ -4,14 +4,14 @@ import type { Connections } from "./connections.ts";
 import { stepOn } from "./maintenance.ts";
 import { lockStore } from "./store-lock.ts";
 
-/** Rows that one step removes, and blocks, which are larger: few, so that a sync never waits long behind it. */
+/** Rows and blocks per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 2000;
 const STEP_BLOCKS = 500;
 const STEP_VECTORS = 500;
-/** A vector that no chunk has is kept for so long: its text may come again, or be about to. */
+/** How long an unused vector is kept, because its text may come again. */
 const UNUSED_VECTOR_MS = 24 * 3_600_000;
 
-/** The blocks, and then the row, of segments that went into others, or that nobody goes on making. */
+/** Removes the blocks, and then the row, of a segment that was merged or whose making was abandoned. */
 function sweepSegments(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build, segment FROM segments WHERE state = 'merged'" };
   return stepOn(connections, look, async (tx, storeId, [build, segment]) => {
@@ -28,7 +28,7 @@ function sweepSegments(connections: Connections): Promise<MaintenanceStep> {
   });
 }
 
-/** Everything of builds that another one replaced, and at last their rows. */
+/** Removes all rows of a retired build, and its own row last. */
 function sweepBuilds(connections: Connections): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, build FROM index_builds WHERE state = 'retired'" };
   return stepOn(connections, look, async (tx, storeId, [build]) => {
@@ -50,7 +50,7 @@ function sweepBuilds(connections: Connections): Promise<MaintenanceStep> {
   });
 }
 
-/** Makes failed entries due whose content is gone. */
+/** Makes failed entries due if their content is gone. */
 function releaseFailed(connections: Connections): Promise<MaintenanceStep> {
   const isGone = (storeId: string) => `${IS_FAILED} AND NOT EXISTS
     (SELECT 1 FROM contents c WHERE c.store_id = ${storeId} AND c.version = q.version)`;
@@ -64,29 +64,29 @@ function releaseFailed(connections: Connections): Promise<MaintenanceStep> {
   });
 }
 
-/** Where a look at vectors is. */
+/** Identifies a vector. */
 export interface VectorKey {
   storeId: string;
   space: number;
   vector: number;
 }
 
-/** Those of store $1 and space $2 from $3 to $4 that no chunk has. One look each. */
+/** The vectors of store $1 and space $2 from $3 to $4 that no chunk has, with one lookup each. */
 const UNUSED = `SELECT v.vector FROM vectors v
   WHERE v.store_id = $1 AND v.space = $2 AND v.vector BETWEEN $3 AND $4
     AND (SELECT 1 FROM chunks c WHERE c.store_id = $1 AND c.vector = v.vector AND c.build + 0 IN
       (SELECT build FROM index_builds WHERE store_id = $1 AND space = $2) LIMIT 1) IS NULL`;
-/** What was noted of them, and is not so any more: they are used again, or have been unused since before $5. */
+/** Rows of `unused_vectors` to delete: their vectors are used again, or have been unused since before $5. */
 const OUTDATED = `n.store_id = $1 AND n.space = $2 AND n.vector BETWEEN $3 AND $4
   AND (n.since < $5 OR n.vector NOT IN (SELECT vector FROM unused))`;
-/** Those that are not noted yet. */
+/** Unused vectors that are not in `unused_vectors` yet. */
 const UNNOTED = `SELECT vector FROM unused WHERE NOT EXISTS
   (SELECT 1 FROM unused_vectors n WHERE n.store_id = $1 AND n.space = $2 AND n.vector = unused.vector)`;
 
 /**
- * Looks at some vectors, and removes those that no chunk has had for a while.
- * @param after where it goes on; null: from the beginning
- * @returns where to go on then; null: that was the end
+ * Checks the next vectors, and removes those that no chunk has had for a day.
+ * @param after the vector behind which it continues; null: from the beginning
+ * @returns the vector behind which the next call continues; null at the end
  */
 export async function sweepVectors(
   connections: Connections,
@@ -114,7 +114,7 @@ export async function sweepVectors(
   );
   if (change) {
     await connections.transaction("write", async (tx) => {
-      // Whoever gives a chunk its vector does so under the store lock.
+      // Chunks get their vectors under the store lock too.
       await lockStore(tx, storeId);
       await tx.rows(
         `WITH unused AS MATERIALIZED (${UNUSED}),
@@ -131,7 +131,7 @@ export async function sweepVectors(
   return { storeId, space, vector: to };
 }
 
-/** Removes some of what the index does not need any more. */
+/** Removes some rows that the index does not need any longer. */
 export async function sweepIndex(connections: Connections): Promise<MaintenanceStep> {
   for (const sweep of [sweepSegments, sweepBuilds]) {
     const step = await sweep(connections);

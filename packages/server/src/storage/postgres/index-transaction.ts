@@ -14,13 +14,13 @@ import type { Transaction } from "./connections.ts";
 import { addVectors, findVectors, keyColumns, readBuilds, readSegments } from "./index-rows.ts";
 import { IS_ENTRY_OF } from "./lookups.ts";
 
-/** Changes of a store's index on PostgreSQL, in a transaction under the store lock. Each method is one statement. */
+/** Changes a store's index on PostgreSQL, within a transaction under the store lock. Each method is one statement. */
 export class PostgresIndexTransaction implements IndexTransaction {
   #tx: Transaction;
   #storeId: string;
   #takePlaces: (rows: RecordRow[]) => string;
 
-  /** @param takePlaces where rows of records lie that were read before and are about to move: a `tid[]` */
+  /** @param takePlaces the places (`tid[]`) of rows read earlier, which are invalid after the update that follows */
   constructor(tx: Transaction, storeId: string, takePlaces: (rows: RecordRow[]) => string) {
     this.#tx = tx;
     this.#storeId = storeId;
@@ -57,13 +57,13 @@ export class PostgresIndexTransaction implements IndexTransaction {
     );
   }
 
-  /** Holds those that are: nobody defers or claims them before this transaction is over. */
+  /** Locks the entries, so that no process defers or claims them before this transaction ends. */
   async queued(versions: number[]): Promise<Set<number>> {
     const rows = await this.#rows<[number]>(
       `SELECT k.version FROM unnest($2::bigint[]) k(version)
        CROSS JOIN LATERAL (SELECT 1 FROM index_queue f
          WHERE f.store_id = $1 AND f.version = k.version FOR UPDATE OFFSET 0) f`,
-      // In one order everywhere, so that nobody waits in a circle.
+      // All processes lock entries in the same order, which prevents deadlocks.
       numberArray(versions.toSorted((a, b) => a - b)),
     );
     return new Set(rows.map(([version]) => version));

@@ -17,7 +17,7 @@ import { PostgresIndexTransaction } from "./index-transaction.ts";
 import { IS_CONTENT_OF, ROWS_OF_ID } from "./lookups.ts";
 import { PostgresRefreshRuns } from "./refresh-runs.ts";
 
-/** Rows read at once where there may be millions. */
+/** Rows per read where there may be millions. */
 const PAGE_ROWS = 10_000;
 
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
@@ -34,10 +34,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   #tx: Transaction;
   #storeId: string;
   #revision: number;
-  /** Where the rows lie that were read, by namespace, id and generation. It holds until the transaction ends. */
+  /** The places (`ctid`) of rows read, by namespace, id and generation; valid while this transaction has the lock. */
   #places = new Map<string, string>();
 
-  /** @param revision as `lockStore` found it */
+  /** @param revision from {@link lockStore} */
   constructor(tx: Transaction, storeId: string, revision: number) {
     this.#tx = tx;
     this.#storeId = storeId;
@@ -51,8 +51,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   }
 
   async storeExists(): Promise<boolean> {
-    const found = await this.#rows("SELECT 1 FROM vector_stores WHERE id = $1 AND deleted_at IS NULL");
-    return found.length > 0;
+    const stores = await this.#rows("SELECT 1 FROM vector_stores WHERE id = $1 AND deleted_at IS NULL");
+    return stores.length > 0;
   }
 
   async nextRevision(): Promise<number> {
@@ -87,8 +87,8 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     return names.map((namespace) => known.get(namespace) ?? { namespace, ...NEW_NAMESPACE });
   }
 
-  async rowsOf(of: NamespaceIds[]): Promise<RecordRow[]> {
-    const keys = of.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
+  async rowsOf(named: NamespaceIds[]): Promise<RecordRow[]> {
+    const keys = named.flatMap(({ namespace, ids }) => ids.map((id) => ({ namespace, id })));
     if (keys.length === 0) return [];
     type Found = [
       ...[number, number, number | null, number | null],
@@ -105,9 +105,9 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       textArray(keys.map(({ namespace }) => namespace)),
       textArray(keys.map(({ id }) => id)),
     );
-    return rows.map((found) => {
-      const [number, generation, carriedIn, alsoCarriedIn, decidedAt, version] = found;
-      const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = found;
+    return rows.map((columns) => {
+      const [number, generation, carriedIn, alsoCarriedIn, decidedAt, version] = columns;
+      const [, , , , , , hash, fingerprint, writtenAt, indexed, place] = columns;
       const row = {
         ...keys[number - 1]!,
         ...{ generation, carriedIn, alsoCarriedIn, version, hash, fingerprint, writtenAt, indexed },
@@ -118,12 +118,12 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
     });
   }
 
-  /** Where rows lie that were read before. */
+  /** The places of rows that were read earlier, as a `tid[]`. */
   #placesOf(rows: RowKey[]): string {
     return textArray(
       rows.map((row) => {
         const place = this.#places.get(keyOf(row));
-        if (place === undefined) throw new Error("A row that is changed must have been read.");
+        if (place === undefined) throw new Error("A sync changed a row that it had not read.");
         return place;
       }),
     );
@@ -218,7 +218,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   }
 
   async write(writes: LedgerWrites, now: number): Promise<void> {
-    // Sent one behind the other, without waiting for answers between them.
+    // All statements are sent before the first answer arrives; the server runs them in this order.
     await Promise.all([
       ...this.#writeRows(writes),
       ...this.#writeContents(writes, now),
@@ -234,8 +234,10 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
 
   #writeRows({ dropRows, rows, carry, touch }: LedgerWrites): Promise<unknown>[] {
     return [
-      this.#unless(dropRows, "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])", (of) =>
-        this.#placesOf(of),
+      this.#unless(
+        dropRows,
+        "DELETE FROM records WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
+        (dropped) => this.#placesOf(dropped),
       ),
       this.#unless(
         rows,
@@ -262,21 +264,21 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
       ),
       ...[
         ...Map.groupBy(carry, ({ carriedIn, alsoCarriedIn }) => `${carriedIn} ${alsoCarriedIn}`).values(),
-      ].map((of) =>
+      ].map((carries) =>
         this.#rows(
           "UPDATE records SET carried_in = $3, also_carried_in = $4 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
           ...[
-            this.#placesOf(of.flatMap((one) => keysOf(one, one.generation))),
-            of[0]!.carriedIn,
-            of[0]!.alsoCarriedIn,
+            this.#placesOf(carries.flatMap((rows) => keysOf(rows, rows.generation))),
+            carries[0]!.carriedIn,
+            carries[0]!.alsoCarriedIn,
           ],
         ),
       ),
-      // All of a sync's touches are of one time.
+      // All touches of a sync set the same time.
       this.#unless(
-        touch.flatMap((of) => keysOf(of, of.generation)),
+        touch.flatMap((rows) => keysOf(rows, rows.generation)),
         "UPDATE records SET decided_at = $3 WHERE store_id = $1 AND ctid = ANY ($2::tid[])",
-        (of) => this.#placesOf(of),
+        (keys) => this.#placesOf(keys),
         () => touch[0]!.decidedAt,
       ),
     ];
@@ -285,7 +287,7 @@ export class PostgresLedgerTransaction implements LedgerTransaction {
   #writeContents({ dropContents, contents, enqueue }: LedgerWrites, now: number): Promise<unknown>[] {
     return [
       this.#unless(dropContents, `DELETE FROM contents c WHERE ${IS_CONTENT_OF}`, numberArray),
-      // Canonical JSON has no line breaks, and lines are much quicker to take apart than an array's text.
+      // Canonical JSON has no line breaks, and splitting lines is much faster than parsing an array's text.
       this.#unless(
         contents,
         `INSERT INTO contents (store_id, version, content)

@@ -9,39 +9,39 @@ import { IS_ONE_OF } from "./lookups.ts";
 import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
 import { lockStore } from "./store-lock.ts";
 
-/** Rows that one step looks at: small, so that a sync never waits long behind it. */
+/** Rows per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 2000;
-/** Places that a look for work finds at once; one of them is taken, so that several processes seldom meet. */
+/** How many candidates a search for work reads; a step takes a random one, so that processes seldom collide. */
 const CANDIDATES = 16;
 
 const NOTHING: MaintenanceStep = { rows: 0, more: false };
 
 /**
- * A step of work on some store that needs it. The look goes over all stores and locks nothing; the work is on one
- * store, under its lock, and looks again.
- * @param look finds rows whose first column is a store
+ * One step of work on a store that needs it.
+ * @param look a query over all stores, without locks; its first column is the store
+ * @param work the step, under the store lock; it must check again that there is work
  */
 export async function stepOn(
   connections: Connections,
   look: { text: string; values?: unknown[] },
-  work: (tx: Transaction, storeId: string, found: unknown[]) => Promise<MaintenanceStep>,
+  work: (tx: Transaction, storeId: string, columns: unknown[]) => Promise<MaintenanceStep>,
 ): Promise<MaintenanceStep> {
-  const places = await connections.transaction("read", (tx) =>
+  const candidates = await connections.transaction("read", (tx) =>
     tx.rows<[string, ...unknown[]]>(`${look.text} LIMIT ${CANDIDATES}`, look.values),
   );
-  const place = places[Math.floor(Math.random() * places.length)];
-  if (!place) return NOTHING;
-  const [storeId, ...found] = place;
+  const candidate = candidates[Math.floor(Math.random() * candidates.length)];
+  if (!candidate) return NOTHING;
+  const [storeId, ...columns] = candidate;
   const step = await connections.transaction("write", async (tx) => {
     await lockStore(tx, storeId);
-    return work(tx, storeId, found);
+    return work(tx, storeId, columns);
   });
-  return { rows: step.rows, more: step.more || places.length > 1 };
+  return { rows: step.rows, more: step.more || candidates.length > 1 };
 }
 
 /**
- * Removes rows that no reader sees and no open run has staged, with the contents that no other row shares; one small
- * step a call.
+ * Removes rows that no reader sees and no open run has staged, and the contents that no other row shares. One call is
+ * one small step.
  */
 export async function sweepNamespace(connections: Connections, now: number): Promise<MaintenanceStep> {
   const look = { text: "SELECT store_id, namespace FROM namespaces WHERE sweep_from IS NOT NULL" };
@@ -85,7 +85,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
       ),
       now,
     });
-    // The next step begins with the last id again: its rows may go on behind the limit.
+    // The next step starts at the last id again, because more of its rows may follow.
     const next = rows.length < STEP_ROWS ? null : rows.at(-1)![0];
     await tx.rows("UPDATE namespaces SET sweep_from = $3 WHERE store_id = $1 AND namespace = $2", [
       storeId,
@@ -96,7 +96,7 @@ export async function sweepNamespace(connections: Connections, now: number): Pro
   });
 }
 
-/** Removes what deleted stores left behind, one small step a call. */
+/** Removes rows of deleted stores, one small step per call. */
 export function sweepDeletedStore(connections: Connections): Promise<MaintenanceStep> {
   const look = {
     text: `SELECT s.id FROM vector_stores s JOIN store_revisions v ON v.store_id = s.id
@@ -116,7 +116,7 @@ export function sweepDeletedStore(connections: Connections): Promise<Maintenance
   });
 }
 
-/** Forgets some of what has grown old: the first kind that has anything. */
+/** Forgets some old rows of the first kind that has any. */
 export async function forget(connections: Connections, before: Forgetting): Promise<MaintenanceStep> {
   const steps = [
     () => purgeTombstones(connections, before.tombstones),
@@ -134,9 +134,9 @@ export async function forget(connections: Connections, before: Forgetting): Prom
 }
 
 /**
- * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over:
- * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
- * come.
+ * Purges old tombstones; their namespaces remember the newest one. A namespace with an open run keeps its tombstones
+ * until the run is over, because the run's figures depend on them. A store that is being imported has no revision yet
+ * and is left alone, because its runs may still be missing.
  */
 function purgeTombstones(connections: Connections, before: number): Promise<MaintenanceStep> {
   const old = (store: string) => `r.version IS NULL AND r.written_at < $1 AND r.decided_at IS NOT NULL
@@ -162,7 +162,7 @@ function purgeTombstones(connections: Connections, before: number): Promise<Main
   });
 }
 
-/** Runs that never got their last batch: what they staged is swept. */
+/** Expires runs that never got their last batch. */
 function expireRuns(connections: Connections, before: number): Promise<MaintenanceStep> {
   const old = "state = 'open' AND last_part_at < $1";
   const look = { text: `SELECT store_id FROM refresh_runs WHERE ${old}`, values: [before] };
@@ -184,7 +184,7 @@ function deleteOld(
   before: number,
 ): Promise<MaintenanceStep> {
   const look = { text: `SELECT t.store_id FROM ${table} t WHERE ${age} < $1`, values: [before] };
-  // Citus wants to be told the store of each table within a statement that changes something.
+  // In a statement that changes rows, Citus needs a store condition on each table.
   const ageInStore = age.replaceAll("t.store_id", "$2");
   return stepOn(connections, look, async (tx, storeId) => {
     const gone = await tx.rows(
@@ -196,7 +196,7 @@ function deleteOld(
   });
 }
 
-/** Windows of the rate limits that nobody has used since. */
+/** Deletes rate windows without a request since `before`. */
 async function forgetRequests(connections: Connections, before: number): Promise<MaintenanceStep> {
   const gone = await connections.transaction("write", (tx) =>
     tx.rows(

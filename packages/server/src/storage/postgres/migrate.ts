@@ -8,15 +8,15 @@ import { writeLock } from "./write-lock.ts";
 
 const MIGRATIONS = readMigrations(new URL("./migrations/", import.meta.url));
 
-/** In a migration a statement ends with a semicolon at the end of a line, before a comment at most. */
+/** A migration's statements end with a semicolon at the end of a line; only a comment may follow. */
 const END_OF_STATEMENT = /;[ \t]*(?:--.*)?$/m;
 
-/** Connections that a migration needs: it has one of its own, without time limits. */
-const NONE = { connections: 1, timeoutMs: 0 };
+/** A migration uses a connection of its own without time limits, so the pool needs none. */
+const POOL_LIMITS = { connections: 1, timeoutMs: 0 };
 
-/** Brings the schema of a database up to date that no server has to use. @throws Error in one line for a person */
+/** Upgrades the schema of a database that no server needs to have open. @throws Error in one line for a person */
 export async function migratePostgres(databaseUrl: string, options: { citus: boolean }): Promise<Migrated> {
-  const connections = new Connections({ ...readPostgresUrl(databaseUrl), ...NONE });
+  const connections = new Connections({ ...readPostgresUrl(databaseUrl), ...POOL_LIMITS });
   try {
     return await migrate(connections, options);
   } catch (error) {
@@ -27,10 +27,9 @@ export async function migratePostgres(databaseUrl: string, options: { citus: boo
 }
 
 /**
- * Brings the schema up to date, in one transaction; a second process that comes at the same time finds it done. On a
- * database with Citus the tables of a new schema are distributed, and those that a migration adds to a schema that
- * is distributed.
- * @param options.citus true: distributes a schema that has rows already, too. @throws Error if there is no Citus
+ * Upgrades the schema in one transaction; a second process waits and then has nothing to do. On a database with Citus,
+ * it also distributes the tables of a new schema, and tables that a migration adds to a distributed schema.
+ * @param options.citus true: also distributes a schema that already has rows. @throws Error if there is no Citus
  */
 export async function migrate(
   connections: Connections,
@@ -46,9 +45,9 @@ export async function migrate(
     await client.query("BEGIN ISOLATION LEVEL READ COMMITTED");
     await client.query(writeLock(schema));
     const from = await lastMigration(client, schema);
-    // Citus: what follows goes to the shards one after the other, as changes of several tables in one transaction must.
+    // Citus requires this mode for changes of several tables in one transaction.
     await client.query("SET LOCAL citus.multi_shard_modify_mode = 'sequential'");
-    // IF NOT EXISTS would ask for the right to make one, though it is there.
+    // CREATE SCHEMA IF NOT EXISTS would need the right to create one even if the schema exists.
     const { rows } = await client.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", [schema]);
     if (rows.length === 0) await client.query(`CREATE SCHEMA "${schema}"`);
     await client.query(`SET LOCAL search_path = "${schema}"`);
@@ -56,13 +55,13 @@ export async function migrate(
       "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, applied_at timestamptz NOT NULL)",
     );
     for (const { number, sql } of pendingMigrations(migrations, from)) {
-      // One statement at a time: Citus passes on the whole text that a statement came in.
+      // Statements are sent one at a time, because Citus forwards the whole text of a query to its nodes.
       for (const statement of sql.split(END_OF_STATEMENT)) await client.query(statement);
       await client.query("INSERT INTO schema_migrations (number, applied_at) VALUES ($1, now())", [number]);
     }
     const { available, byStore } = await readDistribution(client, schema);
-    const wanted = citus || (available && (from === 0 || byStore.length > 0));
-    const distributed = wanted ? await distribute(client, schema) : [];
+    const distributes = citus || (available && (from === 0 || byStore.length > 0));
+    const distributed = distributes ? await distribute(client, schema) : [];
     await client.query("COMMIT");
     return { from, to: newest, distributed };
   });
@@ -74,7 +73,7 @@ async function lastMigration(client: Client, schema: string): Promise<number> {
     const { rows } = await client.query<[unknown]>({ text, rowMode: "array" });
     return Number(rows[0]![0]);
   };
-  // From the catalog's tables: its functions may answer from a cache that is older than the lock.
+  // This reads the catalog's tables, because its functions may answer from a cache older than the lock.
   const exists = `SELECT count(*) FROM pg_catalog.pg_tables
     WHERE schemaname = '${schema}' AND tablename = 'schema_migrations'`;
   if ((await value(exists)) === 0) return 0;

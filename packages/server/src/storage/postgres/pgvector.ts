@@ -1,44 +1,45 @@
 import type { Transaction } from "./connections.ts";
 
-/** The version that can go on where an index's search ended too early for a filter. */
+/** The first version that can continue an index search after a filter left too few results (iterative scans). */
 const VERSION_MIN = "0.8";
-/** An HNSW index of `vector` has at most so many dimensions, and one of `halfvec`. */
+/** The maximum dimensions of an HNSW index on `vector`, and on `halfvec`. */
 const VECTOR_DIMENSIONS_MAX = 2000;
 const HALFVEC_DIMENSIONS_MAX = 4000;
 
-/** The pgvector of a database. */
+/** The pgvector extension of a database. */
 export interface Pgvector {
-  /** Quoted: its types and operators are named with it, because only Tidemark's own schema is searched for names. */
+  /** Its schema, quoted, to qualify its types and operators: only Tidemark's own schema is in the search path. */
   schema: string;
   version: string;
 }
 
-/** What a database has of pgvector; undefined: nothing. */
+/** The database's pgvector; undefined: none. */
 export async function findPgvector(tx: Transaction): Promise<Pgvector | undefined> {
-  const [found] = await tx.rows<[string, string]>(
+  const [row] = await tx.rows<[string, string]>(
     `SELECT quote_ident(n.nspname), e.extversion
      FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
      WHERE e.extname = 'vector'`,
   );
-  return found && { schema: found[0], version: found[1] };
+  return row && { schema: row[0], version: row[1] };
 }
 
-/** What is missing for comparing vectors, and what an operator can do; null: nothing. */
-export function lackOfPgvector(found: Pgvector | undefined): { message: string; advice: string } | null {
-  if (!found) {
+/** What is missing for comparing vectors, with advice for an operator; null: nothing. */
+export function lackOfPgvector(pgvector: Pgvector | undefined): { message: string; advice: string } | null {
+  if (!pgvector) {
     const advice =
-      "Install pgvector on the database's server, and run CREATE EXTENSION vector in the database.";
+      "Install pgvector on the database server, and run CREATE EXTENSION vector in the database.";
     return { message: "The database has no pgvector, which semantic search needs.", advice };
   }
-  if (isAtLeast(found.version, VERSION_MIN)) return null;
-  const message = `The database has pgvector ${found.version}, and semantic search needs ${VERSION_MIN} or newer.`;
-  const advice = "Upgrade pgvector on its server, and run ALTER EXTENSION vector UPDATE in the database.";
+  if (isAtLeast(pgvector.version, VERSION_MIN)) return null;
+  const message = `The database has pgvector ${pgvector.version}, but semantic search needs ${VERSION_MIN} or newer.`;
+  const advice =
+    "Upgrade pgvector on the database server, and run ALTER EXTENSION vector UPDATE in the database.";
   return { message, advice };
 }
 
-/** The same in one line; null: vectors can be compared. */
-export function pgvectorProblem(found: Pgvector | undefined): string | null {
-  const lack = lackOfPgvector(found);
+/** {@link lackOfPgvector} in one line; null: vectors can be compared. */
+export function pgvectorProblem(pgvector: Pgvector | undefined): string | null {
+  const lack = lackOfPgvector(pgvector);
   return lack && `${lack.message} ${lack.advice}`;
 }
 
@@ -48,7 +49,7 @@ function isAtLeast(version: string, least: string): boolean {
   return major > majorMin || (major === majorMin && minor >= minorMin);
 }
 
-/** The type that vectors of so many dimensions are indexed as; null: no index can have so many. */
+/** The type and operators for an index of vectors with these dimensions; null: too many for an index. */
 export function indexedType(
   { schema }: Pgvector,
   dimensions: number,

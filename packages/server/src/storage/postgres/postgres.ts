@@ -19,7 +19,7 @@ import { writeLock } from "./write-lock.ts";
 /**
  * Opens the server engine.
  * @param databaseUrl `postgres://…`; its parameter `schema` names the schema of Tidemark's tables (`tidemark`)
- * @param options.embeds whether it is a warning if vectors cannot be compared
+ * @param options.embeds true: warns if the database cannot compare vectors
  */
 export async function openPostgres(
   databaseUrl: string,

@@ -2,9 +2,9 @@ import type { RateWindow } from "../port.ts";
 import type { Connections } from "./connections.ts";
 
 /**
- * Counts a request against a sliding window that every process shares. One row a window: whoever counts holds it until
- * the count is committed, so of many at once exactly the limit passes. A crash of the database may forget the last
- * moments: nothing waits for the disk here.
+ * Counts a request against a sliding window that all processes share. Each window is one row, which a count locks until
+ * it commits, so exactly `limit` of many concurrent requests pass. A crash of the database may lose the last moments,
+ * because commits do not wait for the disk here.
  */
 export async function countRequest(
   connections: Connections,

@@ -13,7 +13,7 @@ import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Transaction } from "./connections.ts";
 
-/** The rows of a generation ($3) in a namespace ($2), each beside the current row of its record. */
+/** The rows of a generation ($3) in a namespace ($2), each with the current row of its record. */
 const STAGED = `
   SELECT s.id, s.generation, s.version, s.hash, s.indexed,
     c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
@@ -24,7 +24,7 @@ const STAGED = `
   ) c ON true
   WHERE s.store_id = $1 AND s.namespace = $2 AND ${isOf("$3::bigint", "s")}`;
 
-/** What an open run leaves behind when it is over: all but its own row. */
+/** Tables with rows of open runs, which are deleted when a run is over. */
 const RUN_TABLES = ["refresh_run_namespaces", "refresh_run_parts", "refresh_run_exceptions"];
 
 /** The staged refreshes of one store, within a transaction. */
@@ -87,8 +87,8 @@ export class PostgresRefreshRuns implements RefreshRuns {
       textArray(namespaces),
     );
     return rows.map(
-      ([runId, namespace, timestamp, generation, upserts, digest, newer, newerDigest, ...of]) => {
-        const [created, updated, unchanged, removed, absent, stale, superseded, recount] = of;
+      ([runId, namespace, timestamp, generation, upserts, digest, newer, newerDigest, ...tallies]) => {
+        const [created, updated, unchanged, removed, absent, stale, superseded, recount] = tallies;
         return {
           runId,
           namespace,
@@ -104,11 +104,11 @@ export class PostgresRefreshRuns implements RefreshRuns {
   }
 
   async hasPart(runId: string, part: string): Promise<boolean> {
-    const found = await this.#rows(
+    const rows = await this.#rows(
       "SELECT 1 FROM refresh_run_parts WHERE store_id = $1 AND run_id = $2 AND part = $3",
       ...[runId, part],
     );
-    return found.length > 0;
+    return rows.length > 0;
   }
 
   async failedRecords(runId: string): Promise<Pick<RecordRow, "namespace" | "id">[]> {
@@ -139,7 +139,6 @@ export class PostgresRefreshRuns implements RefreshRuns {
     return { created, updated, unchanged, removed, absent };
   }
 
-  /** Some ids whose staged rows, or exceptions, would change their records so. */
   async sample(
     { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
@@ -152,12 +151,12 @@ export class PostgresRefreshRuns implements RefreshRuns {
         ? `SELECT id FROM refresh_run_exceptions
            WHERE store_id = $1 AND namespace = $2 AND run_id = $3 AND kind = 'stale' AND ${others}`
         : `SELECT id FROM (${STAGED}) s WHERE (${CHANGES[kind]}) AND ${others}`;
-    const of = kind === "stale" ? runId : generation;
-    const rows = await this.#rows<[string]>(text, ...[namespace, of, textArray(ids), limit]);
+    const source = kind === "stale" ? runId : generation;
+    const rows = await this.#rows<[string]>(text, ...[namespace, source, textArray(ids), limit]);
     return rows.map(([id]) => id);
   }
 
-  /** Where a staged row says what the current one says, both have one content. */
+  /** Lets staged rows share the content of the current row where their hashes are equal. */
   async #shareContents(namespace: string, generation: number): Promise<void> {
     const equal = await this.#rows<[string, number, number, number, number | null, number | null]>(
       `SELECT id, generation, version, current_version, indexed, current_indexed FROM (${STAGED}) s
@@ -169,7 +168,7 @@ export class PostgresRefreshRuns implements RefreshRuns {
       `UPDATE records r SET version = k.version, indexed = k.indexed
        FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) k(id, generation, version, indexed)
        WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.generation = k.generation`,
-      ...[namespace, textArray(equal.map(([id]) => id)), numberArray(equal.map(([, of]) => of))],
+      ...[namespace, textArray(equal.map(([id]) => id)), numberArray(equal.map((row) => row[1]))],
       numberArray(equal.map(([, , , version]) => version)),
       numberArray(equal.map(([, , , , , indexed]) => indexed)),
     );
@@ -181,32 +180,29 @@ export class PostgresRefreshRuns implements RefreshRuns {
     });
   }
 
-  /**
-   * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
-   * else.
-   */
+  /** Makes staged rows whose own content is not indexed be found by the same version as the current row. */
   async #alignIndexed(namespace: string, generation: number): Promise<void> {
-    const astray = await this.#rows<[string, number, number | null, number | null]>(
+    const unaligned = await this.#rows<[string, number, number | null, number | null]>(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED}) s
        WHERE version IS NOT NULL AND indexed IS DISTINCT FROM version AND indexed IS DISTINCT FROM current_indexed`,
       ...[namespace, generation],
     );
-    if (astray.length === 0) return;
+    if (unaligned.length === 0) return;
     await this.#rows(
       `UPDATE records r SET indexed = k.indexed
        FROM unnest($3::text[], $4::bigint[], $5::bigint[]) k(id, generation, indexed)
        WHERE r.store_id = $1 AND r.namespace = $2 AND r.id = k.id AND r.generation = k.generation`,
-      ...[namespace, textArray(astray.map(([id]) => id)), numberArray(astray.map(([, of]) => of))],
-      numberArray(astray.map(([, , , indexed]) => indexed)),
+      ...[namespace, textArray(unaligned.map(([id]) => id)), numberArray(unaligned.map((row) => row[1]))],
+      numberArray(unaligned.map(([, , , indexed]) => indexed)),
     );
     await dropUnused(this.#tx, this.#storeId, namespace, {
       contents: [],
-      indexed: astray.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }])),
+      indexed: unaligned.flatMap(([id, , version]) => (version === null ? [] : [{ id, version }])),
       now: Date.now(),
     });
   }
 
-  /** The statements of a sync's writes to runs, sent one behind the other. */
+  /** Sends the statements of a sync's writes to runs, in order. */
   write({ runs, runNamespaces, parts, runExceptions, endRuns }: LedgerWrites): Promise<unknown>[] {
     const sent: Promise<unknown>[] = [];
     for (const run of runs) {
@@ -321,7 +317,7 @@ interface Version {
 }
 
 /**
- * Removes contents that no row of their record has any more, and tells the index of versions that no row is found by.
+ * Removes contents that no row of their record has any longer, and enqueues versions that no row is found by now.
  */
 export async function dropUnused(
   tx: Transaction,

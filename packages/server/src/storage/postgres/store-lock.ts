@@ -2,9 +2,9 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { Transaction } from "./connections.ts";
 
 /**
- * Takes the store lock: until the transaction ends, every other sync of the store waits here, in whichever process, and
- * then reads what this one left. So each store has one order of syncs, and its revisions have no gaps. Other stores do
- * not wait. The first statement of each transaction that changes a store's ledger.
+ * Takes the store lock, as the first statement of each transaction that changes a store's ledger. Until the transaction
+ * ends, the store's other syncs wait here, in every process, and then read what this one committed. So each store has
+ * one order of syncs, and its revisions have no gaps.
  * @returns the store's revision
  */
 export async function lockStore(tx: Transaction, storeId: string): Promise<number> {
@@ -20,14 +20,14 @@ export async function lockStore(tx: Transaction, storeId: string): Promise<numbe
 }
 
 /**
- * Lets the syncs of a store wait for each other within this process, before they ask for a connection: a store with
- * many syncs under way holds one connection, and leaves the others to other stores.
+ * Queues the syncs of each store within this process before they take a connection, so that a store with many
+ * concurrent syncs holds only one connection.
  */
 export class StoreQueues {
   #timeoutMs: number;
   #last = new Map<string, Promise<unknown>>();
 
-  /** @param timeoutMs how long a sync waits for those before it */
+  /** @param timeoutMs how long a sync may wait in the queue */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
@@ -37,7 +37,7 @@ export class StoreQueues {
     const askedAt = Date.now();
     const earlier = this.#last.get(storeId) ?? Promise.resolve();
     const result = earlier.then(() => {
-      // Those in front waited for the database as long as they may: one more would not be served either.
+      // Earlier syncs already waited for the database as long as they may, so this one would fail too.
       if (Date.now() - askedAt > this.#timeoutMs) {
         throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied" });
       }

@@ -6,18 +6,18 @@ import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgv
 import { INDEXED_VECTORS } from "./vectors.ts";
 import { writeLock } from "./write-lock.ts";
 
-/** Memory to make an index in: it is several times quicker where all of it fits. */
+/** Memory for building an index; the build is several times faster if the whole index fits. */
 const MEMORY_MIN_MB = 64;
 const MEMORY_MAX_MB = 2048;
-/** What a vector needs there besides its numbers: links to its neighbours, about. */
+/** About what a vector needs in memory besides its numbers: the links to its neighbours. */
 const LINKS_BYTES = 600;
-/** An unfinished index is removed when nobody is in its way for so long, or else later. */
+/** How long the removal of an unfinished index waits for locks before it is left for a later attempt. */
 const DROP_PATIENCE_MS = 1000;
 
-/** After a failure the next try waits for so long. */
+/** How long to wait after a failure before the next attempt. */
 const RETRY_PAUSE_MS = 300_000;
 
-/** What a space of a store is. */
+/** A vector space of a store. */
 interface Space {
   storeId: string;
   space: number;
@@ -26,29 +26,29 @@ interface Space {
 }
 
 const PREFIX = "vectors_near_";
-/** What the index of a space is called: 63 bytes are the most that a name may have. */
+/** The name of a space's index, within PostgreSQL's limit of 63 bytes. */
 const nameOf = ({ storeId, space }: Pick<Space, "storeId" | "space">) => `${PREFIX}${storeId}_${space}`;
 
-/** The HNSW indexes of large spaces: one each, made and removed beside everything else. */
+/** Creates and removes the HNSW indexes of large vector spaces in the background, one per space. */
 export class VectorIndexes {
   #connections: Connections;
   #from: number;
-  /** The one that this process makes. */
+  /** The index that this process is creating. */
   #making: Promise<void> | null = null;
   #client: Client | null = null;
   #failure: string | null = null;
   #failedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  /** @param from a space with more vectors has an index */
+  /** @param from a space with more vectors than this has an index */
   constructor(connections: Connections, from = INDEXED_VECTORS) {
     this.#connections = connections;
     this.#from = from;
   }
 
   /**
-   * Begins to make the index of a store's space that has become large.
-   * @returns what an operator should know, in one line; null: nothing
+   * Starts to create a missing index of a store's large vector spaces.
+   * @returns a problem that an operator should know, in one line; null: none
    */
   async maintain(storeId: string): Promise<string | null> {
     const { embeds, pgvector, missing } = await this.#connections.transaction("read", async (tx) => {
@@ -72,7 +72,7 @@ export class VectorIndexes {
         this.#failure = null;
       },
       (error) => {
-        this.#failure = `The index of the vectors of ${space.storeId} cannot be made: ${error.message}`;
+        this.#failure = `The vector index of the store ${space.storeId} cannot be created: ${error.message}`;
         this.#failedAt = performance.now();
       },
     );
@@ -81,7 +81,7 @@ export class VectorIndexes {
     });
   }
 
-  /** Waits until what was begun is over. */
+  /** Waits until the index that was started is finished or has failed. */
   async settled(): Promise<void> {
     await this.#making;
   }
@@ -99,7 +99,7 @@ export class VectorIndexes {
     const memory = Math.min(Math.max(Math.ceil(bytes / 1024 / 1024), MEMORY_MIN_MB), MEMORY_MAX_MB);
     const settings = {
       maintenance_work_mem: `${memory}MB`,
-      // Syncs and searches come first; and in a container several workers often find no memory to share.
+      // Parallel workers would slow down syncs and searches, and containers often lack the shared memory for them.
       max_parallel_maintenance_workers: "0",
       statement_timeout: "0",
     };
@@ -107,7 +107,7 @@ export class VectorIndexes {
       this.#client = client;
       try {
         if (this.#closed) return;
-        // If another process is at it, this waits until that one is ready, and then finds it done.
+        // If another process is creating the index, this waits for it and then has nothing to do.
         await client.query(
           `CREATE INDEX CONCURRENTLY IF NOT EXISTS "${nameOf(space)}" ON "${schema}".vectors
            USING hnsw ((embedding::${indexed.type}) ${indexed.operators})
@@ -119,7 +119,7 @@ export class VectorIndexes {
     }, settings);
   }
 
-  /** Removes what is left of an index that was not finished. @returns false if somebody is making one now */
+  /** Removes the remains of an unfinished index. @returns false if an index is being created right now */
   #clearTheWay(space: Space): Promise<boolean> {
     const { schema } = this.#connections.settings;
     return this.#connections.transaction("write", async (tx) => {
@@ -136,7 +136,7 @@ export class VectorIndexes {
     });
   }
 
-  /** Removes one index of a space that no build is in any more. @returns whether there was one */
+  /** Removes one index of a space that no build uses any longer. @returns whether there was one */
   async sweep(): Promise<boolean> {
     const { schema } = this.#connections.settings;
     const unused = await this.#connections.transaction("read", async (tx) => {
@@ -162,7 +162,7 @@ export class VectorIndexes {
     return true;
   }
 
-  /** Does not wait for an index: the server makes it ready by itself, or it is made again. */
+  /** Does not wait for an index: the server finishes it alone, or a later start creates it again. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#client?.end();
@@ -170,7 +170,7 @@ export class VectorIndexes {
   }
 }
 
-/** The spaces of a store that builds are in, their vectors counted up to a limit. */
+/** The spaces that a store's builds use, with their vectors counted up to a limit. */
 async function readSpaces(tx: Transaction, storeId: string, limit: number): Promise<Space[]> {
   const builds = await readBuilds(tx, storeId);
   const used = builds.flatMap(({ state, space }) => (state === "retired" || space === null ? [] : [space]));
@@ -186,7 +186,7 @@ async function readSpaces(tx: Transaction, storeId: string, limit: number): Prom
   );
 }
 
-/** Those of the indexes that are complete. */
+/** The names of the indexes that are complete. */
 async function readyIndexes(tx: Transaction, names: string[]): Promise<Set<string>> {
   const rows = await tx.rows<[string]>(
     `SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid

@@ -5,24 +5,24 @@ import { CHUNKS_OF_NAMESPACE } from "./lookups.ts";
 import { findPgvector, indexedType, type Pgvector, pgvectorProblem } from "./pgvector.ts";
 
 /**
- * Nearest neighbours with pgvector. All vectors have length 1, so that the inner product is the cosine.
+ * Nearest neighbours with pgvector. All vectors have length 1, so the inner product is the cosine.
  * docs/decisions/0013-vectors-on-postgresql.md has the figures.
  */
 
-/** A space with more vectors has an index; fewer are compared one by one. */
+/** A space with more vectors than this has an index; a smaller one is compared vector by vector. */
 export const INDEXED_VECTORS = 10_000;
-/** Comparing so many takes less than 30 ms. */
+/** Comparing this many chunks takes less than 30 ms. */
 const EXACT_CHUNKS = 5000;
-/** By the index a step to the next vector takes so many times as long as comparing one. */
+/** How many times longer a step to the next vector takes in the index than comparing one vector. */
 const STEP_COST = 6;
 
-/** How many vectors the index looks at before it gives the best of them, and then goes on to as many more. */
+/** How many vectors the index examines before each group of results. */
 const EF_SEARCH = 200;
-/** How far it goes on where a filter leaves too few, and in how much memory: so many times 4 MB. */
+/** How many vectors the index examines at most if a filter leaves too few, and in how many times 4 MB of memory. */
 const SCAN_TUPLES_MAX = 200_000;
 const SCAN_MEMORY = 50;
 
-/** Where to look, and for what. */
+/** A query for the chunks with the nearest vectors. */
 interface NearestQuery {
   storeId: string;
   build: Build;
@@ -34,7 +34,7 @@ interface NearestQuery {
 
 /**
  * The chunks whose vectors are nearest, best first; none without pgvector.
- * @param exactChunks up to so many of the namespaces that are asked for are compared one by one in any case
+ * @param exactChunks if the namespaces have at most this many chunks, all of them are compared
  */
 export async function nearestChunks(
   tx: Transaction,
@@ -52,8 +52,8 @@ export async function nearestChunks(
 type Row = [chunk: number, similarity: number];
 
 /**
- * Whether comparing all chunks that are asked for is quicker than finding enough of them among all: the fewer they
- * are, the further apart they lie on the index's way.
+ * Whether comparing all chunks of the namespaces is faster than walking the index: the fewer they are, the more other
+ * chunks the walk passes between two of them.
  */
 async function areFew(tx: Transaction, nearest: NearestQuery, exactChunks: number): Promise<boolean> {
   const { storeId, build, namespaces, limit } = nearest;
@@ -85,8 +85,8 @@ function compareAll(tx: Transaction, { schema }: Pgvector, nearest: NearestQuery
 }
 
 /**
- * Goes through the space's vectors from the nearest on, by the index if there is one: then they come in groups, each of
- * which may have some that are nearer than some before. Not to leave those out finds more of the nearest.
+ * Walks the space's vectors from the nearest on, by the index if there is one. The index returns groups, and a later
+ * group may have nearer vectors than an earlier one; keeping those finds more of the nearest.
  */
 async function walk(tx: Transaction, pgvector: Pgvector, nearest: NearestQuery): Promise<Row[]> {
   const { storeId, build, query, namespaces, limit } = nearest;
@@ -94,18 +94,18 @@ async function walk(tx: Transaction, pgvector: Pgvector, nearest: NearestQuery):
   const exact = `${schema}.vector(${query.length})`;
   const type = indexedType(pgvector, query.length)?.type ?? exact;
   const within = namespaces ? "AND f.namespace = ANY ($5::text[])" : "";
-  // What the index knows only roughly is compared again.
+  // If the index is only approximate (`halfvec`), the similarity is computed again from the whole vector.
   const similarity =
     type === exact
       ? "-v.distance"
       : `(SELECT -(f.embedding::${exact} OPERATOR(${schema}.<#>) $3::real[]::${exact}) FROM vectors f
           WHERE f.store_id = $1 AND f.space = ${build.space} AND f.vector = v.vector)`;
   const [, rows] = await Promise.all([
-    // A planner without figures would rather sort all vectors than use the index.
+    // Without statistics, the planner would sort all vectors instead of using the index.
     tx.rows(`SET LOCAL enable_sort = off; SET LOCAL hnsw.iterative_scan = relaxed_order;
       SET LOCAL hnsw.ef_search = ${EF_SEARCH}; SET LOCAL hnsw.max_scan_tuples = ${SCAN_TUPLES_MAX};
       SET LOCAL hnsw.scan_mem_multiplier = ${SCAN_MEMORY}`),
-    // The index is of one space of one store: the planner must know which.
+    // The index is for one space, so the number is part of the text, where the planner sees it.
     tx.rows<Row>(
       `SELECT c.chunk, ${similarity}
        FROM (

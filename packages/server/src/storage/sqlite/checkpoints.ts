@@ -1,17 +1,17 @@
 import { Connection } from "./connection.ts";
 
-/** Pages of the write-ahead log (8 KiB each) that are worth copying into the database at once. */
+/** This many uncopied pages of the write-ahead log (8 KiB each) are copied immediately. */
 const COPY_PAGES = 512;
-/** Pages from which on a writer itself makes the log start anew: it keeps the log under about 64 MB. */
+/** From this many pages on, a writer restarts the log itself, which keeps it under about 64 MB. */
 const RESTART_PAGES = 8192;
 const LOOK_EVERY_MS = 50;
 const COPY_AT_LEAST_EVERY_MS = 2000;
-/** Pause after a copy that failed, as on a full disk. Nothing is lost: the log keeps what was not copied. */
+/** Pause after a failed copy, for example on a full disk. The log keeps what was not copied. */
 const AFTER_FAILURE_MS = 5000;
 
 /**
- * Copies the write-ahead log into the database in the background, so that no sync pays for it. Neither readers nor
- * writers wait for it. Runs until stopped; call it in a thread of its own, because copying blocks.
+ * Copies the write-ahead log into the database in the background, so that no sync has to. Readers and writers do not
+ * wait for it. Call it in a thread of its own, because copying blocks.
  * @returns a function that stops it
  */
 export function startCheckpoints(path: string): () => void {
@@ -27,7 +27,7 @@ export function startCheckpoints(path: string): () => void {
       connection.database.exec("PRAGMA wal_checkpoint(PASSIVE)");
       copiedAt = now;
     } catch {
-      // A writer meets the same fault, and answers it.
+      // A writer meets the same fault and reports it.
       failedAt = now;
     }
   }, LOOK_EVERY_MS);
@@ -37,7 +37,7 @@ export function startCheckpoints(path: string): () => void {
   };
 }
 
-/** For a writer, between transactions: starts the log anew when it has grown long under an unbroken load. */
+/** Restarts the log if it grew long under constant load. A writer calls this between transactions. */
 export function restartLongLog(connection: Connection): void {
   if (logPages(connection).log < RESTART_PAGES) return;
   connection.database.exec("PRAGMA wal_checkpoint(RESTART)");
@@ -48,7 +48,7 @@ function uncopiedPages(connection: Connection): number {
   return log - checkpointed;
 }
 
-/** How many pages the log has and how many of them were copied. SQLite before 3.51 copies them when asked. */
+/** How many pages the log has and how many of them were copied. SQLite before 3.51 also copies them here. */
 function logPages(connection: Connection): { log: number; checkpointed: number } {
   return connection.statement("PRAGMA wal_checkpoint(NOOP)").get() as { log: number; checkpointed: number };
 }

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-/** How long a statement waits for another process's transaction before it gives up. */
+/** How long a statement waits for another process's transaction before it fails. */
 const BUSY_TIMEOUT_MS = 5000;
 
 /** One SQLite connection with its prepared statements, and transactions that queue behind each other. */
@@ -12,13 +12,13 @@ export class Connection {
   #queue: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param options.durable when false, a commit survives a crash of the process but perhaps not a power loss
-   * @param options.readOnly when true, SQLite refuses every statement that would change the database
+   * @param options.durable if false, a commit survives a crash of the process but perhaps not a power loss
+   * @param options.readOnly if true, SQLite rejects every statement that would change the database
    */
   constructor(path: string, options: { durable: boolean; readOnly?: boolean }) {
     mkdirSync(dirname(path), { recursive: true });
     this.database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-    // Larger pages hold several 1 KB records each; it has an effect on a new database only.
+    // Larger pages hold several 1 KB records each. The page size takes effect in a new database only.
     this.database.exec("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON");
     this.database.exec(`PRAGMA synchronous = ${options.durable ? "FULL" : "NORMAL"}`);
     this.database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
@@ -38,8 +38,8 @@ export class Connection {
   }
 
   /**
-   * Runs `work` in a transaction, after those that were asked for before.
-   * @param kind `IMMEDIATE` takes the write lock at once; `DEFERRED` is one read snapshot
+   * Runs `work` in a transaction, after all transactions that were requested earlier.
+   * @param kind `IMMEDIATE` takes the write lock first; `DEFERRED` reads one snapshot
    */
   transaction<T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>): Promise<T> {
     const run = async () => {

@@ -7,22 +7,17 @@ import type { Sql, SqlRow } from "../port.ts";
 import { sqlitePath } from "./path.ts";
 
 const MIB = 1024 * 1024;
-/**
- * Under this much free space a large sync can fail; twice the database is what a backup or a refresh of all may need.
- */
+/** With less free space than this, a large sync can fail. */
 const FREE_BYTES_MIN = 256 * MIB;
 const LOG_BYTES_MAX = 512 * MIB;
-/**
- * https://man7.org/linux/man-pages/man2/statfs.2.html: NFS, SMB, CIFS, SMB2, FUSE's sshfs among others is not told
- * apart.
- */
+/** NFS, SMB, CIFS, SMB2 (https://man7.org/linux/man-pages/man2/statfs.2.html); sshfs is not detected. */
 const NETWORK_FILE_SYSTEMS = [0x6969, 0x517b, 0xff534d42, 0xfe534d42];
 
 const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;
 
 /**
- * Looks at a database without changing it.
- * @param look what to ask of it, if its schema is the one that this program uses
+ * Checks a database without changing it.
+ * @param look further checks, which run only if the schema is the one that this version uses
  */
 export async function examineSqlite(
   databaseUrl: string,
@@ -30,7 +25,8 @@ export async function examineSqlite(
 ): Promise<Finding[]> {
   const path = sqlitePath(databaseUrl);
   if (!existsSync(path)) {
-    const advice = "tidemark serve makes it; or is TIDEMARK_DATABASE_URL another one for the server?";
+    const advice =
+      "tidemark serve creates it. If a server already runs, check that it has the same TIDEMARK_DATABASE_URL.";
     const message = `There is no database ${path} yet.`;
     return [{ check: "database", status: "warning", message, advice }, ...examineDisk(dirname(path), 0)];
   }
@@ -42,7 +38,7 @@ export async function examineSqlite(
     return await examineOpen(database, path, look);
   } catch (error) {
     const advice =
-      "Run this as the server's user; look at the file's owner, at its disk, and at the last backup.";
+      "Run this command as the server's user. Check the file's owner and the disk, and that you have a backup.";
     const message = `${path} cannot be used: ${(error as Error).message}`;
     return [{ check: "database", status: "failed", message, advice }];
   } finally {
@@ -55,17 +51,17 @@ async function examineOpen(
   path: string,
   look: (sql: Sql) => Promise<Finding[]>,
 ): Promise<Finding[]> {
-  const one = (text: string) => Object.values(database.prepare(text).get()!)[0];
+  const query = (text: string) => Object.values(database.prepare(text).get()!)[0];
   const bytes = statSync(path).size;
-  const version = one("SELECT sqlite_version()");
+  const version = query("SELECT sqlite_version()");
   const migrations = readMigrations(new URL("./migrations/", import.meta.url));
-  const schema = examineSchema(Number(one("PRAGMA user_version")), migrations);
+  const schema = examineSchema(Number(query("PRAGMA user_version")), migrations);
   const findings: Finding[] = [
     { check: "database", status: "ok", message: `${path}, ${mib(bytes)}, SQLite ${version}` },
     schema,
     ...examineDisk(dirname(path), bytes),
     examineLog(`${path}-wal`),
-    examineFile(one("PRAGMA quick_check(1)")),
+    examineFile(query("PRAGMA quick_check(1)")),
   ];
   if (schema.status !== "ok") return findings;
   const sql: Sql = {
@@ -88,11 +84,11 @@ function examineDisk(folder: string, databaseBytes: number): Finding[] {
   };
   if (space.status !== "ok") {
     space.advice = scarce
-      ? "Free some, or move the database: on a full disk every sync gets 503."
-      : "A refresh of everything, or a backup to this disk, needs about as much as the database has.";
+      ? "Free space on the disk, or move the database: on a full disk every sync gets 503."
+      : "A full refresh of everything, or a backup to this disk, needs about as much space as the database.";
   }
   if (!NETWORK_FILE_SYSTEMS.includes(type)) return [space];
-  const advice = "Move the database to a local disk: locks and fsync cannot be relied on there.";
+  const advice = "Move the database to a local disk: locks and fsync are unreliable on network file systems.";
   const message = `${existing} is on a network file system`;
   return [space, { check: "file system", status: "failed", message, advice }];
 }
@@ -102,7 +98,7 @@ function examineLog(path: string): Finding {
   const check = "log";
   if (bytes <= LOG_BYTES_MAX)
     return { check, status: "ok", message: `${mib(bytes)} not copied into the database` };
-  const advice = "Something reads for very long, such as a backup: wait for it or end it.";
+  const advice = "A long read, such as a backup, keeps the log from being reset: wait for it or stop it.";
   return { check, status: "warning", message: `the write-ahead log has ${mib(bytes)}`, advice };
 }
 
@@ -110,6 +106,6 @@ function examineFile(answer: unknown): Finding {
   const check = "file";
   if (answer === "ok") return { check, status: "ok", message: "PRAGMA quick_check finds nothing wrong" };
   const advice =
-    "Stop the server, keep a copy of the files, look at the disk, restore the last backup that verifies.";
+    "Stop the server, keep a copy of the files, check the disk, and restore the last backup that verifies.";
   return { check, status: "failed", message: `damaged: ${String(answer).replaceAll("\n", " ")}`, advice };
 }

@@ -2,10 +2,10 @@ import { readBuildSettings } from "../build-settings.ts";
 import type { Build, Segment } from "../index-port.ts";
 import type { Connection } from "./connection.ts";
 
-/** A row as `node:sqlite` gives it; each column is taken for what its table says it is. */
+/** A row as `node:sqlite` returns it; each column is read as the type of its table's definition. */
 type Columns = Record<string, string & number>;
 
-/** All builds of a store, the oldest first. */
+/** All builds of a store, oldest first. */
 export function readBuilds(connection: Connection, storeId: string): Build[] {
   const rows = connection
     .statement("SELECT * FROM index_builds WHERE store_id = ?1 ORDER BY build")

@@ -24,7 +24,7 @@ import { sweepIndex, sweepVectors } from "./index-sweep.ts";
 import { SqliteIndexTransaction } from "./index-transaction.ts";
 import { nearestChunks } from "./vectors.ts";
 
-/** Blocks that are read at once: about a megabyte. */
+/** Blocks per read, about a megabyte. */
 const BLOCKS_READ = 256;
 
 type Transact = <T>(kind: "IMMEDIATE" | "DEFERRED", work: () => T | Promise<T>) => Promise<T>;
@@ -34,10 +34,10 @@ export class SqliteIndexStorage implements IndexStorage {
   #connection: Connection;
   #writing: Connection;
   #transaction: Transact;
-  /** The row of `vectors` that the look for unused ones goes on behind. */
+  /** The row of `vectors` behind which the next sweep of unused vectors continues. */
   #sweptVectors = 0;
 
-  /** @param connection for what only reads */
+  /** @param connection for reads; `writing` is for changes */
   constructor(connection: Connection, writing: Connection, transaction: Transact) {
     this.#connection = connection;
     this.#writing = writing;
@@ -107,12 +107,12 @@ export class SqliteIndexStorage implements IndexStorage {
       ).all(storeId, namespace, id, limit) as unknown as RecordVersion[];
       const last = rows.at(-1);
       if (!last || rows.length < limit) return rows;
-      // Who goes on behind the last record has seen all of it.
-      const ofLast = this.#sql(
+      // The caller continues behind the last record, so this page must have all rows of that record.
+      const lastRows = this.#sql(
         `SELECT DISTINCT namespace, id, indexed AS version FROM records
          WHERE store_id = ?1 AND namespace = ?2 AND id = ?3 AND indexed IS NOT NULL`,
       ).all(storeId, last.namespace, last.id) as unknown as RecordVersion[];
-      return [...rows.filter((row) => row.namespace !== last.namespace || row.id !== last.id), ...ofLast];
+      return [...rows.filter((row) => row.namespace !== last.namespace || row.id !== last.id), ...lastRows];
     });
   }
 
@@ -164,7 +164,7 @@ export class SqliteIndexStorage implements IndexStorage {
     });
   }
 
-  /** They are all looked at in any case. */
+  /** SQLite has no vector index to maintain: a search compares all vectors. */
   async maintainVectors(): Promise<null> {
     return null;
   }

@@ -3,15 +3,15 @@ import { IS_FAILED } from "../rules.ts";
 import type { Connection } from "./connection.ts";
 import { dropCodes } from "./vectors.ts";
 
-/** Rows that one step removes: few, so that a sync never waits long behind it. */
+/** Rows per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 500;
-/** A vector that no chunk has is kept for so long: its text may come again, or be about to. */
+/** How long an unused vector is kept, because its text may come again. */
 const UNUSED_VECTOR_MS = 24 * 3_600_000;
 
-/** One kind of what nobody needs any more: removes some of it. */
+/** Removes some unneeded rows of one kind. @returns how many */
 type Sweep = (connection: Connection, now: number) => number;
 
-/** The blocks, and then the row, of segments that went into others, or that nobody goes on making. */
+/** Removes the blocks, and then the row, of a segment that was merged or whose making was abandoned. */
 const sweepSegments: Sweep = (connection) => {
   const merged = connection
     .statement("SELECT store_id, build, segment FROM segments WHERE state = 'merged' LIMIT 1")
@@ -28,7 +28,7 @@ const sweepSegments: Sweep = (connection) => {
   return Number(connection.statement(drop).run(store_id, build, segment).changes);
 };
 
-/** Everything of builds that another one replaced, and at last their rows. */
+/** Removes all rows of a retired build, and its own row last. */
 const sweepBuilds: Sweep = (connection) => {
   const retired = connection
     .statement("SELECT store_id, build FROM index_builds WHERE state = 'retired' LIMIT 1")
@@ -49,7 +49,7 @@ const sweepBuilds: Sweep = (connection) => {
   return 1;
 };
 
-/** Makes failed entries due whose content is gone. */
+/** Makes failed entries due if their content is gone. */
 const releaseFailed: Sweep = (connection) => {
   const { changes } = connection
     .statement(
@@ -61,9 +61,9 @@ const releaseFailed: Sweep = (connection) => {
 };
 
 /**
- * Looks at some vectors, and removes those that no chunk has had for a while.
- * @param from the row that it goes on behind; 0: from the beginning
- * @returns the last row that it looked at; 0 at the end
+ * Checks the next vectors, and removes those that no chunk has had for a day.
+ * @param from the row behind which it continues; 0: from the beginning
+ * @returns the last row that it checked; 0 at the end
  */
 export function sweepVectors(connection: Connection, from: number, now: number): number {
   const sql = (text: string) => connection.statement(text);
@@ -75,20 +75,20 @@ export function sweepVectors(connection: Connection, from: number, now: number):
      FROM vectors v LEFT JOIN unused_vectors u
        ON u.store_id = v.store_id AND u.space = v.space AND u.vector = v.vector
      WHERE v.rowid > ?1 ORDER BY v.rowid LIMIT ${STEP_ROWS}`,
-  ).all(from) as unknown as LookedAt[];
+  ).all(from) as unknown as VectorRow[];
   const note = sql("INSERT INTO unused_vectors (store_id, space, vector, since) VALUES (?1, ?2, ?3, ?4)");
   const forget = sql("DELETE FROM unused_vectors WHERE store_id = ?1 AND space = ?2 AND vector = ?3");
   const drop = sql("DELETE FROM vectors WHERE rowid = ?1");
-  const dropped: LookedAt[] = [];
-  for (const looked of rows) {
-    const { row, store_id, space, vector, since, unused } = looked;
+  const dropped: VectorRow[] = [];
+  for (const vectorRow of rows) {
+    const { row, store_id, space, vector, since, unused } = vectorRow;
     if (since === null) {
       if (unused) note.run(store_id, space, vector, now);
     } else if (!unused || since < now - UNUSED_VECTOR_MS) {
       forget.run(store_id, space, vector);
       if (unused) {
         drop.run(row);
-        dropped.push(looked);
+        dropped.push(vectorRow);
       }
     }
   }
@@ -96,7 +96,7 @@ export function sweepVectors(connection: Connection, from: number, now: number):
   return rows.length < STEP_ROWS ? 0 : rows.at(-1)!.row;
 }
 
-interface LookedAt {
+interface VectorRow {
   row: number;
   store_id: string;
   space: number;
@@ -105,7 +105,7 @@ interface LookedAt {
   unused: number;
 }
 
-/** Removes some of what the index does not need any more. */
+/** Removes some rows that the index does not need any longer. */
 export function sweepIndex(connection: Connection, now: number): MaintenanceStep {
   for (const sweep of [sweepSegments, sweepBuilds]) {
     const rows = sweep(connection, now);

@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import { findVectors, readBuilds, readSegments } from "./index-rows.ts";
 import { addCodes } from "./vectors.ts";
 
-/** Changes of a store's index on SQLite, within a transaction that has the write lock. */
+/** Changes a store's index on SQLite, within a transaction that has the write lock. */
 export class SqliteIndexTransaction implements IndexTransaction {
   #connection: Connection;
   #storeId: string;

@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts";
 import { ENQUEUE } from "./enqueue.ts";
 import { DROP_UNUSED, SqliteRefreshRuns } from "./refresh-runs.ts";
 
-/** Rows that one step looks at: small, so that a sync never waits long behind it. */
+/** Rows per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 2000;
 
 interface SweptRow {
@@ -21,17 +21,17 @@ interface SweptRow {
 const NOTHING: MaintenanceStep = { rows: 0, more: false };
 
 /**
- * Removes rows that no reader sees and no open run has staged, with the contents that no other row shares; one small
- * step a call.
+ * Removes rows that no reader sees and no open run has staged, and the contents that no other row shares. One call is
+ * one small step.
  */
 export function sweepNamespace(connection: Connection, now: number): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
-  const found = sql(
-    // Any of them, so that one that is refreshed all the time does not keep the others waiting.
+  const unswept = sql(
+    // A random one, so that a namespace that is refreshed all the time does not keep the others waiting.
     "SELECT store_id, namespace, sweep_from FROM namespaces WHERE sweep_from IS NOT NULL ORDER BY random() LIMIT 1",
   ).get() as { store_id: string; namespace: string; sweep_from: string } | undefined;
-  if (!found) return NOTHING;
-  const { store_id: store, namespace, sweep_from: from } = found;
+  if (!unswept) return NOTHING;
+  const { store_id: store, namespace, sweep_from: from } = unswept;
   const rows = sql(
     `SELECT r.id, r.generation, r.version, r.indexed,
        (${IS_CURRENT} IS TRUE AND (r.version IS NOT NULL OR r.decided_at IS NOT NULL))
@@ -54,7 +54,7 @@ export function sweepNamespace(connection: Connection, now: number): Maintenance
     if (version !== null && !keptVersions.has(version)) dropUnused.run(store, namespace, id, version);
     if (indexed !== null && !keptIndexed.has(indexed)) enqueue.run(store, indexed, namespace, id, now);
   }
-  // The next step begins with the last id again: its rows may go on behind the limit.
+  // The next step starts at the last id again, because more of its rows may follow.
   const next = rows.length < STEP_ROWS ? null : rows.at(-1)!.id;
   sql("UPDATE namespaces SET sweep_from = ?3 WHERE store_id = ?1 AND namespace = ?2").run(
     store,
@@ -64,7 +64,7 @@ export function sweepNamespace(connection: Connection, now: number): Maintenance
   return { rows: rows.length, more: true };
 }
 
-/** Removes what deleted stores left behind, one small step a call. */
+/** Removes rows of deleted stores, one small step per call. */
 export function sweepDeletedStore(connection: Connection): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
   const store = sql(
@@ -83,7 +83,7 @@ export function sweepDeletedStore(connection: Connection): MaintenanceStep {
   return { rows: 1, more: true };
 }
 
-/** Forgets some of what has grown old: the first kind that has anything. */
+/** Forgets some old rows of the first kind that has any. */
 export function forget(connection: Connection, before: Forgetting): MaintenanceStep {
   const steps = [
     () => purgeTombstones(connection, before.tombstones),
@@ -101,9 +101,9 @@ export function forget(connection: Connection, before: Forgetting): MaintenanceS
 }
 
 /**
- * Their namespaces remember the newest of the tombstones. Those of a namespace with an open run stay until it is over:
- * what the run would do was decided by them. A store that is being imported has no revision yet, and its runs may still
- * come.
+ * Purges old tombstones; their namespaces remember the newest one. A namespace with an open run keeps its tombstones
+ * until the run is over, because the run's figures depend on them. A store that is being imported has no revision yet
+ * and is left alone, because its runs may still be missing.
  */
 function purgeTombstones(connection: Connection, before: number): MaintenanceStep {
   const sql = (text: string) => connection.statement(text);
@@ -133,7 +133,7 @@ function purgeTombstones(connection: Connection, before: number): MaintenanceSte
   return { rows: rows.length, more: rows.length === STEP_ROWS };
 }
 
-/** Runs that never got their last batch: what they staged is swept. */
+/** Expires runs that never got their last batch. */
 function expireRuns(connection: Connection, before: number): MaintenanceStep {
   const rows = connection
     .statement(

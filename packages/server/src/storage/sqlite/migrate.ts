@@ -2,7 +2,7 @@ import { type Migrated, pendingMigrations, readMigrations } from "../migrations.
 import { Connection } from "./connection.ts";
 import { sqlitePath } from "./path.ts";
 
-/** Brings the schema of a database up to date that no server has to use; makes the file if there is none. */
+/** Upgrades the schema of a database that no server needs to have open; creates the file if there is none. */
 export async function migrateSqlite(databaseUrl: string): Promise<Migrated> {
   const connection = new Connection(sqlitePath(databaseUrl), { durable: true });
   try {
@@ -12,7 +12,7 @@ export async function migrateSqlite(databaseUrl: string): Promise<Migrated> {
   }
 }
 
-/** Brings the schema up to date, in one transaction; a second process that comes at the same time finds it done. */
+/** Upgrades the schema in one transaction; a second process waits and then has nothing to do. */
 export async function migrate(connection: Connection): Promise<Migrated> {
   const migrations = readMigrations(new URL("./migrations/", import.meta.url));
   const applied = () => connection.database.prepare("PRAGMA user_version").get()!.user_version as number;

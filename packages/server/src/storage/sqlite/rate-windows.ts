@@ -2,8 +2,8 @@ import type { RateWindow } from "../port.ts";
 import { Connection } from "./connection.ts";
 
 /**
- * Sliding windows in a small database file beside the ledger's, so that counting a request never waits for a sync
- * that holds the ledger's write lock. Its commits need no fsync: a power loss may forget the last minute.
+ * Sliding windows in a small database file of their own, so that counting a request never waits for a sync that holds
+ * the ledger's write lock. Commits need no fsync, because a power loss may forget the last minute.
  */
 export class RateWindows {
   #connection: Connection;

@@ -21,7 +21,7 @@ const RUN = `
     batches, started_at, last_part_at, last_part, answer
   FROM refresh_runs WHERE store_id = ?1`;
 
-/** The rows of a generation (?3) in a namespace (?2), each beside the current row of its record. */
+/** The rows of a generation (?3) in a namespace (?2), each with the current row of its record. */
 const STAGED = `
   SELECT s.id, s.generation, s.version, s.hash, s.indexed,
     c.version AS current_version, c.hash AS current_hash, c.indexed AS current_indexed
@@ -32,7 +32,7 @@ const STAGED = `
   ) c ON c.id = s.id
   WHERE s.store_id = ?1 AND s.namespace = ?2 AND ${isOf("?3", "s")}`;
 
-/** Removes a content (?4) that no row of its record (?2, ?3) has any more. */
+/** Removes a content (?4) that no row of its record (?2, ?3) has any longer. */
 export const DROP_UNUSED = `
   DELETE FROM contents WHERE store_id = ?1 AND version = ?4 AND NOT EXISTS
     (SELECT 1 FROM records r WHERE r.store_id = ?1 AND r.namespace = ?2 AND r.id = ?3 AND r.version = ?4)`;
@@ -92,19 +92,18 @@ export class SqliteRefreshRuns implements RefreshRuns {
       `SELECT m.id FROM json_each(?4) j CROSS JOIN refresh_run_exceptions m
          ON m.store_id = ?1 AND m.run_id = ?2 AND m.namespace = ?3 AND m.id = j.value AND m.kind = 'stale'`,
     );
-    const found = select.all(this.#storeId, runId, namespace, JSON.stringify(ids));
-    return found.map(({ id }) => id as string);
+    const rows = select.all(this.#storeId, runId, namespace, JSON.stringify(ids));
+    return rows.map(({ id }) => id as string);
   }
 
   async recount({ namespace, generation }: RunNamespace): Promise<Omit<Tallies, "stale" | "superseded">> {
-    const of = [this.#storeId, namespace, generation] as const;
-    this.#shareContents(of);
-    this.#alignIndexed(of);
-    const counts = this.#sql(`SELECT ${COUNTED_CHANGES} FROM (${STAGED})`).get(...of);
+    const key = [this.#storeId, namespace, generation] as const;
+    this.#shareContents(key);
+    this.#alignIndexed(key);
+    const counts = this.#sql(`SELECT ${COUNTED_CHANGES} FROM (${STAGED})`).get(...key);
     return { ...(counts as unknown as Omit<Tallies, "stale" | "superseded">) };
   }
 
-  /** Some ids whose staged rows, or exceptions, would change their records so. */
   async sample(
     { runId, namespace, generation }: RunNamespace,
     kind: Exclude<keyof Tallies, "superseded">,
@@ -125,18 +124,18 @@ export class SqliteRefreshRuns implements RefreshRuns {
     return rows.map(({ id }) => id as string);
   }
 
-  /** Where a staged row says what the current one says, both have one content. */
-  #shareContents(of: readonly [string, string, number]): void {
+  /** Lets staged rows share the content of the current row where their hashes are equal. */
+  #shareContents(key: readonly [string, string, number]): void {
     const equal = this.#sql(
       `SELECT id, generation, version, indexed, current_version, current_indexed FROM (${STAGED})
        WHERE hash = current_hash AND version <> current_version`,
-    ).all(...of) as Record<string, string & number & null>[];
+    ).all(...key) as Record<string, string & number & null>[];
     const share = this.#sql(
       `UPDATE records SET version = ?5, indexed = ?6
        WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4`,
     );
     const drop = this.#sql(DROP_UNUSED);
-    const [store, namespace] = of;
+    const [store, namespace] = key;
     const enqueue = this.#sql(ENQUEUE);
     for (const { id, generation, version, indexed, current_version, current_indexed } of equal) {
       share.run(store, namespace, generation!, id!, current_version!, current_indexed!);
@@ -146,21 +145,18 @@ export class SqliteRefreshRuns implements RefreshRuns {
     }
   }
 
-  /**
-   * A staged row whose own content the index does not have is found by what its record is found by, and by nothing
-   * else.
-   */
-  #alignIndexed(of: readonly [string, string, number]): void {
-    const astray = this.#sql(
+  /** Makes staged rows whose own content is not indexed be found by the same version as the current row. */
+  #alignIndexed(key: readonly [string, string, number]): void {
+    const unaligned = this.#sql(
       `SELECT id, generation, indexed, current_indexed FROM (${STAGED})
        WHERE version IS NOT NULL AND indexed IS NOT version AND indexed IS NOT current_indexed`,
-    ).all(...of) as Record<string, string & number & null>[];
+    ).all(...key) as Record<string, string & number & null>[];
     const align = this.#sql(
       "UPDATE records SET indexed = ?5 WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND id = ?4",
     );
     const enqueue = this.#sql(ENQUEUE);
-    const [store, namespace] = of;
-    for (const { id, generation, indexed, current_indexed } of astray) {
+    const [store, namespace] = key;
+    for (const { id, generation, indexed, current_indexed } of unaligned) {
       align.run(store, namespace, generation!, id!, current_indexed!);
       if (indexed !== null) enqueue.run(store, indexed!, namespace, id!, Date.now());
     }
@@ -217,7 +213,7 @@ export class SqliteRefreshRuns implements RefreshRuns {
     for (const runId of runIds) this.endNow(runId, state);
   }
 
-  /** The same for one run, at once, as everything on SQLite is. */
+  /** Ends one run synchronously, as all work on SQLite is done. */
   endNow(runId: string, state: EndState): void {
     this.#sql("UPDATE refresh_runs SET state = ?3 WHERE store_id = ?1 AND run_id = ?2").run(
       this.#storeId,
@@ -238,9 +234,9 @@ export class SqliteRefreshRuns implements RefreshRuns {
   }
 }
 
-function toRun(found: unknown): RefreshRun | undefined {
-  if (!found) return undefined;
-  const row = found as Columns;
+function toRun(columns: unknown): RefreshRun | undefined {
+  if (!columns) return undefined;
+  const row = columns as Columns;
   return {
     runId: row.run_id!,
     connectorId: row.connector_id!,

@@ -15,8 +15,8 @@ import { RateWindows } from "./rate-windows.ts";
 /**
  * Opens the embedded engine.
  * @param databaseUrl `file:` and a path
- * @param options.backgroundCheckpoints true when another thread copies the write-ahead log into the database
- *   (see checkpoints.ts), so that no commit has to
+ * @param options.backgroundCheckpoints true: another thread copies the write-ahead log into the database (see
+ *   checkpoints.ts), so that no commit has to
  */
 export async function openSqlite(
   databaseUrl: string,
@@ -29,10 +29,10 @@ export async function openSqlite(
   return new SqliteStorage({ writing, reading }, path, options.backgroundCheckpoints === true);
 }
 
-/** The two connections of a storage: readers see the last commit, and neither wait for a writer nor hold one up. */
+/** The two connections of a storage, so that readers see the last commit and readers and writers never wait. */
 interface Connections {
   writing: Connection;
-  /** Refuses to write. */
+  /** Rejects writes. */
   reading: Connection;
 }
 
@@ -117,7 +117,7 @@ class SqliteStorage implements Storage {
 
   async close(): Promise<void> {
     await this.#reading.close();
-    // Last: the connection that closes last tidies the log up.
+    // The connection that closes last removes the log, and only this one can write.
     await this.#writing.close();
     await this.#rateWindows?.close();
   }
@@ -133,7 +133,7 @@ const sqlOf = (connection: Connection): Sql => ({
     connection.statement(text.replace(/\$(\d+)/g, "?$1")).all(...values) as SqlRow[],
 });
 
-/** Runs database work; turns the errors of a database that cannot be used right now into a 503. */
+/** Runs database work, and turns errors of a database that cannot be used right now into a 503. */
 async function orUnavailable<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -155,7 +155,7 @@ function unavailable(error: unknown): ApiError | undefined {
   const closed = code === "ERR_INVALID_STATE";
   const primary = (errcode ?? 0) & 0xff;
   if (!closed && ![BUSY, READONLY, IOERR, FULL, CANTOPEN].includes(primary)) return undefined;
-  // After a failed fsync nobody knows what reached the disk.
+  // After a failed fsync it is unknown what reached the disk.
   const outcome = primary === IOERR ? "unknown" : "not_applied";
   const failure = new ApiError("SERVICE_UNAVAILABLE", { outcome });
   failure.cause = error;

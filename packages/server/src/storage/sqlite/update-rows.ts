@@ -3,9 +3,9 @@ import type { NamespaceIds } from "../port.ts";
 import type { Connection } from "./connection.ts";
 
 /**
- * Changes the rows that some ids have in a generation; each has one. Most refreshes name all there is from the first to
- * the last of their ids: one walk along the tree then does what takes a look for each id otherwise, five times as long.
- * @param change what is set, to values that are `?6` and `?7`
+ * Updates the rows of some ids in a generation; each id has one. Most refreshes name all ids between their first and
+ * their last: then one range scan replaces a lookup per id, which would take five times as long.
+ * @param change the SET clause, with the values as `?6` and `?7`
  */
 export function updateRows(
   connection: Connection,
@@ -20,8 +20,8 @@ export function updateRows(
     `SELECT count(*) AS rows FROM (SELECT 1 FROM records WHERE ${between} LIMIT ?5)`,
   );
   const { rows } = count.get(storeId, namespace, first, last, ids.length + 1) as { rows: number };
-  // So many rows there are of these ids alone.
-  const [where, one, other] =
+  // If the range has as many rows as there are ids, it has no other ids.
+  const [where, from, to] =
     rows === ids.length
       ? ["id BETWEEN ?4 AND ?5", first, last]
       : ["id IN (SELECT value FROM json_each(?4))", JSON.stringify(ids), null];
@@ -29,7 +29,7 @@ export function updateRows(
     .statement(
       `UPDATE records SET ${change} WHERE store_id = ?1 AND namespace = ?2 AND generation = ?3 AND ${where}`,
     )
-    .run(storeId, namespace, generation, one, other, ...values);
+    .run(storeId, namespace, generation, from, to, ...values);
 }
 
 /** The first and the last of some ids in the table's order. */

@@ -1,22 +1,19 @@
 /**
- * A quick look at all vectors, to find those worth exact scoring. Of each component two bits are read: its sign, and
- * whether it is large; the query stays as it is.
+ * A quick scan of all vectors for those worth exact scoring. It reads two bits of each component: its sign, and whether
+ * it is large. The query is not encoded.
  *
  * Sources: Max, "Quantizing for Minimum Distortion", IRE Transactions on Information Theory 6 (1960), for the levels;
  * Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", IEEE TPAMI 33 (2011), for the tables of an
- * asymmetric distance: here a byte is a code of 4 components; Gao, Long, "RaBitQ", SIGMOD 2024, for dividing by the
- * product of a vector with its own code, which makes the estimate right in the mean. Vectors are not rotated first, as
- * they do.
+ * asymmetric distance, here with a byte for 4 components; Gao, Long, "RaBitQ", SIGMOD 2024, for dividing by the product
+ * of a vector with its own code, which makes the estimate right on average. Unlike RaBitQ, vectors are not rotated.
  */
 
 /**
- * Where a component of a normal distribution of variance 1 counts as large, and what small and large ones stand for.
+ * From which size a component of a normal distribution of variance 1 counts as large, and the values that stand for
+ * small and large components.
  */
 const [LIMIT, SMALL, LARGE] = [0.9816, 0.4528, 1.51];
-/**
- * What the two bits of a component stand for: the higher one says that it is above zero, the lower one that it is
- * large.
- */
+/** The values for the two bits of a component: the higher bit means above zero, the lower one means large. */
 const LEVELS = [-SMALL, -LARGE, SMALL, LARGE];
 const COMPONENTS_PER_BYTE = 4;
 
@@ -24,8 +21,8 @@ const COMPONENTS_PER_BYTE = 4;
 export const bytesOfCode = (dimensions: number): number => Math.ceil(dimensions / COMPONENTS_PER_BYTE);
 
 /**
- * The code of a vector of length 1, component i in the bits from `2 * (i % 4)` on of byte `i / 4`, and the scale by
- * which products with it are multiplied.
+ * The code of a vector of length 1, and the scale for products with the code. Component i is in byte `i / 4`, from bit
+ * `2 * (i % 4)` on.
  */
 export function encode(vector: Float32Array): { code: Uint8Array; scale: number } {
   const code = new Uint8Array(bytesOfCode(vector.length));
@@ -40,7 +37,7 @@ export function encode(vector: Float32Array): { code: Uint8Array; scale: number 
   return { code, scale: product === 0 ? 0 : 1 / product };
 }
 
-/** A query, ready to be compared with the codes of many vectors. */
+/** Compares a query with the codes of many vectors. */
 export class CodeScan {
   /** How many bytes a code takes. */
   readonly bytes: number;
@@ -59,8 +56,7 @@ export class CodeScan {
   }
 
   /**
-   * Estimates of the products of the query with vectors.
-   *
+   * Estimates the products of the query with vectors.
    * @param codes of the vectors, one after another
    * @param scales of the vectors
    * @param into where the estimates go, from its start
@@ -94,8 +90,8 @@ export class CodeScan {
 }
 
 /**
- * The places of the best k scores, in ascending order, as they are best fetched; of equal scores the lower places. A
- * score of minus infinity is never among them: it stands for what must not be found.
+ * The places of the best k scores, in ascending order, which is the fastest order to fetch them; of equal scores the
+ * lower places. A score of minus infinity, which stands for excluded vectors, is never among them.
  */
 export function topOf(scores: Float32Array, k: number): number[] {
   const count = Math.min(k, scores.length);
@@ -113,7 +109,7 @@ export function topOf(scores: Float32Array, k: number): number[] {
 }
 
 /**
- * The score that would be at a place, if they were sorted from the highest; they are moved about.
+ * The score that would be at a place if the scores were sorted from the highest. It reorders the scores.
  * Source: Hoare, "Algorithm 65: Find", Communications of the ACM 4 (1961).
  */
 function highest(scores: Float32Array, place: number): number {

@@ -3,29 +3,29 @@ import type { Connection } from "./connection.ts";
 import { CodeScan, encode, topOf } from "./vector-scan.ts";
 
 /**
- * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits a component, and the best
- * of them again by what they really are. docs/decisions/0012-vectors.md has the figures.
+ * Nearest neighbours without an index: all vectors of a space are ranked by codes of two bits per component, and the
+ * best ones are ranked again exactly. docs/decisions/0012-vectors.md has the figures.
  */
 
-/** Vectors whose codes lie in one row. */
+/** Vectors per row of codes. */
 const BLOCK_VECTORS = 512;
-/** How many of the best by codes are ranked again: so many at least, and this share of all. */
+/** How many of the best by codes are ranked exactly: at least this many, this share of all, and so many per result. */
 const RESCORED_MIN = 1000;
 const RESCORED_SHARE = 0.02;
 const RESCORED_PER_RESULT = 4;
-/** Up to so many chunks of some namespaces are ranked without looking at codes. */
+/** If the namespaces have at most this many chunks, all of them are ranked exactly. */
 const EXACT_CHUNKS = 5000;
 
 type BlockKey = [storeId: string, space: number, block: number];
 
-/** The code of a vector: that of number `block * BLOCK_VECTORS + place`. */
+/** The code of the vector with the number `block * BLOCK_VECTORS + place`. */
 interface Coded {
   place: number;
   code: Uint8Array;
   scale: number;
 }
 
-/** A block as its row has it. */
+/** A row of `vector_codes`. */
 interface BlockRow {
   places: Uint8Array;
   codes: Uint8Array;
@@ -48,7 +48,7 @@ export function addCodes(
   }
 }
 
-/** Removes the codes of vectors that are gone, so that no query looks at them. */
+/** Removes the codes of removed vectors. */
 export function dropCodes(
   connection: Connection,
   vectors: { store_id: string; space: number; vector: number }[],
@@ -62,7 +62,7 @@ export function dropCodes(
   }
 }
 
-/** Puts other codes in the place of a block's; where none are left, the block goes. */
+/** Replaces a block's codes, or deletes the block if no code is left. */
 function changeBlock(connection: Connection, key: BlockKey, change: (before: Coded[]) => Coded[]): void {
   const at = "store_id = ?1 AND space = ?2 AND block = ?3";
   const row = connection.statement(`SELECT places, codes, scales FROM vector_codes WHERE ${at}`).get(...key);
@@ -94,7 +94,7 @@ function readBlock(row: BlockRow): Coded[] {
   }));
 }
 
-/** Where to look, and for what. */
+/** A query for the chunks with the nearest vectors. */
 interface NearestQuery {
   storeId: string;
   build: number;
@@ -104,7 +104,7 @@ interface NearestQuery {
   limit: number;
 }
 
-/** How near a vector is to the query: 1 is the same direction. */
+/** A vector and its similarity to the query; 1 is the same direction. */
 interface NearVector {
   vector: number;
   similarity: number;
@@ -155,7 +155,7 @@ function chunksOfVectors(
   return JSON.parse(pairs);
 }
 
-/** The chunks that have the vectors; several may have one. */
+/** The chunks of the vectors; several chunks may share one. */
 function candidatesOf(near: NearVector[], pairs: ChunkAndVector[]): Candidate[] {
   const chunks = Map.groupBy(pairs, ([, vector]) => vector);
   return near.flatMap(({ vector, similarity: score }) =>
@@ -164,9 +164,8 @@ function candidatesOf(near: NearVector[], pairs: ChunkAndVector[]): Candidate[] 
 }
 
 /**
- * The vectors that look nearest by their codes, in the order of what they really are. Some stand for no chunk of the
- * build: they are left out, and where they are many of the best, others take their places. So there are `limit`, or
- * all.
+ * The vectors that are nearest by their codes, in exact order. It leaves out vectors that no chunk of the build has,
+ * and continues with the next best ones until it has enough, so that it returns at least `limit` vectors or all.
  */
 function bestByCodes(
   connection: Connection,
@@ -188,7 +187,7 @@ function bestByCodes(
   return near.sort(nearestFirst);
 }
 
-/** What the codes of a space's vectors say of each; minus infinity of one that is not allowed. */
+/** Scores a space's vectors by their codes; minus infinity for vectors that are not allowed. */
 function scoreCodes(
   connection: Connection,
   { storeId, space, query }: NearestQuery,
@@ -222,13 +221,13 @@ function scoreCodes(
   return { vectors, scores };
 }
 
-/** That a chunk of build ?2 has the vector `j.value`. */
+/** SQL condition: a chunk of build ?2 has the vector `j.value`. */
 const IS_USED = `EXISTS (SELECT 1 FROM chunks c INDEXED BY chunks_by_vector
   WHERE c.store_id = ?1 AND c.build = ?2 AND c.vector = j.value AND c.vector IS NOT NULL)`;
 
 /**
- * How near vectors really are.
- * @param areUsed true: it is known that chunks have them; else those that none has are left out
+ * Computes the exact similarity of vectors.
+ * @param areUsed true: all of them are known to have chunks; false: leaves out those without
  */
 function rescore(
   connection: Connection,
@@ -249,7 +248,7 @@ function rescore(
 const nearestFirst = (a: NearVector, b: NearVector): number =>
   b.similarity - a.similarity || a.vector - b.vector;
 
-/** Of vectors of length 1: their cosine. */
+/** The dot product, which is the cosine of vectors of length 1. */
 function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;

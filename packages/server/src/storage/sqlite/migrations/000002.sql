@@ -1,9 +1,9 @@
--- Organizations, stores, connectors, keys: small, read by every process, written by hand.
+-- Organizations, stores, connectors and keys: small tables that people manage and every process reads.
 
 CREATE TABLE organizations (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
-  created_at INTEGER NOT NULL                 -- ms since 1970, as every *_at below that says nothing else
+  created_at INTEGER NOT NULL                 -- ms since 1970, like every *_at without another unit
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE vector_stores (
@@ -14,7 +14,7 @@ CREATE TABLE vector_stores (
   settings TEXT NOT NULL,                     -- JSON
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
-  deleted_at INTEGER                          -- set: gone for every caller, its rows are being swept
+  deleted_at INTEGER                          -- if set, callers cannot reach the store and its rows are being removed
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX vector_stores_by_organization ON vector_stores (organization_id, id);
 
@@ -45,64 +45,64 @@ CREATE INDEX api_keys_by_organization ON api_keys (organization_id, id);
 CREATE INDEX api_keys_by_store ON api_keys (vector_store_id) WHERE vector_store_id IS NOT NULL;
 CREATE INDEX api_keys_by_connector ON api_keys (connector_id) WHERE connector_id IS NOT NULL;
 
--- Apart from the keys, because it changes all the time and they do not.
+-- A table of its own, because it changes all the time and keys do not.
 CREATE TABLE api_key_usage (
   key_id TEXT PRIMARY KEY,
   last_used_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The ledger. store_id leads every key: a request touches one store.
+-- The ledger. Every key starts with store_id, because a request touches one store.
 
 CREATE TABLE store_revisions (
   store_id TEXT PRIMARY KEY,
-  revision INTEGER NOT NULL                   -- counts the store's syncs, without gaps, in commit order
+  revision INTEGER NOT NULL                   -- the number of the store's last sync, in commit order without gaps
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE namespaces (
   store_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
-  generation INTEGER NOT NULL,                -- the one that readers see
-  next_generation INTEGER NOT NULL,           -- the first that was never used
-  refreshed_at INTEGER NOT NULL,              -- sync_timestamp of the last full refresh, ns since 1970; 0: none yet
-  newest_at INTEGER NOT NULL,                 -- no record was decided by a later sync_timestamp than this, ns
-  purged_at INTEGER NOT NULL,                 -- the newest sync_timestamp among purged tombstones, ns; 0: none
-  records INTEGER NOT NULL,                   -- live ones
-  digest TEXT NOT NULL,                       -- sum of their hashes modulo 2^256, hex
+  generation INTEGER NOT NULL,                -- the generation that readers see
+  next_generation INTEGER NOT NULL,           -- the first unused generation
+  refreshed_at INTEGER NOT NULL,              -- the floor: sync_timestamp of the last full refresh, ns; 0: none yet
+  newest_at INTEGER NOT NULL,                 -- no sync newer than this decided a record, ns
+  purged_at INTEGER NOT NULL,                 -- the newest decided_at of purged tombstones, ns; 0: none
+  records INTEGER NOT NULL,                   -- live records
+  digest TEXT NOT NULL,                       -- sum of the live records' hashes modulo 2^256, hex
   last_sync_at INTEGER NOT NULL,
-  sweep_from TEXT,                           -- the id that a sweep of dead rows goes on from; NULL: nothing to sweep
+  sweep_from TEXT,                            -- the id from which the sweep continues; NULL: nothing to sweep
   PRIMARY KEY (store_id, namespace)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX namespaces_to_sweep ON namespaces (store_id, namespace) WHERE sweep_from IS NOT NULL;
 
--- Staged full refreshes. Their rows wait in `records` under generations of their own.
+-- Staged full refreshes. Their staged rows are in `records`, with generations of their own.
 CREATE TABLE refresh_runs (
   store_id TEXT NOT NULL,
   run_id TEXT NOT NULL,
   connector_id TEXT NOT NULL,
   sync_timestamp INTEGER NOT NULL,            -- ns
   refresh_id TEXT NOT NULL,                   -- '' if the caller gave none
-  operations INTEGER NOT NULL,                -- that arrived, failed ones too, repeated parts not
+  operations INTEGER NOT NULL,                -- received, including failed ones; repeated parts count once
   failed INTEGER NOT NULL,
   batches INTEGER NOT NULL,
   started_at INTEGER NOT NULL,
   state TEXT NOT NULL,                        -- open, applied, ended (by a newer refresh), expired
   last_part_at INTEGER NOT NULL,
-  last_part TEXT,                             -- of an applied run: the hash of its last batch
-  answer TEXT,                                -- of an applied run: the answer to its last batch, JSON
+  last_part TEXT,                             -- the hash of an applied run's last batch
+  answer TEXT,                                -- the answer to an applied run's last batch, JSON
   PRIMARY KEY (store_id, run_id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX refresh_runs_by_identity
   ON refresh_runs (store_id, connector_id, sync_timestamp, refresh_id);
 CREATE INDEX refresh_runs_by_age ON refresh_runs (store_id, last_part_at);
 
--- What an unfinished run would do to each of its namespaces if it were applied now.
+-- What an open run would do to each of its namespaces if it were applied now.
 CREATE TABLE refresh_run_namespaces (
   store_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
   run_id TEXT NOT NULL,
-  sync_timestamp INTEGER NOT NULL,            -- of the run
-  generation INTEGER NOT NULL,                -- the run's rows in `records` have it
-  upserts INTEGER NOT NULL,                   -- rows that are records, and the sum of their hashes
+  sync_timestamp INTEGER NOT NULL,            -- the run's
+  generation INTEGER NOT NULL,                -- of the run's rows in `records`
+  upserts INTEGER NOT NULL,                   -- the run's rows with content, and the sum of their hashes
   digest TEXT NOT NULL,
   newer_records INTEGER NOT NULL,             -- live records that a newer sync decided, and the sum of their hashes
   newer_digest TEXT NOT NULL,
@@ -113,21 +113,21 @@ CREATE TABLE refresh_run_namespaces (
   absent INTEGER NOT NULL,
   stale INTEGER NOT NULL,
   superseded INTEGER NOT NULL,
-  recount INTEGER NOT NULL,                   -- 1: another refresh changed the namespace since, so count again
+  recount INTEGER NOT NULL,                   -- 1: another refresh flipped the namespace, so recount first
   PRIMARY KEY (store_id, namespace, run_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_run_namespaces_by_run ON refresh_run_namespaces (store_id, run_id);
 
--- Parts that arrived, so that one sent twice counts once.
+-- Received parts, so that a repeated part counts once.
 CREATE TABLE refresh_run_parts (
   store_id TEXT NOT NULL,
   run_id TEXT NOT NULL,
-  part TEXT NOT NULL,                         -- SHA-256 of its operations, hex
+  part TEXT NOT NULL,                         -- SHA-256 of the part's operations, hex
   PRIMARY KEY (store_id, run_id, part)
 ) STRICT, WITHOUT ROWID;
 
--- Records that an unfinished run names without a staged row of them: because the operation failed (then the
--- record is not cleared), or because a newer sync decided the record (then the operation is stale).
+-- Records that an open run names without a staged row: because the operation failed (then the record is not cleared),
+-- or because a newer sync decided the record (then the operation is stale).
 CREATE TABLE refresh_run_exceptions (
   store_id TEXT NOT NULL,
   run_id TEXT NOT NULL,
@@ -137,7 +137,7 @@ CREATE TABLE refresh_run_exceptions (
   PRIMARY KEY (store_id, run_id, namespace, id, kind)
 ) STRICT, WITHOUT ROWID;
 
--- The first 200 of each Idempotency-Key, to be replayed.
+-- The answer to the first successful request of each Idempotency-Key, for replays.
 CREATE TABLE idempotency_keys (
   store_id TEXT NOT NULL,
   connector_id TEXT NOT NULL,
@@ -162,7 +162,7 @@ CREATE TABLE syncs (
   received_at INTEGER NOT NULL,
   duration_ms INTEGER NOT NULL,
   trace_id TEXT NOT NULL,
-  results TEXT NOT NULL,                      -- JSON, as are the next two
+  results TEXT NOT NULL,                      -- JSON, like the next two
   by_namespace TEXT NOT NULL,
   changes TEXT NOT NULL,
   PRIMARY KEY (store_id, revision)
@@ -170,26 +170,26 @@ CREATE TABLE syncs (
 CREATE UNIQUE INDEX syncs_by_id ON syncs (store_id, sync_id);
 CREATE INDEX syncs_by_age ON syncs (store_id, received_at);
 
--- Narrow rows, each of a record in one to three generations. A record's current row is the one of which one is
--- namespaces.generation, or for which decided_at > namespaces.refreshed_at; there is never a second one.
+-- Each row is one state of a record and belongs to one to three generations. A record has at most one current row: one
+-- that belongs to namespaces.generation, or whose decided_at > namespaces.refreshed_at.
 CREATE TABLE records (
   store_id TEXT NOT NULL,
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
-  generation INTEGER NOT NULL,                -- that it was written for
-  carried_in INTEGER,                            -- later generations that it was carried into; of refreshes
-  also_carried_in INTEGER,                       -- that are over: without meaning, like NULL
-  decided_at INTEGER,                         -- sync_timestamp that decided it, ns; NULL: its refresh
-  version INTEGER,                            -- of its content; NULL: a tombstone
+  generation INTEGER NOT NULL,                -- the generation that the row was written for
+  carried_in INTEGER,                         -- generations of later refreshes that the row is carried into; those of
+  also_carried_in INTEGER,                    -- finished refreshes mean nothing, like NULL
+  decided_at INTEGER,                         -- sync_timestamp that decided the record, ns; NULL: the refresh
+  version INTEGER,                            -- of the record's content; NULL: a tombstone
   hash TEXT,                                  -- SHA-256 of id and content, hex
-  fingerprint TEXT,                           -- of the operation's text as it was sent: equal means same content
-  written_at INTEGER NOT NULL,                -- when this content, or the tombstone, arrived
-  indexed INTEGER,                            -- the version whose text search finds the record by; NULL: none yet
+  fingerprint TEXT,                           -- hash of the operation's bytes as sent: equal means same content
+  written_at INTEGER NOT NULL,                -- when this content or the tombstone arrived
+  indexed INTEGER,                            -- the version that the row is found by; NULL: none yet
   PRIMARY KEY (store_id, namespace, id, generation)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_by_age ON records (store_id, written_at) WHERE version IS NULL;
 
--- What records say. Written once, shared by the rows of several generations.
+-- The contents of records. Rows of several generations can share one.
 CREATE TABLE contents (
   store_id TEXT NOT NULL,
   version INTEGER NOT NULL,                   -- revision * 8192 + position in the sync
@@ -197,40 +197,39 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 ) STRICT;
 
--- The index queue: contents that came, and contents that no record is found by any more, until the index has handled
--- them.
+-- The index queue: new versions, and versions that no row is found by any longer, until the indexer has settled them.
 CREATE TABLE index_queue (
   store_id TEXT NOT NULL,
   version INTEGER NOT NULL,
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   queued_at INTEGER NOT NULL,
-  due_at INTEGER DEFAULT 0,                   -- not claimed before; NULL: failed, until an operator retries it
-  attempts INTEGER NOT NULL DEFAULT 0,        -- that failed
-  error TEXT,                                 -- of the last one that failed
+  due_at INTEGER DEFAULT 0,                   -- no claim before this time; NULL: failed, until an operator retries it
+  attempts INTEGER NOT NULL DEFAULT 0,        -- failed attempts
+  error TEXT,                                 -- of the last failed attempt
   PRIMARY KEY (store_id, version)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX index_queue_failed ON index_queue (store_id, version) WHERE attempts > 0;
 
--- The index: derived from the ledger, so it can be built anew at any time. A build is all of it, made with one set
--- of settings; a store has one that serves, and perhaps one that is being made.
+-- The index is derived from the ledger and can be rebuilt at any time. A build is a whole index, made with one set of
+-- settings; a store has one active build, and perhaps one that is being built.
 CREATE TABLE index_builds (
   store_id TEXT NOT NULL,
   build INTEGER NOT NULL,
   state TEXT NOT NULL,                        -- active, building, retired
-  settings TEXT NOT NULL,                     -- JSON: of the text, and of the embeddings
-  space INTEGER,                              -- its vectors are compared within this; NULL: it has none
+  settings TEXT NOT NULL,                     -- JSON: settings of the text and of the embeddings
+  space INTEGER,                              -- the vector space of its vectors; NULL: it has no vectors
   next_chunk INTEGER NOT NULL,
   next_segment INTEGER NOT NULL,
-  chunks INTEGER NOT NULL,                    -- live ones, and their terms: what BM25 needs to know
+  chunks INTEGER NOT NULL,                    -- live chunks, and the number of their terms: BM25 needs both
   terms INTEGER NOT NULL,
-  walked_namespace TEXT,                      -- building: the record up to which it has everything; NULL: from the beginning
+  walked_namespace TEXT,                      -- building: the record up to which the build is complete; NULL: none yet
   walked_id TEXT,
   created_at INTEGER NOT NULL,
   PRIMARY KEY (store_id, build)
 ) STRICT, WITHOUT ROWID;
 
--- Search finds a chunk if its version is what its record's current row is indexed by.
+-- Search shows a chunk if its record's current row is found by the chunk's version.
 CREATE TABLE chunks (
   store_id TEXT NOT NULL,
   build INTEGER NOT NULL,
@@ -238,7 +237,7 @@ CREATE TABLE chunks (
   namespace TEXT NOT NULL,
   id TEXT NOT NULL,
   version INTEGER NOT NULL,
-  ordinal INTEGER NOT NULL,                   -- its place in the record
+  ordinal INTEGER NOT NULL,                   -- the chunk's position in the record
   text TEXT NOT NULL,
   terms INTEGER NOT NULL,
   vector INTEGER,                             -- NULL: the build has no vectors
@@ -247,17 +246,17 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_by_record ON chunks (store_id, build, namespace, id, chunk, vector);
 CREATE INDEX chunks_by_vector ON chunks (store_id, build, vector) WHERE vector IS NOT NULL;
 
--- The inverted index: immutable sorted lists of terms and where they occur, each of a batch of chunks, kept in blocks.
+-- The inverted index: immutable sorted lists of terms and postings, each for a batch of chunks, stored in blocks.
 CREATE TABLE segments (
   store_id TEXT NOT NULL,
   build INTEGER NOT NULL,
   segment INTEGER NOT NULL,
-  state TEXT NOT NULL,                        -- live, merging (being made of others), merged (into another: gone for search)
+  state TEXT NOT NULL,                        -- live, merging (being made from others), merged (replaced)
   first_chunk INTEGER NOT NULL,
-  end_chunk INTEGER NOT NULL,                 -- excluded; some between them may be other segments'
-  chunks INTEGER NOT NULL,                    -- live ones when it was made
+  end_chunk INTEGER NOT NULL,                 -- exclusive; some chunks in the range may be in other segments
+  chunks INTEGER NOT NULL,                    -- live chunks when the segment was made
   bytes INTEGER NOT NULL,
-  making_until INTEGER NOT NULL,              -- merging: nobody else makes it before, ms
+  making_until INTEGER NOT NULL,              -- merging: no other process takes over before this time
   PRIMARY KEY (store_id, build, segment)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE segment_blocks (
@@ -269,18 +268,18 @@ CREATE TABLE segment_blocks (
   PRIMARY KEY (store_id, build, segment, first_term)
 ) STRICT;
 
--- Vectors by the text that they stand for, so that no text is embedded twice.
+-- Vectors by the hash of their text, so that no text is embedded twice.
 CREATE TABLE vectors (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
   vector INTEGER NOT NULL,
-  hash TEXT NOT NULL,                         -- SHA-256 of what was embedded, hex
+  hash TEXT NOT NULL,                         -- SHA-256 of the text and of how it is embedded, hex
   embedding BLOB NOT NULL,                    -- of length 1; 32-bit floats
   PRIMARY KEY (store_id, space, vector)
 ) STRICT;
 CREATE UNIQUE INDEX vectors_by_hash ON vectors (store_id, space, hash);
 
--- Vectors that no chunk had when they were last looked at, and since when: one that stays unused is removed.
+-- Vectors that no chunk had when the sweep last checked them; a vector that stays unused is removed.
 CREATE TABLE unused_vectors (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
@@ -289,13 +288,13 @@ CREATE TABLE unused_vectors (
   PRIMARY KEY (store_id, space, vector)
 ) STRICT, WITHOUT ROWID;
 
--- Two bits for each component of vectors, many vectors to a block: small enough to look at all of them.
+-- Codes of vectors, two bits per component and many vectors per block: small enough to scan all of them.
 CREATE TABLE vector_codes (
   store_id TEXT NOT NULL,
   space INTEGER NOT NULL,
-  block INTEGER NOT NULL,                     -- some of the 512 vectors from block * 512 on
-  places BLOB NOT NULL,                       -- which: 16 bits for each, counted from there
-  codes BLOB NOT NULL,                        -- of each, one after another
-  scales BLOB NOT NULL,                       -- a 32-bit float for each
+  block INTEGER NOT NULL,                     -- has some of the 512 vectors from number block * 512 on
+  places BLOB NOT NULL,                       -- their offsets in the block, 16 bits each
+  codes BLOB NOT NULL,                        -- their codes, one after another
+  scales BLOB NOT NULL,                       -- their scales, 32-bit floats
   PRIMARY KEY (store_id, space, block)
 ) STRICT;
