@@ -39,7 +39,7 @@ export async function refreshNamespaces(run: SyncRun, records: SourceRecords): P
       // in case it has grown. With several, that limit would be too strict for a large one, which was within its half.
       await apply(run.namespaces.size === 1 && UNLIMITED_RECORDS);
     } else if (run.dry) {
-      // A plan tells the rejection, and what the sync would do without the limit.
+      // A plan reports the rejection, and what the sync would do without the limit.
       run.refusal = error;
       await apply();
     } else throw error;

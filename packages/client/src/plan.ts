@@ -7,7 +7,7 @@ import type { StoreCalls } from "./store-calls.ts";
 import { carryOut } from "./sync-all.ts";
 import { newRun, type SyncAllOptions, type SyncAllResult } from "./sync-all-options.ts";
 
-/** What a sync would do: the result that it would have, with samples. */
+/** What a sync would do: its result, with samples and a possible rejection. */
 export interface Plan extends SyncAllResult {
   /** Up to 20 ids of each kind of change. */
   samples: Partial<Record<Sampled, string[]>>;

@@ -9,8 +9,7 @@ import { readRecords } from "./read-records.ts";
 export async function checkFile(path: string, options: FileOptions): Promise<void> {
   try {
     const { namespace, idField, format, json } = options;
-    if (path === "-")
-      throw new Error("tidemark check reads the file twice, so it cannot read standard input.");
+    if (path === "-") throw new Error("check reads the file twice: name a file, not standard input.");
     const tidemark = openClient(options, () => {});
     const source = await digestOf(readRecords(path, idField, format).records);
     const stored = { records: 0, digest: "0".repeat(64) };

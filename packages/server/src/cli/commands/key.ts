@@ -29,14 +29,14 @@ export function keyCommand(): Command {
     .action((name: string | undefined, options: CreateOptions) =>
       withDatabase(async (commands) => {
         const { role, organization, store, expires, json } = options;
-        const key = {
+        const newKey = {
           role,
           organizationId: organization,
           storeId: store ?? null,
           name: name ?? null,
           expiresAt: expires,
         };
-        printObject(await commands.createOwnerKey(key, Date.now()), json);
+        printObject(await commands.createOwnerKey(newKey, Date.now()), json);
       }),
     );
   key.addCommand(
