@@ -127,8 +127,8 @@ async function addRoutes(
 function acceptsJson(accept = "*/*"): boolean {
   return accept.split(",").some((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-    return ["*/*", "application/*", "application/json", ""].includes(type) && !refused;
+    const excluded = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    return ["*/*", "application/*", "application/json", ""].includes(type) && !excluded;
   });
 }
 

@@ -106,7 +106,7 @@ async function examineIndex(indexProgress: IndexProgress, reachable: boolean): P
     return { name: "index", status: "unhealthy", details: { reason: "the database does not answer" } };
   }
   const lag = await withTimeout(indexProgress.read());
-  if (!lag) return { name: "index", status: "degraded", details: { reason: "the count took too long" } };
+  if (!lag) return { name: "index", status: "degraded", details: { reason: "the queue count timed out" } };
   const { pending, failed, lagMs } = lag;
   const status = lagMs > LAG_DEGRADED_MS ? "degraded" : "healthy";
   return { name: "index", status, details: { pending, failed, lag_seconds: Math.round(lagMs / 1000) } };

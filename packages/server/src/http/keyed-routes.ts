@@ -20,7 +20,7 @@ interface KeyedRoute<Params extends TSchema, Query extends TSchema, Body extends
   params: Params;
   querystring?: Query;
   body?: Body;
-  /** Statuses of errors that only this route answers. */
+  /** Statuses of errors that the route may answer in addition to the usual ones. */
   errors?: number[];
   /** The roles that may use the route. */
   roles: Role[];

@@ -94,18 +94,22 @@ test("every key that does not work gets the same answer, word for word", async (
 test("organizations and stores outside the key's access get the same answer, whether they exist or not", async (t) => {
   const { server, tenant, state } = await startPipeline(t);
   const { commands } = server;
-  const other = await createTenant(commands);
+  const otherTenant = await createTenant(commands);
   const sibling = await commands.createVectorStore(tenant.organizationId, { name: "sibling" }, Date.now());
-  const gone = await commands.createVectorStore(tenant.organizationId, { name: "deleted" }, Date.now());
-  await commands.deleteVectorStore(tenant.organizationId, gone.id, Date.now());
+  const deletedStore = await commands.createVectorStore(
+    tenant.organizationId,
+    { name: "deleted" },
+    Date.now(),
+  );
+  await commands.deleteVectorStore(tenant.organizationId, deletedStore.id, Date.now());
   const before = await state();
 
   const targets: Record<string, [organizationId: string, storeId: string]> = {
-    "another organization and its store": [other.organizationId, other.storeId],
-    "another organization and the key's store": [other.organizationId, tenant.storeId],
-    "the key's organization and a store of another": [tenant.organizationId, other.storeId],
+    "another organization and its store": [otherTenant.organizationId, otherTenant.storeId],
+    "another organization and the key's store": [otherTenant.organizationId, tenant.storeId],
+    "the key's organization and a store of another": [tenant.organizationId, otherTenant.storeId],
     "another store of the key's organization": [tenant.organizationId, sibling.id],
-    "a deleted store of the key's organization": [tenant.organizationId, gone.id],
+    "a deleted store of the key's organization": [tenant.organizationId, deletedStore.id],
     "a store that never existed": [tenant.organizationId, "vs_nothing"],
     "an organization that never existed": ["org_nothing", tenant.storeId],
     "an organization and a store that never existed": ["org_nothing", "vs_nothing"],
@@ -127,8 +131,13 @@ test("organizations and stores outside the key's access get the same answer, whe
   }
   const otherState = await server.post(
     CHECK_EXISTS,
-    { organization_id: other.organizationId, vector_store_id: other.storeId, namespace: "tasks", ids: ["a"] },
-    { "x-api-key": other.key },
+    {
+      organization_id: otherTenant.organizationId,
+      vector_store_id: otherTenant.storeId,
+      namespace: "tasks",
+      ids: ["a"],
+    },
+    { "x-api-key": otherTenant.key },
   );
   assert.deepEqual(otherState.body.existing_ids, []);
   assert.deepEqual(await state(), before);

@@ -111,8 +111,8 @@ test("a body that ends early changes nothing, holds no memory and logs no error"
 
 test("a caller that disconnects during authentication leaves no bytes in flight", async (t) => {
   const asked = Promise.withResolvers<void>();
-  const left = Promise.withResolvers<void>();
-  whenDone(t, () => left.resolve());
+  const disconnected = Promise.withResolvers<void>();
+  whenDone(t, () => disconnected.resolve());
   const { server, headers } = await startPipeline(
     t,
     {},
@@ -121,7 +121,7 @@ test("a caller that disconnects during authentication leaves no bytes in flight"
         ...commands,
         countRequest: async (...args) => {
           asked.resolve();
-          await left.promise;
+          await disconnected.promise;
           return commands.countRequest(...args);
         },
       }),
@@ -140,7 +140,7 @@ test("a caller that disconnects during authentication leaves no bytes in flight"
   await asked.promise;
   socket.destroy();
   await closed;
-  left.resolve();
+  disconnected.resolve();
   // The server finishes its work on the first request before it answers this one.
   await server.post(SYNC, {}, { "x-api-key": headers["x-api-key"]! });
   assert.equal(await bytesInFlight(server.url), 0);

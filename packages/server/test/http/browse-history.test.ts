@@ -90,10 +90,10 @@ describe("GET syncs", () => {
   test("lists pages, and filters by connector and mode", async (t) => {
     const refresher = await startRefresher(t);
     const { tenant, admin } = refresher;
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const syncs: { id: string; connector: string; mode: string }[] = [];
     for (let n = 0; n < 12; n++) {
-      const by = n % 3 === 0 ? other : tenant;
+      const by = n % 3 === 0 ? otherConnector : tenant;
       const mode = n % 4 === 0 ? "full_refresh" : "incremental";
       const fields = { sync_mode: mode, sync_timestamp: at(31), operations: upserts(0, 1) };
       const { body } = await refresher.syncText(fields, {}, by);
@@ -112,7 +112,10 @@ describe("GET syncs", () => {
     );
 
     const filters: [query: string, matches: (sync: (typeof syncs)[0]) => boolean][] = [
-      [`connector_id=${other.connectorId}`, ({ connector }) => connector === other.connectorId],
+      [
+        `connector_id=${otherConnector.connectorId}`,
+        ({ connector }) => connector === otherConnector.connectorId,
+      ],
       ["sync_mode=full_refresh", ({ mode }) => mode === "full_refresh"],
       ["sync_mode=incremental", ({ mode }) => mode === "incremental"],
       [
@@ -137,18 +140,19 @@ describe("GET syncs", () => {
   test("shows a connector only its own syncs, and a reader all of them", async (t) => {
     const refresher = await startRefresher(t);
     const { tenant, admin, server } = refresher;
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const reader = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
     const ownSync = (await refresher.syncText({ operations: upserts(0, 1) })).body.sync_id;
-    const otherSync = (await refresher.syncText({ operations: upserts(0, 1) }, {}, other)).body.sync_id;
+    const otherSync = (await refresher.syncText({ operations: upserts(0, 1) }, {}, otherConnector)).body
+      .sync_id;
     assert.deepEqual(await idsOf(refresher), [ownSync]);
-    assert.deepEqual(await idsOf(refresher, "/syncs", other.key), [otherSync]);
-    assert.deepEqual(await idsOf(refresher, `/syncs?connector_id=${other.connectorId}`), []);
+    assert.deepEqual(await idsOf(refresher, "/syncs", otherConnector.key), [otherSync]);
+    assert.deepEqual(await idsOf(refresher, `/syncs?connector_id=${otherConnector.connectorId}`), []);
     for (const key of [reader, admin])
       assert.deepEqual(await idsOf(refresher, "/syncs", key), [otherSync, ownSync]);
     const answer = await refresher.get(`/syncs/${otherSync}`);
     assert.deepEqual(assertError(answer, "RESOURCE_NOT_FOUND"), { id: otherSync });
-    for (const key of [reader, admin, other.key]) {
+    for (const key of [reader, admin, otherConnector.key]) {
       assert.equal((await refresher.get(`/syncs/${otherSync}`, key)).body.id, otherSync);
     }
     assertError(await refresher.get("/syncs/sync_unknown"), "RESOURCE_NOT_FOUND");
@@ -193,7 +197,7 @@ describe("GET refreshes", () => {
   test("lists the connector and the progress of each unfinished run", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant, admin } = refresher;
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const started_at = new Date(server.clock.now).toISOString();
     await refresher.stage([...upserts(0, 3), ...upserts(0, 2, {}, "b")], { namespaces: ["a"] });
     server.clock.now += 1000;
@@ -205,7 +209,7 @@ describe("GET refreshes", () => {
       refresh_id: "theirs",
       last_batch: false,
     };
-    await refresher.syncText({ ...fields, operations: [] }, {}, other);
+    await refresher.syncText({ ...fields, operations: [] }, {}, otherConnector);
     const ownRun = {
       object: "refresh",
       connector_id: tenant.connectorId,
@@ -219,7 +223,7 @@ describe("GET refreshes", () => {
     };
     const otherRun = {
       ...ownRun,
-      connector_id: other.connectorId,
+      connector_id: otherConnector.connectorId,
       sync_timestamp: at(40),
       refresh_id: "theirs",
       namespaces: [],
@@ -233,7 +237,7 @@ describe("GET refreshes", () => {
         return run;
       });
     assert.deepEqual(await shown(), [ownRun]);
-    assert.deepEqual(await shown(other.key), [otherRun]);
+    assert.deepEqual(await shown(otherConnector.key), [otherRun]);
     const allRuns = await shown(admin);
     assert.equal(allRuns.length, 2);
     for (const run of [ownRun, otherRun])
@@ -247,6 +251,6 @@ describe("GET refreshes", () => {
     // A refresh in one request never appears as unfinished.
     await refresher.refresh({ sync_timestamp: at(41), operations: upserts(0, 1, {}, "a") });
     assert.deepEqual(await shown(), []);
-    assert.deepEqual(await shown(other.key), [otherRun]);
+    assert.deepEqual(await shown(otherConnector.key), [otherRun]);
   });
 });

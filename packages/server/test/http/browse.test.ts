@@ -257,23 +257,23 @@ describe("the contents of a store", () => {
     const refresher = await startRefresher(t);
     const { server, tenant, admin, call } = refresher;
     await refresher.sync({ operations: upserts(0, 1) });
-    const other = (await call("POST", "/vector-stores", { name: "Other" })).body.id;
+    const otherStoreId = (await call("POST", "/vector-stores", { name: "Other" })).body.id;
     const { organizationId } = tenant;
     const [reader, readerOfStore, readerOfOther] = await Promise.all([
       createRoleKey(server.commands, "reader", organizationId),
       createRoleKey(server.commands, "reader", organizationId, tenant.storeId),
-      createRoleKey(server.commands, "reader", organizationId, other),
+      createRoleKey(server.commands, "reader", organizationId, otherStoreId),
     ]);
     for (const key of [tenant.key, reader, readerOfStore, admin]) {
       assert.deepEqual(await statuses(refresher, key), all(200));
     }
     assert.deepEqual(await statuses(refresher, readerOfOther), all(403));
     for (const key of [tenant.key, readerOfStore]) {
-      assert.deepEqual(await statuses(refresher, key, other), all(403));
+      assert.deepEqual(await statuses(refresher, key, otherStoreId), all(403));
       assert.deepEqual(await statuses(refresher, key, "vs_unknown"), all(403));
     }
     assert.deepEqual(await statuses(refresher, "tdm_c_nobody"), all(401));
-    assert.deepEqual(await statuses(refresher, reader, other), [200, 200, 404, 200, 200]);
+    assert.deepEqual(await statuses(refresher, reader, otherStoreId), [200, 200, 404, 200, 200]);
     for (const key of [reader, admin]) {
       assert.deepEqual(await statuses(refresher, key, "vs_unknown"), all(404));
     }

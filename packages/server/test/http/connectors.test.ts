@@ -14,9 +14,9 @@ const works = async ({ server, tenant }: Management, key: string) =>
 test("a connector is created with a key, read, renamed and deleted, and its records stay", async (t) => {
   const management = await startManagement(t);
   const { server, tenant, call, existing } = management;
-  const made = await call("POST", "/connectors", { name: "Airbyte", vector_store_id: tenant.storeId });
-  assert.equal(made.status, 201);
-  const { api_key, ...connector } = made.body;
+  const created = await call("POST", "/connectors", { name: "Airbyte", vector_store_id: tenant.storeId });
+  assert.equal(created.status, 201);
+  const { api_key, ...connector } = created.body;
   assert.match(api_key, KEY);
   assert.match(connector.id, /^conn_[0-9a-z]{26}$/);
   const now = new Date(server.clock.now).toISOString();
@@ -71,9 +71,9 @@ test("a second key replaces the first, which is revoked", async (t) => {
   const path = `/connectors/${tenant.connectorId}`;
   const first = (await call("GET", path)).body.keys[0];
   server.clock.now += 1000;
-  const made = await call("POST", `${path}/keys`, {});
-  assert.equal(made.status, 201);
-  const { api_key, ...second } = made.body;
+  const created = await call("POST", `${path}/keys`, {});
+  assert.equal(created.status, 201);
+  const { api_key, ...second } = created.body;
   assert.match(api_key, KEY);
   assert.deepEqual(Object.keys(second).sort(), Object.keys(first).sort());
   assert.deepEqual([await works(management, tenant.key), await works(management, api_key)], [true, true]);
@@ -112,13 +112,13 @@ test("a key works until it expires, to the millisecond", async (t) => {
   const { server, tenant, call } = management;
   const path = `/connectors/${tenant.connectorId}/keys`;
   const expires_at = new Date(server.clock.now + 10_000).toISOString();
-  const made = (await call("POST", path, { expires_at })).body;
-  assert.equal(made.expires_at, expires_at);
-  assert.equal(await works(management, made.api_key), true);
+  const created = (await call("POST", path, { expires_at })).body;
+  assert.equal(created.expires_at, expires_at);
+  assert.equal(await works(management, created.api_key), true);
   server.clock.now += 9_999;
-  assert.equal(await works(management, made.api_key), true);
+  assert.equal(await works(management, created.api_key), true);
   server.clock.now += 1;
-  assert.equal(await works(management, made.api_key), false);
+  assert.equal(await works(management, created.api_key), false);
   assert.equal(await works(management, tenant.key), true);
 
   const now = new Date(server.clock.now);

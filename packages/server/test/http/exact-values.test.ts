@@ -126,8 +126,8 @@ test("surrogate pairs, escapes and control characters are accepted", async (t) =
     const id = JSON.parse(`"${text}"`);
     assert.deepEqual(await pipeline.existing(id, [id]), [id]);
   }
-  const again = `{"action":"upsert","id":"😀","namespace":"😀","data":{"😀":"😀"}}`;
-  assert.equal((await pipeline.send(bodyOf(pipeline, again))).body.changes.unchanged, 1);
+  const literal = `{"action":"upsert","id":"😀","namespace":"😀","data":{"😀":"😀"}}`;
+  assert.equal((await pipeline.send(bodyOf(pipeline, literal))).body.changes.unchanged, 1);
 });
 
 test("ids are compared byte for byte", async (t) => {
@@ -181,8 +181,8 @@ test("namespaces, ids and keys may have the names of JavaScript's built-in prope
     assert.deepEqual(counts, { upserted: 1, deleted: 0, failed: 0 });
     assert.deepEqual(await pipeline.existing(name, names), [name]);
   }
-  const again = await pipeline.send(bodyOf(pipeline, operations.join(" , ")));
-  assert.equal(again.body.changes.unchanged, names.length);
+  const repeated = await pipeline.send(bodyOf(pipeline, operations.join(" , ")));
+  assert.equal(repeated.body.changes.unchanged, names.length);
 
   // The value of __proto__ is part of the content and must not leak into other objects.
   const polluting = (value: string) =>

@@ -32,7 +32,7 @@ test("health needs no key and names its components", async (t) => {
 test("validate checks the key, the organization and the store", async (t) => {
   const { server, tenant } = await startPipeline(t);
   const { organizationId, storeId, key } = tenant;
-  const other = await createTenant(server.commands);
+  const otherTenant = await createTenant(server.commands);
   const sibling = await server.commands.createVectorStore(organizationId, { name: "Sibling" }, Date.now());
   const validate = (organization_id: string, vector_store_id: string, apiKey = key, prefix = PREFIXES[0]) =>
     server.request(
@@ -69,8 +69,8 @@ test("validate checks the key, the organization and the store", async (t) => {
   });
   await t.test("an organization outside the key's access, existing or not", async () => {
     const answers = [
-      await validate(other.organizationId, other.storeId),
-      await validate(other.organizationId, storeId),
+      await validate(otherTenant.organizationId, otherTenant.storeId),
+      await validate(otherTenant.organizationId, storeId),
       await validate("org_nothing", storeId),
       await validate("org_nothing", "vs_nothing"),
     ];
@@ -82,7 +82,7 @@ test("validate checks the key, the organization and the store", async (t) => {
   await t.test("a store outside the key's access, existing or not", async () => {
     const answers = [
       await validate(organizationId, sibling.id),
-      await validate(organizationId, other.storeId),
+      await validate(organizationId, otherTenant.storeId),
       await validate(organizationId, "vs_nothing"),
     ];
     for (const answer of answers) {

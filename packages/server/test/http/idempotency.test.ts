@@ -77,8 +77,11 @@ describe("an Idempotency-Key", () => {
     const body = JSON.stringify(syncBody(tenant, { operations: upserts(0, 3) }));
     const first = await send(body, key("one"));
     const gzip = await send(gzipSync(body), { ...key("one"), "content-encoding": "gzip" });
-    const other = await server.post("/v1/connectors/pipeline/sync", body, { ...headers, ...key("one") });
-    for (const { status, headers, body } of [gzip, other]) {
+    const otherPrefix = await server.post("/v1/connectors/pipeline/sync", body, {
+      ...headers,
+      ...key("one"),
+    });
+    for (const { status, headers, body } of [gzip, otherPrefix]) {
       assert.deepEqual([status, headers.get("idempotency-replayed"), body], [200, "true", first.body]);
     }
   });
@@ -98,17 +101,17 @@ describe("an Idempotency-Key", () => {
 
   test("belongs to one connector", async (t) => {
     const refresher = await startRefresher(t);
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const fields = { operations: upserts(0, 3) };
     const first = await refresher.syncText(fields, key("one"));
-    const otherFirst = await refresher.syncText(fields, key("one"), other);
+    const otherFirst = await refresher.syncText(fields, key("one"), otherConnector);
     assert.deepEqual([otherFirst.status, otherFirst.replayed], [200, null]);
     assert.deepEqual(otherFirst.body.changes, changes({ unchanged: 3 }));
-    const changed = await refresher.syncText({ operations: upserts(3, 4) }, key("two"), other);
+    const changed = await refresher.syncText({ operations: upserts(3, 4) }, key("two"), otherConnector);
     assert.equal(changed.status, 200);
     const [ownReplay, otherReplay] = [
       await refresher.syncText(fields, key("one")),
-      await refresher.syncText(fields, key("one"), other),
+      await refresher.syncText(fields, key("one"), otherConnector),
     ];
     assert.deepEqual([ownReplay.text, otherReplay.text], [first.text, otherFirst.text]);
   });
@@ -124,8 +127,8 @@ describe("an Idempotency-Key", () => {
     const applied = await refresher.syncText(limited, key("limited"));
     assert.deepEqual([applied.status, applied.replayed, applied.body.changes.removed], [200, null, 2]);
     // A failed request does not reserve the key for its body.
-    const other = await refresher.syncText({ operations: upserts(5, 6) }, key("invalid"));
-    assert.deepEqual([other.status, other.replayed], [200, null]);
+    const different = await refresher.syncText({ operations: upserts(5, 6) }, key("invalid"));
+    assert.deepEqual([different.status, different.replayed], [200, null]);
     // An invalid request gets its own error, not the saved answer.
     assertError(await refresher.sync({ operations: [{}] }, key("invalid")), "VALIDATION_ERROR");
   });

@@ -33,14 +33,14 @@ test("the log contains no keys and nothing from records", async (t) => {
   );
   const { organizationId, storeId, connectorId } = tenant;
   const admin = await createRoleKey(server.commands, "admin", organizationId);
-  const other = await createTenant(server.commands);
+  const otherTenant = await createTenant(server.commands);
   const secret = "THE-RECORD";
   const operations = [
     upsert(`${secret}-id`, { namespace: `${secret}-ns`, data: { [`${secret}-key`]: `${secret}-value` } }),
   ];
   await sync({ operations });
   await sync({ operations: [{ ...operations[0], action: secret, [secret]: secret, id: 5 }] });
-  await sync({ operations, organization_id: other.organizationId });
+  await sync({ operations, organization_id: otherTenant.organizationId });
   await sync({ operations, sync_mode: "full_refresh" });
   await sync({ operations, sync_mode: "full_refresh", sync_timestamp: "2024-01-01T00:00:00Z" });
   await send(`{"${secret}":"${secret}`);
@@ -52,8 +52,8 @@ test("the log contains no keys and nothing from records", async (t) => {
   await server.post(SYNC, {}, { "x-api-key": `${tenant.key}0`, authorization: `Bearer ${tenant.key}` });
   await server.request("GET", `/v1/organizations/${tenant.key}/vector-stores`, { headers });
   const keys = `/v1/organizations/${organizationId}/connectors/${connectorId}/keys`;
-  const made = await server.post(keys, {}, { "x-api-key": admin });
-  assert.match(made.body.api_key, /^tdm_c_/);
+  const created = await server.post(keys, {}, { "x-api-key": admin });
+  assert.match(created.body.api_key, /^tdm_c_/);
   await server.post(
     `/v1/organizations/${organizationId}/connectors`,
     { name: "x", vector_store_id: storeId },
@@ -69,7 +69,7 @@ test("the log contains no keys and nothing from records", async (t) => {
     !text().includes(secret),
     text().slice(text().indexOf(secret) - 300, text().indexOf(secret) + 50),
   );
-  for (const key of [tenant.key, admin, made.body.api_key]) {
+  for (const key of [tenant.key, admin, created.body.api_key]) {
     const [, , , random] = key.split("_");
     assert.ok(!text().includes(random));
   }

@@ -145,8 +145,8 @@ describe("on_error: continue in an incremental sync", () => {
     assert.deepEqual(all.body.by_namespace, { tasks: { upserted: 0, deleted: 0, failed: 2 } });
     assert.deepEqual(all.body.changes, changes({}));
     assert.deepEqual(await refresher.contents(), { r0: {}, r1: {} });
-    const none = await refresher.sync({ ...go, operations: [7] });
-    assert.deepEqual([none.body.status, none.body.by_namespace], ["partial", {}]);
+    const unreadable = await refresher.sync({ ...go, operations: [7] });
+    assert.deepEqual([unreadable.body.status, unreadable.body.by_namespace], ["partial", {}]);
     await assertConsistent(refresher);
   });
 

@@ -45,9 +45,9 @@ test("the rate limit is checked before the body", async (t) => {
 
 test("the body's shape is checked before the permission, and its meaning after", async (t) => {
   const { server, tenant, state } = await startPipeline(t);
-  const other = await createTenant(server.commands);
+  const otherTenant = await createTenant(server.commands);
   const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
-  const foreign = { organization_id: other.organizationId, vector_store_id: other.storeId };
+  const foreign = { organization_id: otherTenant.organizationId, vector_store_id: otherTenant.storeId };
   const post = (path: string, body: unknown, key = tenant.key) =>
     server.post(path, body, { "x-api-key": key });
   const before = await state();
@@ -85,7 +85,7 @@ test("the body's shape is checked before the permission, and its meaning after",
   });
   await t.test("a stale refresh of another organization's store gets a 403", async () => {
     const refresh = { sync_mode: "full_refresh", operations: [upsert("a")] };
-    const applied = await post(SYNC, syncBody(other, refresh), other.key);
+    const applied = await post(SYNC, syncBody(otherTenant, refresh), otherTenant.key);
     assert.equal(applied.status, 200);
     const stale = { ...refresh, ...foreign, sync_timestamp: "2025-01-01T00:00:00Z" };
     assertError(await post(SYNC, syncBody(tenant, stale)), "INSUFFICIENT_PERMISSIONS");
@@ -93,7 +93,7 @@ test("the body's shape is checked before the permission, and its meaning after",
   await t.test(
     "management of another organization gets a 422 for an invalid body and a 403 for a valid one",
     async () => {
-      const stores = `/v1/organizations/${other.organizationId}/vector-stores`;
+      const stores = `/v1/organizations/${otherTenant.organizationId}/vector-stores`;
       assertFieldError(await post(stores, { name: 5 }, admin), "name", "INVALID_TYPE");
       assertFieldError(await post(stores, {}, tenant.key), "name", "REQUIRED");
       assertError(await post(stores, { name: "x" }, admin), "INSUFFICIENT_PERMISSIONS");

@@ -135,9 +135,9 @@ describe("while the embeddings endpoint is unreachable", () => {
     assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
     assert.equal(body.warnings.length, 1);
     assert.match(body.warnings[0], /^Lexical search only, because the query could not be embedded: /);
-    const refused = await searching.search({ query: "zebra", mode: "semantic" });
-    assertError(refused, "SERVICE_UNAVAILABLE");
-    assert.match(refused.headers.get("retry-after")!, /^\d+$/);
+    const rejected = await searching.search({ query: "zebra", mode: "semantic" });
+    assertError(rejected, "SERVICE_UNAVAILABLE");
+    assert.match(rejected.headers.get("retry-after")!, /^\d+$/);
     assert.equal("warnings" in (await searching.search({ query: "zebra", mode: "lexical" })).body, false);
 
     await searching.embeddings.revive();
@@ -219,7 +219,7 @@ describe("a server without the store's embeddings", () => {
     await searching.index();
     const { server, embeddings, settings } = searching;
     const config = readConfig({}, { ...settings, embeddingsModel: "other" });
-    const other = openCommands(server.storage, config, () => server.clock.now);
+    const otherModel = openCommands(server.storage, config, () => server.clock.now);
     const rebuild = async (commands: Commands) => {
       await commands.beginBuild(searching.tenant.storeId, "{}", true);
       await indexAll(commands);
@@ -230,7 +230,7 @@ describe("a server without the store's embeddings", () => {
       const asked = embeddings.arrival();
       const answer = searching.search({ query: "zebra", mode });
       await asked;
-      await rebuild(other);
+      await rebuild(otherModel);
       takeOver();
       const { status, body } = await answer;
       if (mode === "semantic") assertError(await answer, "VALIDATION_ERROR");

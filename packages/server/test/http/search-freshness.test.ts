@@ -48,9 +48,9 @@ describe("after_sync", () => {
     const first = await put({ a: zebra });
     await index();
     await put({ b: zebra });
-    const other = await createTenant(server.commands);
-    const body = syncBody(other, { operations: [upsert("c", { data: zebra })] });
-    await server.post(SYNC, body, { "x-api-key": other.key });
+    const otherTenant = await createTenant(server.commands);
+    const body = syncBody(otherTenant, { operations: [upsert("c", { data: zebra })] });
+    await server.post(SYNC, body, { "x-api-key": otherTenant.key });
     const answer = await search({ query: "zebra", after_sync: first, timeout_ms: 0 });
     assert.deepEqual([answer.status, answer.body.indexing.pending], [200, 1]);
   });
@@ -207,15 +207,15 @@ test("a store's results and scores do not depend on other stores", async (t) => 
   const { server, put, index, found, search } = await startSearching(t);
   await put({ a: zebra, b: { title: "okapi" } });
   await index();
-  const alone = (await search("zebra")).body;
-  const other = await createTenant(server.commands);
+  const before = (await search("zebra")).body;
+  const otherTenant = await createTenant(server.commands);
   const operations = Array.from({ length: 50 }, (_, i) => upsert(`o${i}`, { data: zebra }));
-  await server.post(SYNC, syncBody(other, { operations }), { "x-api-key": other.key });
+  await server.post(SYNC, syncBody(otherTenant, { operations }), { "x-api-key": otherTenant.key });
   await index();
   assert.deepEqual(await found("zebra"), ["a"]);
-  assert.deepEqual((await search("zebra")).body, alone);
-  const reader = await createRoleKey(server.commands, "reader", other.organizationId);
-  const path = `/v1/organizations/${other.organizationId}/vector-stores/${other.storeId}/search`;
+  assert.deepEqual((await search("zebra")).body, before);
+  const reader = await createRoleKey(server.commands, "reader", otherTenant.organizationId);
+  const path = `/v1/organizations/${otherTenant.organizationId}/vector-stores/${otherTenant.storeId}/search`;
   const { body } = await server.post(path, { query: "zebra okapi", limit: 100 }, { "x-api-key": reader });
   assert.deepEqual(
     body.data.filter(({ id }: { id: string }) => !id.startsWith("o")),

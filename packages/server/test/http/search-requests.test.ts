@@ -20,14 +20,14 @@ describe("permission to search", () => {
 
   test("is denied to connectors, readers of other stores or organizations, and requests without a key", async (t) => {
     const { server, tenant, search } = await startSearching(t);
-    const other = await createTenant(server.commands);
+    const otherTenant = await createTenant(server.commands);
     const second = await server.commands.createVectorStore(tenant.organizationId, { name: "Second" }, 0);
     const keys = [
       tenant.key,
-      other.key,
+      otherTenant.key,
       await createRoleKey(server.commands, "reader", tenant.organizationId, second.id),
-      await createRoleKey(server.commands, "reader", other.organizationId),
-      await createRoleKey(server.commands, "admin", other.organizationId),
+      await createRoleKey(server.commands, "reader", otherTenant.organizationId),
+      await createRoleKey(server.commands, "admin", otherTenant.organizationId),
     ];
     for (const key of keys) assertError(await search("zebra", key), "INSUFFICIENT_PERMISSIONS");
     for (const key of ["", "tdm_r_wrong"]) assertError(await search("zebra", key), "AUTHENTICATION_REQUIRED");
@@ -47,8 +47,8 @@ describe("permission to search", () => {
     });
     assert.equal(status, 200);
     assertError(await search("zebra"), "VECTOR_STORE_NOT_FOUND");
-    const other = await createTenant(server.commands);
-    assertError(await at(other.storeId), "VECTOR_STORE_NOT_FOUND");
+    const otherTenant = await createTenant(server.commands);
+    assertError(await at(otherTenant.storeId), "VECTOR_STORE_NOT_FOUND");
   });
 });
 
@@ -94,10 +94,10 @@ describe("an invalid search", () => {
   test("gets a 404 for an after_sync that is unknown or of another store", async (t) => {
     const { server, search } = await startSearching(t);
     assertError(await search({ query: "zebra", after_sync: "sync_unknown" }), "RESOURCE_NOT_FOUND");
-    const other = await startSearching(t);
-    const elsewhere = await other.put({ a: { title: "zebra" } });
+    const otherServer = await startSearching(t);
+    const elsewhere = await otherServer.put({ a: { title: "zebra" } });
     assertError(await search({ query: "zebra", after_sync: elsewhere }), "RESOURCE_NOT_FOUND");
-    assert.ok(server.url !== other.server.url);
+    assert.ok(server.url !== otherServer.server.url);
   });
 });
 

@@ -117,19 +117,19 @@ describe("concurrent runs", () => {
 
   test("of two connectors on one namespace are independent, even if their requests are equal", async (t) => {
     const refresher = await startRefresher(t);
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const fields = { sync_mode: "full_refresh", sync_timestamp: at(31), refresh_id: "same" };
     await refresher.stage(upserts(0, 3), fields);
     const otherPart = await refresher.syncText(
       { ...fields, last_batch: false, operations: upserts(0, 3) },
       {},
-      other,
+      otherConnector,
     );
     assert.deepEqual(otherPart.body.refresh, { refresh_id: "same", operations: 3, batches: 1 });
     const last = { ...fields, operations: upserts(7, 8) };
     const first = await refresher.syncText({ ...last, expected_operations: 4 });
     assert.deepEqual(first.body.changes, changes({ created: 4 }));
-    const second = await refresher.syncText({ ...last, expected_operations: 4 }, {}, other);
+    const second = await refresher.syncText({ ...last, expected_operations: 4 }, {}, otherConnector);
     assert.deepEqual(second.body.changes, changes({ unchanged: 4 }));
     assert.notEqual(second.body.sync_id, first.body.sync_id);
     await assertSwept(refresher);
@@ -155,7 +155,7 @@ describe("concurrent runs", () => {
 describe("a newer refresh", () => {
   test("immediately ends the older runs of its namespaces, whichever connector began them", async (t) => {
     const refresher = await startRefresher(t);
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     await refresher.sync({ operations: upserts(0, 3) });
     await refresher.stage([...upserts(0, 5, { v: 1 }), ...upserts(0, 5, {}, "second")], {
       refresh_id: "ended",
@@ -165,13 +165,13 @@ describe("a newer refresh", () => {
     await refresher.stage(upserts(0, 5), { refresh_id: "newer", sync_timestamp: at(41) });
     const newer = { sync_mode: "full_refresh", sync_timestamp: at(40), operations: upserts(2, 4) };
     // None of these requests is applied, so all runs stay open.
-    await refresher.syncText({ ...newer, dry_run: true }, {}, other);
-    await refresher.syncText({ ...newer, removal_limit: 0 }, {}, other);
-    await refresher.syncText({ ...newer, last_batch: false }, {}, other);
-    await refresher.syncText({ ...newer, sync_mode: "incremental", operations: [] }, {}, other);
+    await refresher.syncText({ ...newer, dry_run: true }, {}, otherConnector);
+    await refresher.syncText({ ...newer, removal_limit: 0 }, {}, otherConnector);
+    await refresher.syncText({ ...newer, last_batch: false }, {}, otherConnector);
+    await refresher.syncText({ ...newer, sync_mode: "incremental", operations: [] }, {}, otherConnector);
     assert.equal((await runs(refresher)).length, 5);
 
-    const applied = await refresher.syncText({ ...newer, operations: upserts(4, 5) }, {}, other);
+    const applied = await refresher.syncText({ ...newer, operations: upserts(4, 5) }, {}, otherConnector);
     assert.deepEqual(applied.body.changes, changes({ unchanged: 1, created: 2, cleared: 2 }));
     assert.deepEqual(await refreshIds(refresher), new Set(["elsewhere", "equal", "newer"]));
 
@@ -224,9 +224,9 @@ describe("a run without its last batch", () => {
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2"]);
 
     // Without its parts, the last batch would clear their records.
-    const alone = await refresher.refresh({ operations: upserts(5, 6) });
-    assert.equal(assertError(alone, "INCOMPLETE_REFRESH").sync_timestamp, at(31));
-    assert.match(alone.body.error.message, /expired/);
+    const lastBatch = await refresher.refresh({ operations: upserts(5, 6) });
+    assert.equal(assertError(lastBatch, "INCOMPLETE_REFRESH").sync_timestamp, at(31));
+    assert.match(lastBatch.body.error.message, /expired/);
     assertError(await refresher.refresh({ operations: [], dry_run: true }), "INCOMPLETE_REFRESH");
     // The parts may be sent again; the expired ones do not count.
     const resent = await refresher.stage([remove("r0")]);
@@ -239,7 +239,7 @@ describe("a run without its last batch", () => {
   test("can be aborted by its connector and by an admin, and begun again", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant, call } = refresher;
-    const other = await refresher.addConnector();
+    const otherConnector = await refresher.addConnector();
     const reader = await createRoleKey(server.commands, "reader", tenant.organizationId);
     await refresher.sync({ operations: upserts(0, 3) });
     const begin = async () => {
@@ -251,7 +251,7 @@ describe("a run without its last batch", () => {
 
     const id = await begin();
     assertError(await abort(id, reader), "INSUFFICIENT_PERMISSIONS");
-    assertError(await abort(id, other.key), "RESOURCE_NOT_FOUND");
+    assertError(await abort(id, otherConnector.key), "RESOURCE_NOT_FOUND");
     assertError(await abort("run_unknown"), "RESOURCE_NOT_FOUND");
     assert.equal((await runs(refresher)).length, 1);
     const deleted = await abort(id, tenant.key);

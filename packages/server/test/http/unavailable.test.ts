@@ -18,7 +18,7 @@ import { head } from "./raw-request.ts";
 test("an internal error gets a 500 without internals, and the log has the cause", async (t) => {
   const lines: string[] = [];
   const log = pino({}, { write: (line: string) => lines.push(line) });
-  const fault = async () => {
+  const failInternally = async () => {
     throw Object.assign(new Error("no such table: inner_secret"), { errstr: "inner_secret" });
   };
   const { server, tenant, sync, checkExists } = await startPipeline(
@@ -28,9 +28,9 @@ test("an internal error gets a 500 without internals, and the log has the cause"
       log,
       wrap: (commands) => ({
         ...commands,
-        sync: fault,
-        checkExists: fault,
-        createVectorStore: fault,
+        sync: failInternally,
+        checkExists: failInternally,
+        createVectorStore: failInternally,
       }),
     },
   );

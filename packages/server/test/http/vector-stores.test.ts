@@ -7,9 +7,9 @@ import { upsert } from "./pipeline.ts";
 
 test("a vector store is created, read, changed and deleted", async (t) => {
   const { server, tenant, call } = await startManagement(t);
-  const made = await call("POST", "/vector-stores", { name: "Docs 📚", description: "What we know" });
-  assert.equal(made.status, 201);
-  const { id } = made.body;
+  const created = await call("POST", "/vector-stores", { name: "Docs 📚", description: "What we know" });
+  assert.equal(created.status, 201);
+  const { id } = created.body;
   assert.match(id, /^vs_[0-9a-z]{26}$/);
   const now = new Date(server.clock.now).toISOString();
   const store = {
@@ -24,7 +24,7 @@ test("a vector store is created, read, changed and deleted", async (t) => {
     created_at: now,
     updated_at: now,
   };
-  assert.deepEqual(made.body, store);
+  assert.deepEqual(created.body, store);
   assert.deepEqual((await call("GET", `/vector-stores/${id}`)).body, store);
 
   server.clock.now += 1000;
@@ -203,11 +203,11 @@ test("a change of settings replaces only the named ones, and null resets a setti
     chunk_overlap: 49,
     language: "german",
   };
-  const made = await call("POST", "/vector-stores", { name: "x", settings });
-  assert.deepEqual([made.status, made.body.settings], [201, settings]);
-  const path = `/vector-stores/${made.body.id}`;
+  const created = await call("POST", "/vector-stores", { name: "x", settings });
+  assert.deepEqual([created.status, created.body.settings], [201, settings]);
+  const path = `/vector-stores/${created.body.id}`;
   const listed = (await call("GET", "/vector-stores")).body.data;
-  assert.deepEqual(listed.find(({ id }: { id: string }) => id === made.body.id).settings, settings);
+  assert.deepEqual(listed.find(({ id }: { id: string }) => id === created.body.id).settings, settings);
 
   const change = async (changes: object) => {
     server.clock.now += 1000;
@@ -280,18 +280,18 @@ test("invalid settings get a 422 that names the field, and change nothing", asyn
 
 test("a reader of one store sees only that store, a reader of the organization sees all", async (t) => {
   const { server, tenant, call } = await startManagement(t);
-  const other = (await call("POST", "/vector-stores", { name: "other" })).body.id;
+  const otherStoreId = (await call("POST", "/vector-stores", { name: "other" })).body.id;
   const tied = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
   const free = await createRoleKey(server.commands, "reader", tenant.organizationId);
   const listed = async (key: string) =>
     (await call("GET", "/vector-stores", undefined, key)).body.data.map(({ id }: { id: string }) => id);
   assert.deepEqual(await listed(tied), [tenant.storeId]);
-  assert.deepEqual(await listed(free), [tenant.storeId, other].sort());
+  assert.deepEqual(await listed(free), [tenant.storeId, otherStoreId].sort());
   const get = (id: string, key: string) => call("GET", `/vector-stores/${id}`, undefined, key);
   assert.equal((await get(tenant.storeId, tied)).status, 200);
-  assertError(await get(other, tied), "INSUFFICIENT_PERMISSIONS");
+  assertError(await get(otherStoreId, tied), "INSUFFICIENT_PERMISSIONS");
   assertError(await get("vs_nothing", tied), "INSUFFICIENT_PERMISSIONS");
-  assert.equal((await get(other, free)).status, 200);
+  assert.equal((await get(otherStoreId, free)).status, 200);
   assertError(await get("vs_nothing", free), "VECTOR_STORE_NOT_FOUND");
   assertError(await get(tenant.storeId, tenant.key), "INSUFFICIENT_PERMISSIONS");
 });
