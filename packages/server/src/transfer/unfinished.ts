@@ -37,9 +37,9 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
     const organization = String(organization_id);
     if (organization === waitingRoom(header.export_id)) begun.set(String(id), String(description));
     else if (organization.startsWith(IMPORT_PREFIX)) {
-      const other = organization.slice(IMPORT_PREFIX.length);
+      const exportId = organization.slice(IMPORT_PREFIX.length);
       throw new Error(
-        `The vector store ${id} belongs to an unfinished import of another export. Finish it, or remove it: tidemark import --discard ${other}`,
+        `The vector store ${id} belongs to an unfinished import of another export. Finish it, or remove it: tidemark import --discard ${exportId}`,
       );
     } else if (deleted_at !== null) {
       throw new Error(

@@ -14,7 +14,7 @@ import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, namespace = "tasks") => ({ action: "upsert", id, namespace, data: { text: id } });
 
-/** A database with one store, and the commands about its index. */
+/** A database with one store, and functions that run commands on its index. */
 async function openIndexed(t: TestContext, engine: TestEngine) {
   const ledger = await openTestLedger(t, engine);
   const store = await ledger.createStore();
@@ -28,7 +28,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
       const [status] = await runForObject(["index", "status", "--store", store.storeId], settings);
       return status;
     },
-    /** Has the index give up everything that waits in a store. */
+    /** Makes the indexer fail on every queue entry of a store. */
     async failAll({ storeId }: TestStore, error: string): Promise<void> {
       const entries = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
       const put = entries.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
@@ -39,7 +39,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark index failed and retry`, () => {
-    test("list what failed, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
+    test("list failed records, and retry those of an id, a namespace, a store, or all", async (t) => {
       const { store, settings, index, status, failAll, clock, createStore, commands } = await openIndexed(
         t,
         engine,
@@ -102,7 +102,7 @@ for (const engine of engines) {
   });
 
   describe(`${engine.name}: tidemark index rebuild and status`, () => {
-    test("begin a new index, show how far it is, and leave the old one serving until then", async (t) => {
+    test("begin a new index and show its progress, while searches use the old one", async (t) => {
       const { store, settings, index, status, commands } = await openIndexed(t, engine);
       const before = await index("status");
       assert.match(before.stdout, new RegExp(`^${store.storeId}  Test store: nothing to index yet\n$`));
@@ -134,7 +134,7 @@ for (const engine of engines) {
       assert.deepEqual([built!.build, built!.state, built!.chunks, others], [2, "active", 400, []]);
     });
 
-    test("take the model that the environment names, and refuse to lose a store's without a word", async (t) => {
+    test("use the environment's model, and lose a store's embeddings only with --lexical", async (t) => {
       const endpoint = await startEmbeddingsServer(t);
       const { store, settings, index, status, storage, clock } = await openIndexed(t, engine);
       const embeddings = (embeddingsModel: string) =>
@@ -177,7 +177,7 @@ for (const engine of engines) {
       assert.deepEqual(await serving(), [["active", null, null]]);
     });
 
-    test("with --wait end when the new index serves", async (t) => {
+    test("with --wait end when searches use the new index", async (t) => {
       const { store, index, status, commands } = await openIndexed(t, engine);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await indexAll(commands);
@@ -195,7 +195,7 @@ for (const engine of engines) {
   });
 }
 
-test("tidemark index says in one line what it cannot do", async (t) => {
+test("tidemark index reports wrong options and missing stores in one line", async (t) => {
   const { index } = await openIndexed(t, engines[0]!);
   for (const args of [["rebuild"], ["rebuild", "--all", "--store", "vs_x"]]) {
     const { code, stderr } = await index(...args);

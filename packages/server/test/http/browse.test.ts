@@ -184,7 +184,7 @@ describe("GET records and GET record", () => {
     await refresher.sync({ operations: upserts(0, 10) });
     const first = await refresher.get("/records?namespace=tasks&limit=5");
     const next = query("/records", { namespace: "tasks", limit: "5", cursor: first.body.next_cursor });
-    // These do not interrupt the listing: incremental, staged, planned and rejected syncs, and other namespaces.
+    // Incremental, staged, planned and rejected syncs, and other namespaces, do not interrupt the listing.
     await refresher.sync({ sync_timestamp: at(31), operations: [...upserts(9, 12, { v: 1 }), remove("r8")] });
     await refresher.refresh({ sync_timestamp: at(33), last_batch: false, operations: upserts(0, 1) });
     await refresher.refresh({ sync_timestamp: at(32), operations: [], namespaces: ["tasks"], dry_run: true });

@@ -6,7 +6,7 @@ import { runTidemark } from "../server-process.ts";
 import { at, remove, startRefresher, upserts } from "./staged-refresh-client.ts";
 
 for (const engine of engines) {
-  test(`${engine.name}: sync, the list of namespaces, tidemark verify and the source have the same digest`, async (t) => {
+  test(`${engine.name}: sync, namespaces, tidemark verify and the source have the same digest`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const refresher = await startRefresher(t, { databaseUrl });
     const { sync, refresh, stage, get, tenant } = refresher;
