@@ -16,7 +16,7 @@ const text = (variable: string, fallback: string, description: string): Setting<
   default: fallback,
   description,
   read: (value) => value || undefined,
-  expects: "a text",
+  expects: "text",
 });
 
 const integer = (

@@ -7,7 +7,7 @@ import { ledgerOver } from "./test-ledger.ts";
 
 const PAGE_BYTES = 8192;
 
-/** A SQLite database with records, some of whose pages were overwritten, as a bad disk would. @returns its URL */
+/** Creates a SQLite database with records, and overwrites some pages as a bad disk would. @returns its URL */
 export async function createDamaged(t: TestContext): Promise<string> {
   const databaseUrl = await engines.find(({ name }) => name === "SQLite")!.createDatabase(t);
   const storage = await openStorage(databaseUrl);

@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { whenDone } from "./when-done.ts";
 
-/** A request for embeddings, as it came. */
+/** A request for embeddings, as the server received it. */
 export interface EmbeddingsRequest {
   path: string;
   headers: IncomingMessage["headers"];
@@ -13,50 +13,50 @@ export interface EmbeddingsRequest {
   body: { input: string[]; model: string; encoding_format?: string; dimensions?: number };
 }
 
-/** What the protocol answers. A fault may put anything in it. */
+/** An answer of the protocol. A fault may put anything into it. */
 interface Answer {
   object: "list";
   model: string;
   data: { object: "embedding"; index: number; embedding: unknown }[];
 }
 
-/** An exchange that a fault may spoil. */
+/** A request and its answer, which a fault may spoil. */
 interface Exchange {
   request: EmbeddingsRequest;
   response: ServerResponse;
-  /** What the server would answer: a fault may change it. */
+  /** The right answer, which a fault may change. */
   answer: Answer;
-  /** Answers with JSON: `answer`, unless something else is given. */
+  /** Answers with JSON: `body` if there is one, else `answer`. */
   reply(body?: unknown): void;
 }
 
-/** Does something else with a request than to answer it as it should be. */
+/** Handles a request in a wrong way. */
 export type Fault = (exchange: Exchange) => void | Promise<void>;
 
-/** An embeddings endpoint on 127.0.0.1, for this process and, by its URL, for others. */
+/** An embeddings endpoint on 127.0.0.1, for this process and others. */
 export interface EmbeddingsServer {
   /** The base URL, for `TIDEMARK_EMBEDDINGS_URL`. */
   url: string;
-  /** Every request, in the order in which they came, those that were spoilt included. */
+  /** Every request in order of arrival, including those with a fault. */
   requests: EmbeddingsRequest[];
   /** Every text of every request, in the same order. */
   readonly texts: string[];
-  /** The most requests that were under way at once. */
+  /** The most requests that were open at the same time. */
   readonly concurrencyMax: number;
-  /** What happens to each request for which `next` has nothing; null: the right answer. */
+  /** The fault of each request for which `next` is empty; null: the right answer. */
   fault: Fault | null;
-  /** What happens to the next requests, one each; null: the right answer. */
+  /** The faults of the next requests, one each; null: the right answer. */
   next: (Fault | null)[];
   /** Resolves when the next request has arrived. */
   arrival(): Promise<EmbeddingsRequest>;
-  /** Stops listening and drops every connection, as a server that dies; `revive` listens on the same port again. */
+  /** Stops listening and drops every connection, like a server that dies; `revive` listens on the same port again. */
   die(): Promise<void>;
   revive(): Promise<void>;
 }
 
-/** The faults that servers have. */
+/** Faults of real servers. */
 export const faults = {
-  /** Takes the request and never answers. */
+  /** Accepts the request and never answers. */
   hang: (): Fault => () => {},
 
   /** Sends the headers and half of the body, and never the rest. */
@@ -80,14 +80,14 @@ export const faults = {
       response.end(JSON.stringify({ error: { message, type: "fault" } }));
     },
 
-  /** Answers with another text than JSON of embeddings. */
+  /** Answers with this text instead of embeddings. */
   body:
     (text: string): Fault =>
     ({ response }) => {
       response.writeHead(200, { "content-type": "application/json" }).end(text);
     },
 
-  /** Sends numbers without an end. */
+  /** Sends numbers forever. */
   endless:
     (): Fault =>
     ({ response }) => {
@@ -101,7 +101,7 @@ export const faults = {
       send();
     },
 
-  /** Vectors of another number of dimensions. */
+  /** Answers with vectors of another number of dimensions. */
   dimensions:
     (count: number): Fault =>
     ({ request, answer, reply }) => {
@@ -109,7 +109,7 @@ export const faults = {
       reply(answer);
     },
 
-  /** One vector less than there are texts. */
+  /** Answers with one vector fewer than there are texts. */
   tooFew:
     (): Fault =>
     ({ answer, reply }) => {
@@ -118,8 +118,8 @@ export const faults = {
     },
 
   /**
-   * Puts a value where a number should be, into the vector of each text with `word` in it, or of all.
-   * `NaN` and `Infinity` are written as Python does, which is no JSON.
+   * Replaces a number in the vectors of texts that contain `word`, or of all texts.
+   * `NaN` and `Infinity` are written as Python writes them, which is not JSON.
    */
   number:
     (value: unknown, word = ""): Fault =>
@@ -132,7 +132,7 @@ export const faults = {
       response.end(JSON.stringify(answer).replaceAll('"VALUE"', written));
     },
 
-  /** Nothing but zeros for each text with `word` in it, or for all. */
+  /** Answers with zeros for texts that contain `word`, or for all texts. */
   zeros:
     (word = ""): Fault =>
     ({ request, answer, reply }) => {
@@ -142,7 +142,7 @@ export const faults = {
       reply(answer);
     },
 
-  /** Refuses a request if a text has `word` in it. */
+  /** Rejects requests with a text that contains `word`. */
   refuse:
     (word: string, status = 400, message = "fault: refused"): Fault =>
     (exchange) =>
@@ -150,7 +150,7 @@ export const faults = {
         ? faults.status(status, {}, message)(exchange)
         : exchange.reply(),
 
-  /** Refuses a request if a text is longer. */
+  /** Rejects requests with a longer text. */
   refuseLonger:
     (characters: number): Fault =>
     (exchange) =>
@@ -158,7 +158,7 @@ export const faults = {
         ? faults.status(400, {}, "This model's maximum context length is 8192 tokens.")(exchange)
         : exchange.reply(),
 
-  /** Refuses a request of more texts. */
+  /** Rejects requests with more texts. */
   refuseMore:
     (texts: number): Fault =>
     (exchange) =>
@@ -166,7 +166,7 @@ export const faults = {
         ? faults.status(422, {}, `batch size > maximum allowed batch size ${texts}`)(exchange)
         : exchange.reply(),
 
-  /** Answers as it should, after so many milliseconds. */
+  /** Answers correctly, after this many milliseconds. */
   slow:
     (ms: number): Fault =>
     async ({ reply }) => {
@@ -174,7 +174,7 @@ export const faults = {
       reply();
     },
 
-  /** Answers as it should, once the promise is fulfilled. */
+  /** Answers correctly, when the promise is fulfilled. */
   until:
     (promise: Promise<unknown>): Fault =>
     async ({ reply }) => {
@@ -184,8 +184,8 @@ export const faults = {
 };
 
 /**
- * Starts an endpoint that speaks the OpenAI embeddings protocol; it ends with the test.
- * @param options.dimensions of a vector, where the request names none
+ * Starts an endpoint that speaks the OpenAI embeddings protocol, and stops it when the test ends.
+ * @param options.dimensions of the vectors, if the request names none
  */
 export async function startEmbeddingsServer(
   t: TestContext,
@@ -199,7 +199,7 @@ export async function startEmbeddingsServer(
   const http = createServer(async (incoming, response) => {
     concurrencyMax = Math.max(concurrencyMax, ++running);
     response.on("close", () => running--);
-    // A client that gives up is a fault of its own.
+    // The client closed the connection.
     const chunks = await incoming.toArray().catch(() => undefined);
     if (!chunks) return;
     const body = JSON.parse(`${Buffer.concat(chunks)}`) as EmbeddingsRequest["body"];
@@ -210,8 +210,8 @@ export async function startEmbeddingsServer(
       return { object: "embedding" as const, index, embedding: embed(text, body.dimensions ?? dimensions) };
     });
     const answer: Answer = { object: "list", model: body.model, data };
-    const reply = (other: unknown = answer) => {
-      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(other));
+    const reply = (content: unknown = answer) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(content));
     };
     const fault = server.next.length > 0 ? server.next.shift() : server.fault;
     await (fault ? fault({ request, response, answer, reply }) : reply());
@@ -255,8 +255,8 @@ function writeHalf({ response, answer }: Exchange, written: () => void = () => {
 }
 
 /**
- * A vector for a text, the same each time: each of its words counts at three places that its hash chooses, so that
- * texts that share words are near. Not of length 1, and with no place below zero.
+ * The same vector for the same text. The hash of each word chooses three components to raise, so that texts that share
+ * words are near. The vector is not of length 1 and has no negative components.
  */
 function embed(text: string, dimensions: number): number[] {
   const vector = new Array<number>(dimensions).fill(0);

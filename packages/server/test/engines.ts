@@ -14,16 +14,13 @@ import { whenDone } from "./when-done.ts";
 /** A database engine as the tests need it. */
 export interface TestEngine {
   name: string;
-  /**
-   * The part of a random test's rounds that is worth its time here: a commit takes longer on one engine than another.
-   */
+  /** The share of a random test's rounds to run: commits take longer on some engines. */
   share: number;
-  /** Server processes that share a database under load: SQLite lets processes wait for each other, but not in turn. */
+  /** Server processes that share a database under load: SQLite serves waiting processes in no fair order. */
   servers: number;
   /**
    * The URL of a new, empty database that is removed when the test ends.
-   * @param options.quick for tests that make thousands of commits and care only for what they say: in memory where
-   *   the machine has room for that, so that no disk is waited for
+   * @param options.quick creates it in memory if possible, for tests with thousands of commits that need no disk
    */
   createDatabase(t: TestContext, options?: { quick?: boolean }): Promise<string>;
   /** Makes a database look as if a later version of Tidemark had upgraded it. */
@@ -32,7 +29,7 @@ export interface TestEngine {
   pretendOlderSchema(databaseUrl: string): Promise<void>;
   /** Every table that has rows of vector stores, by their `store_id`. */
   storeTables(storage: Storage): Promise<string[]>;
-  /** What the engine itself finds wrong with a database's files. */
+  /** The faults that the engine itself finds in a database's files. */
   findCorruption(storage: Storage): Promise<string[]>;
 }
 
@@ -70,8 +67,8 @@ const sqlite: TestEngine = {
   },
 
   async findCorruption(storage) {
-    const found = await storage.read((sql) => sql.all("PRAGMA integrity_check"));
-    return found.map(({ integrity_check }) => String(integrity_check)).filter((text) => text !== "ok");
+    const rows = await storage.read((sql) => sql.all("PRAGMA integrity_check"));
+    return rows.map(({ integrity_check }) => String(integrity_check)).filter((text) => text !== "ok");
   },
 };
 
@@ -113,11 +110,11 @@ export const postgres: TestEngine = {
     return tables.map(({ name }) => String(name));
   },
 
-  // Its own check of indexes is an extension that is not everywhere.
+  // PostgreSQL's check of indexes is an extension that not every server has.
   findCorruption: async () => [],
 };
 
-/** Runs one statement on a server, beside Tidemark. */
+/** Runs one statement on a server without Tidemark. */
 async function onPostgres(databaseUrl: string, text: string): Promise<void> {
   const url = new URL(databaseUrl);
   url.searchParams.delete("schema");
@@ -135,5 +132,5 @@ export function usualEngine(): TestEngine {
   return engines.find(({ name }) => name === process.env.TIDEMARK_TEST_ENGINE) ?? sqlite;
 }
 
-/** Every engine that the conformance and model tests run on: a new one passes them by being listed here. */
+/** The engines that the conformance and model tests run on: list a new one here to test it. */
 export const engines: TestEngine[] = [sqlite, postgres];

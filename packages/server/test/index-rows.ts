@@ -11,7 +11,7 @@ import type {
 import { readTextSettings } from "../src/text/settings.ts";
 import type { TestLedger, TestStore } from "./test-ledger.ts";
 
-/** A build to be put; the rest is as it may be. */
+/** A build with defaults for what a test does not care about. */
 export const BUILD: Build = {
   build: 1,
   state: "active",
@@ -24,7 +24,7 @@ export const BUILD: Build = {
   walked: null,
   createdAt: 1_700_000_000_000,
 };
-/** The same of a segment. */
+/** A segment with such defaults. */
 export const SEGMENT: Segment = {
   segment: 1,
   state: "live",
@@ -35,7 +35,7 @@ export const SEGMENT: Segment = {
   makingUntil: 0,
 };
 
-/** A chunk of a record's version; the rest is as it may be. */
+/** A chunk of a record's version, with defaults for what a test does not care about. */
 export const chunkOf = (chunk: number, values: Partial<IndexedChunk>): IndexedChunk => ({
   ...{
     chunk,
@@ -63,7 +63,7 @@ export const look = <T>(
   work: (index: IndexSnapshot) => Promise<T>,
 ) => storage.index.search(storeId, work);
 
-/** Says of records that search finds them by their newest text, as publishing does. */
+/** Makes search find records by their newest version, as publishing does. */
 export async function setIndexed(
   ledger: TestLedger,
   { storeId }: TestStore,
@@ -79,7 +79,7 @@ export async function setIndexed(
 
 type Indexing = Pick<TestLedger, "commands" | "clock">;
 
-/** Does everything of a store's index that waits, a new build's steps too. */
+/** Indexes everything of a store that waits, and does the steps of a new build. */
 export async function bringUpToDate(
   { commands, clock }: Indexing,
   { storeId }: TestStore,
@@ -90,7 +90,7 @@ export async function bringUpToDate(
     const prepared = entries.length > 0 ? await commands.prepareEntries(storeId, entries) : null;
     if (prepared) await commands.publishEntries(storeId, prepared);
     else break;
-    // What changed meanwhile waits for a moment.
+    // Entries of records that changed meanwhile are deferred briefly.
     clock.now += 1000;
   }
   for (;;) {
@@ -100,7 +100,7 @@ export async function bringUpToDate(
   }
 }
 
-/** Goes on with a merge that was begun, to its end. */
+/** Continues a merge to its end. */
 export async function mergeAll({ commands }: Indexing, { storeId }: TestStore, merge: Merge): Promise<void> {
   for (;;) {
     const blocks = await commands.nextMerged(storeId, merge);
@@ -110,7 +110,7 @@ export async function mergeAll({ commands }: Indexing, { storeId }: TestStore, m
   await commands.finishMerge(storeId, merge);
 }
 
-/** What the tests' records are about. */
+/** The words of the tests' records. */
 export const WORDS = ["apple", "banana", "cherry", "damson", "elder"];
 
 /** Every record that search finds by one of the words, as `id text`, sorted. */
@@ -121,7 +121,7 @@ export async function foundRecords(
   const records: string[] = [];
   for (const query of WORDS) {
     const { data } = await commands.search(organizationId, storeId, { query, limit: LIMITS.searchResults });
-    assert.ok(data.length < LIMITS.searchResults, "all of them are shown");
+    assert.ok(data.length < LIMITS.searchResults, "the page shows all results");
     records.push(...data.map(({ id, text }) => `${id} ${text}`));
   }
   return records.sort();

@@ -9,17 +9,17 @@ import type { EmbeddingsServer } from "./embeddings-server.ts";
 import { sweepAll } from "./test-ledger.ts";
 import { indexAll, type Tenant } from "./test-server.ts";
 
-/** A word for each number that no other number has: without digits, and nothing that a stemmer would cut. */
+/** A word that only this number has, without digits and without endings that a stemmer would remove. */
 export const wordOf = (number: number): string =>
   `x${number
     .toString(8)
     .padStart(5, "0")
     .replace(/\d/g, (digit) => "bcdfghjk"[Number(digit)]!)}`;
 
-/** Records that are searched one by one. */
+/** The most records that are searched one by one. */
 const SEARCHED_MAX = 200;
 
-/** A live record, as the ledger has it. */
+/** A live record of the ledger. */
 interface LiveRecord {
   namespace: string;
   id: string;
@@ -27,7 +27,7 @@ interface LiveRecord {
   data: { word: string };
 }
 
-/** Leaves nothing to others: every entry is due, however it was taken. */
+/** Makes every queue entry due, even if another process has claimed it. */
 export async function releaseEntries(storage: Storage, storeId: string): Promise<void> {
   await storage.write(
     (sql) =>
@@ -37,12 +37,11 @@ export async function releaseEntries(storage: Storage, storeId: string): Promise
 }
 
 /**
- * Checks a store whose index is said to be level, whose records each have a `word` of their own: after what is
- * superfluous is swept, its rows are those that its records ask for, no more and no less, and search finds each record
- * by its word.
+ * Checks a store whose index is up to date and whose records each have a unique `word`: after sweeping, the index has
+ * exactly the rows that the records need, and search finds each record by its word.
  * @param endpoint whose vectors the chunks must have
- * @param gone words that no record has any more
- * @returns how many records and chunks there are
+ * @param gone words that no record has any longer
+ * @returns the numbers of records and chunks
  */
 export async function checkIndexed(
   storage: Storage,
@@ -58,7 +57,7 @@ export async function checkIndexed(
   await sweepAll(storage, Date.now());
   await indexAll(commands);
   while ((await storage.index.sweep(Date.now())).more);
-  assert.equal(endpoint.texts.length, asked, "nothing was left to be embedded");
+  assert.equal(endpoint.texts.length, asked, "every chunk had a vector already");
 
   const read = (text: string) => storage.read((sql) => sql.all(text, [storeId]));
   const live = await readLive(read);
@@ -83,7 +82,7 @@ export async function checkIndexed(
       JSON.stringify([namespace, id, version, ordinal, text]),
     ),
   );
-  assert.deepEqual(shown.sort(), expected.sort(), "each record has its chunks, each once, and none is stale");
+  assert.deepEqual(shown.sort(), expected.sort(), "each record has each of its current chunks once");
   assert.ok(chunks.every((chunk) => Number(chunk.build) === Number(build!.build)));
   const terms = chunks.reduce((sum, { terms }) => sum + Number(terms), 0);
   assert.deepEqual(
@@ -92,7 +91,7 @@ export async function checkIndexed(
     "the build's counts",
   );
   const numbers = new Set(chunks.map(({ chunk }) => Number(chunk)));
-  assert.equal(numbers.size, chunks.length, "each chunk has a number of its own");
+  assert.equal(numbers.size, chunks.length, "each chunk has its own number");
 
   const vectors = await read("SELECT vector, space, embedding FROM vectors WHERE store_id = $1");
   await checkVectors(chunks, vectors, Number(build!.space), endpoint);
@@ -122,7 +121,7 @@ async function readLive(read: (text: string) => Promise<SqlRow[]>): Promise<Live
   }));
 }
 
-/** Every chunk has the vector that the endpoint gives for its text, of length 1. */
+/** Checks that every chunk has the endpoint's vector for its text, scaled to length 1. */
 async function checkVectors(
   chunks: SqlRow[],
   vectors: SqlRow[],
@@ -130,7 +129,7 @@ async function checkVectors(
   endpoint: EmbeddingsServer,
 ): Promise<void> {
   const own = vectors.filter((vector) => Number(vector.space) === space);
-  const kept = new Map(own.map(({ vector, embedding }) => [Number(vector), numbersOf(embedding)]));
+  const stored = new Map(own.map(({ vector, embedding }) => [Number(vector), numbersOf(embedding)]));
   const texts = [...new Set(chunks.map(({ text }) => String(text)))];
   const response = await fetch(`${endpoint.url}/embeddings`, {
     method: "POST",
@@ -141,16 +140,16 @@ async function checkVectors(
   for (const { text, vector } of chunks) {
     const expected = embeddings.get(String(text))!;
     const length = Math.hypot(...expected);
-    const is = kept.get(Number(vector)) ?? assert.fail(`${text} has a vector`);
+    const actual = stored.get(Number(vector)) ?? assert.fail(`${text} has a vector`);
     assert.ok(
-      is.length === expected.length &&
-        is.every((number, index) => Math.abs(number - expected[index]! / length) < 1e-5),
+      actual.length === expected.length &&
+        actual.every((number, index) => Math.abs(number - expected[index]! / length) < 1e-5),
       `${text} has its own vector`,
     );
   }
 }
 
-/** A vector as an engine keeps it. */
+/** The numbers of a vector as an engine returns it. */
 function numbersOf(embedding: unknown): number[] {
   if (!(embedding instanceof Uint8Array)) return embedding as number[];
   const { buffer, byteLength } = embedding.slice();

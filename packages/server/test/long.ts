@@ -1,2 +1,2 @@
-/** True in `npm run test:long`: tests with random input or faults then take their time. */
+/** True in `npm run test:long`, where tests with random input or faults run longer. */
 export const LONG = process.env.TIDEMARK_TEST_LONG === "1";

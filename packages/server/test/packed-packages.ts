@@ -10,15 +10,15 @@ const run = promisify(execFile);
 const MODULES = fileURLToPath(new URL("node_modules/", ROOT));
 
 /**
- * Packs packages of this repository and installs them outside of it, as npm would but for the network: the libraries
- * that they need are those of the checkout.
- * @param folder an empty folder for all of it
- * @param names of folders below packages/
- * @param libraries the packages that they need; without it all that the checkout has
- * @returns a folder that a program can run in, with its node_modules
+ * Packs packages of this repository and installs them in another folder, as npm would, but with the libraries of the
+ * checkout instead of the network.
+ * @param folder an empty folder
+ * @param names folders in packages/
+ * @param libraries the packages that they need; absent: all of the checkout
+ * @returns a folder with node_modules in which a program can run
  */
 export async function installPacked(folder: string, names: string[], libraries?: string[]): Promise<string> {
-  // Packing changes the package.json files for a moment: not those of the checkout that other tests read.
+  // Packing changes package.json files briefly, so it works on a copy: other tests read the checkout's.
   const checkout = join(folder, "checkout");
   for (const name of ["package.json", "tsconfig.json", "LICENSE", "scripts", "packages"]) {
     await cp(fileURLToPath(new URL(name, ROOT)), join(checkout, name), {
@@ -47,7 +47,7 @@ export async function installPacked(folder: string, names: string[], libraries?:
   for (const name of names) {
     const path = `packages/${name}/package.json`;
     const manifest = await readFile(new URL(path, ROOT), "utf8");
-    assert.equal(await readFile(join(checkout, path), "utf8"), manifest, `packing leaves ${path} as it was`);
+    assert.equal(await readFile(join(checkout, path), "utf8"), manifest, `packing restores ${path}`);
     const target = join(installed, "@tidemark", name);
     await mkdir(target, { recursive: true });
     const tarball = (await readdir(tarballs)).find((file) => file.includes(name));

@@ -8,8 +8,8 @@ import { engines, postgres, type TestEngine } from "./engines.ts";
 import { postgresUrl } from "./postgres-server.ts";
 
 /**
- * A PostgreSQL that compares vectors: the usual one of the tests if it can, else PGlite with its pgvector, in this
- * process. PGlite has one session, which its connections share a transaction at a time.
+ * A PostgreSQL with pgvector: the tests' usual server if it has the extension, else PGlite in this process. PGlite has
+ * one session, which its connections share one transaction at a time.
  */
 export const pgvector: TestEngine = {
   ...postgres,
@@ -34,20 +34,19 @@ async function startPglite() {
   return { database, server };
 }
 
-// After the last test of the file.
 after(async () => {
   const started = await shared;
   await started?.server.stop();
   await started?.database.close();
 });
 
-/** Makes the extension where the server has it. */
+/** Creates the extension if the server has it. */
 async function hasPgvector(url: string): Promise<boolean> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
     const { rows } = await client.query("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'");
-    // Two tests may do so at once.
+    // Two tests may do this at the same time.
     if (rows.length > 0) await client.query("CREATE EXTENSION IF NOT EXISTS vector").catch(() => {});
     return rows.length > 0;
   } finally {
@@ -55,5 +54,5 @@ async function hasPgvector(url: string): Promise<boolean> {
   }
 }
 
-/** The engines of tests that are about vectors. */
+/** The engines for tests of vectors. */
 export const vectorEngines: TestEngine[] = engines.map((engine) => (engine === postgres ? pgvector : engine));

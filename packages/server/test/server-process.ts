@@ -6,24 +6,24 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { whenDone } from "./when-done.ts";
 
-/** The program as it is installed. */
+/** The installed program. */
 export const TIDEMARK = fileURLToPath(new URL("../bin/tidemark.js", import.meta.url));
 
 export type Environment = Record<string, string>;
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export interface ServerProcess {
   url: string;
   process: ChildProcessByStdio<null, Readable, Readable>;
-  /** Its log so far, one line an entry. */
+  /** The lines of its log so far. */
   log: string[];
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until the process ends. */
   end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
 const INHERITED = ["PATH", "HOME", "TMPDIR", "NODE_COMPILE_CACHE"];
 
-/** An environment that is the same wherever the tests run: of this process it has no more than programs need. */
+/** An environment that is the same wherever the tests run: it inherits only what programs need. */
 export function cleanEnvironment(settings: Environment): Environment {
   const inherited = INHERITED.flatMap((name) => {
     const value = process.env[name];
@@ -33,8 +33,8 @@ export function cleanEnvironment(settings: Environment): Environment {
 }
 
 /**
- * Starts `tidemark serve` on a free port and waits until it is ready; it is killed when the test ends.
- * @param command what to run instead of Node, such as a shell that sets a limit first
+ * Starts `tidemark serve` on a free port and waits until it is ready; the end of the test kills it.
+ * @param command replaces Node, for example by a shell that sets a limit first
  */
 export async function startServerProcess(
   t: TestContext,
@@ -79,7 +79,7 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs `tidemark` with some arguments until it ends. */
+/** Runs `tidemark` until it ends. */
 export function runTidemark(args: string[], settings: Environment): Promise<CommandResult> {
   return new Promise((resolve) => {
     execFile(

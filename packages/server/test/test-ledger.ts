@@ -12,20 +12,20 @@ import type { TestEngine } from "./engines.ts";
 import { createTenant, type Tenant } from "./test-server.ts";
 import { whenDone } from "./when-done.ts";
 
-/** The ledger on one engine, called as the HTTP side calls it, without HTTP. */
+/** The ledger on one engine, called as the HTTP server calls it but without HTTP. */
 export interface TestLedger {
   databaseUrl: string;
   storage: Storage;
   commands: Commands;
   /** A clock that stands still until a test moves it, ms since 1970. */
   clock: { now: number };
-  /** Makes a vector store with a connector, in an organization of its own. */
+  /** Creates a vector store with a connector, in a new organization. */
   createStore(): Promise<TestStore>;
 }
 
 /** One vector store, and the calls of its connector. */
 export interface TestStore extends Tenant {
-  /** Sends a sync. @param operations objects, or the JSON text of them all. @throws ApiError */
+  /** Sends a sync. @param fields its operations are objects, or the JSON text of all. @throws ApiError */
   sync(fields: SyncFields, idempotencyKey?: string | null): Promise<SyncResponse>;
   checkExists(namespace: string, ids: string[]): Promise<CheckExistsResponse>;
   /** `record_count` of the vector store. */
@@ -45,7 +45,7 @@ export interface SyncFields {
   on_error?: "abort" | "continue";
 }
 
-/** Opens an empty database of an engine, until the test ends. */
+/** Opens an empty database of an engine, and closes it when the test ends. */
 export async function openTestLedger(
   t: TestContext,
   engine: TestEngine,
@@ -57,7 +57,7 @@ export async function openTestLedger(
   return { databaseUrl, ...ledgerOver(storage) };
 }
 
-/** The same over a storage that is already open, such as a second one on the same database. */
+/** A ledger on a storage that is already open, such as a second one on the same database. */
 export function ledgerOver(storage: Storage): Omit<TestLedger, "databaseUrl"> {
   const clock = { now: Date.UTC(2025, 10, 11, 12) };
   const commands = openCommands(storage, readConfig({}), () => clock.now);
@@ -65,7 +65,7 @@ export function ledgerOver(storage: Storage): Omit<TestLedger, "databaseUrl"> {
   return { storage, commands, clock, createStore };
 }
 
-/** What a sync request says outside its body. */
+/** What the server knows about a sync request besides its body. */
 export function newSyncCall(idempotencyKey: string | null = null): SyncCall {
   return { syncId: newId("sync"), runId: newId("run"), traceId: "req_test", idempotencyKey };
 }
@@ -110,17 +110,17 @@ export function storeOf(commands: Commands, tenant: Tenant): TestStore {
   };
 }
 
-// Memory of its own: a command may detach it.
+// Each body has its own memory, because a command may detach it.
 const bodyOf = (text: string) => ({ bytes: new TextEncoder().encode(text), gzip: false });
 
-/** Sweeps until nothing is left to sweep, and answers how many steps it took. */
+/** Sweeps until nothing is left. @returns the number of steps */
 export async function sweepAll(storage: Storage, now: number): Promise<number> {
   let steps = 0;
   while ((await storage.sweep(now)).more) steps++;
   return steps;
 }
 
-/** Forgets everything of a kind whose last sign arrived before a moment (ms since 1970). */
+/** Forgets everything that is older than the given times (ms since 1970). */
 export async function forgetAll(storage: Storage, before: Partial<Forgetting>): Promise<void> {
   const moments = { tombstones: 0, openRuns: 0, answers: 0, history: 0, ...before };
   while ((await storage.forget(moments)).rows > 0);

@@ -29,7 +29,7 @@ export interface TestServer {
   commands: Commands;
   /** A clock that stands still until a test moves it, ms since 1970. */
   clock: { now: number };
-  /** Sends JSON, or the body as it is if it is a string or bytes. */
+  /** Sends the body as JSON, or unchanged if it is a string or bytes. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
   request(
     method: string,
@@ -52,16 +52,16 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** Parts that a test puts in the place of the usual ones. */
+/** Parts that a test replaces. */
 export interface TestParts {
   log?: Logger;
-  /** What the HTTP side is given instead of the commands. */
+  /** Makes the commands that the HTTP server gets from the real ones. */
   wrap?: (commands: Commands) => Commands;
-  /** True: an indexer runs, as in a real server, and is woken after each sync. */
+  /** Whether an indexer runs, as in a real server. */
   indexes?: boolean;
 }
 
-/** A server in this process, on a free port and an empty database, that ends with the test. */
+/** Starts a server in this process, on a free port and an empty database, and stops it when the test ends. */
 export async function startTestServer(
   t: TestContext,
   overrides: Partial<Config> = {},
@@ -111,8 +111,8 @@ export async function startTestServer(
 }
 
 /**
- * Brings the indexes of all stores level, step by step: for tests whose server has no indexer, so that they say what is
- * indexed when. What has to wait, as for an embeddings endpoint that is away, waits for a later call and a later clock.
+ * Brings the indexes of all stores up to date, for tests whose server has no indexer. Entries that must wait, for
+ * example for an embeddings endpoint that is down, wait for a later call at a later time.
  */
 export async function indexAll(commands: Commands): Promise<void> {
   for (const { storeId, settings } of await commands.storesToIndex()) {
@@ -136,8 +136,8 @@ export async function indexAll(commands: Commands): Promise<void> {
 
 async function mergeAll(commands: Commands, storeId: string): Promise<void> {
   for (;;) {
-    const found = await commands.findMerge(storeId);
-    const merge = found && (await commands.beginMerge(storeId, found));
+    const candidate = await commands.findMerge(storeId);
+    const merge = candidate && (await commands.beginMerge(storeId, candidate));
     if (!merge) return;
     for (;;) {
       const blocks = await commands.nextMerged(storeId, merge);
@@ -148,7 +148,7 @@ async function mergeAll(commands: Commands, storeId: string): Promise<void> {
   }
 }
 
-/** Makes an organization with one store and one connector. */
+/** Creates an organization with one store and one connector. */
 export async function createTenant(commands: Commands, now: number = Date.now()): Promise<Tenant> {
   const organization = await commands.createOrganization({ name: "Test organization" }, now);
   const store = await commands.createVectorStore(organization.id, { name: "Test store" }, now);
@@ -165,7 +165,7 @@ export async function createTenant(commands: Commands, now: number = Date.now())
   };
 }
 
-/** Makes a key of another role for an organization. */
+/** Creates a reader or admin key for an organization. */
 export async function createRoleKey(
   commands: Commands,
   role: "reader" | "admin",
@@ -176,7 +176,7 @@ export async function createRoleKey(
   return key.api_key;
 }
 
-/** A sync request's body for a tenant, with defaults for what the test does not care about. */
+/** The body of a tenant's sync request, with defaults for what a test does not care about. */
 export function syncBody(tenant: Tenant, fields: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     organization_id: tenant.organizationId,

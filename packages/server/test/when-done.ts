@@ -3,8 +3,8 @@ import type { TestContext } from "node:test";
 const stacks = new WeakMap<TestContext, AsyncDisposableStack>();
 
 /**
- * Has something done when a test is done, the last named first: a server ends before its database is dropped.
- * (`t.after` begins with the first.)
+ * Runs an action when a test ends. The last action runs first, unlike with `t.after`, so that a server ends before its
+ * database is dropped.
  */
 export function whenDone(t: TestContext, action: () => unknown): void {
   let stack = stacks.get(t);

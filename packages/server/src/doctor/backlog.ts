@@ -2,7 +2,7 @@ import type { Finding } from "../storage/finding.ts";
 import type { Sql } from "../storage/port.ts";
 import { listUnfinished } from "../transfer/unfinished.ts";
 
-/** Work that is overdue by more means that no server runs or that it is too slow. */
+/** Work that is overdue by more than this shows that no server runs, or that it is too slow. */
 const LATE_MS = 3_600_000;
 /** The most namespaces that may wait to be swept without a warning. */
 const SWEEPS_MAX = 1000;

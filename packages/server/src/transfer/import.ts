@@ -149,13 +149,13 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
   await bringOrganizations(sql, rowsOf("organizations"));
   const room = waitingRoom(header.export_id);
   for (const row of rowsOf("vector_stores")) {
-    const made = await sql.all(
+    const moved = await sql.all(
       `UPDATE vector_stores SET organization_id = $2, name = $3, description = $4, settings = $5, created_at = $6,
          updated_at = $7, deleted_at = $8
        WHERE id = $1 AND organization_id = $9 RETURNING id`,
       [...row, room],
     );
-    if (made.length === 0)
+    if (moved.length === 0)
       throw new Error(`Another import of the vector store ${row[0]} has finished in the meantime.`);
   }
   const connectors = rowsOf("connectors");
@@ -200,9 +200,9 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
 /** Inserts organizations, unless an earlier import brought them with another store. */
 async function bringOrganizations(sql: Sql, rows: Row[]): Promise<void> {
   const table = tableOf(ACCESS_TABLES, "organizations");
-  const made = new Map(rows.map((row) => [String(row[0]), Number(row[columnOf(table, "created_at")])]));
-  for (const { id, created_at } of await findRows(sql, table.name, "id, created_at", [...made.keys()])) {
-    mustBeSame(String(id), Number(created_at), made.get(String(id))!);
+  const createdAt = new Map(rows.map((row) => [String(row[0]), Number(row[columnOf(table, "created_at")])]));
+  for (const { id, created_at } of await findRows(sql, table.name, "id, created_at", [...createdAt.keys()])) {
+    mustBeSame(String(id), Number(created_at), createdAt.get(String(id))!);
   }
   await insertRows(sql, table, null, rows);
 }

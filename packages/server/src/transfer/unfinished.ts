@@ -49,9 +49,11 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
   }
   const [connector] = await findRows(sql, "connectors", "id", header.connectors);
   if (connector) throw new Error(`The connector ${connector.id} already exists. Nothing was imported.`);
-  const made = new Map(header.organizations.map(({ id, created_at }) => [id, created_at]));
-  for (const { id, created_at } of await findRows(sql, "organizations", "id, created_at", [...made.keys()])) {
-    mustBeSame(String(id), Number(created_at), made.get(String(id))!);
+  const createdAt = new Map(header.organizations.map(({ id, created_at }) => [id, created_at]));
+  for (const { id, created_at } of await findRows(sql, "organizations", "id, created_at", [
+    ...createdAt.keys(),
+  ])) {
+    mustBeSame(String(id), Number(created_at), createdAt.get(String(id))!);
   }
   return begun;
 }

@@ -15,7 +15,7 @@ const HOUR_MS = 3_600_000;
 const failsWith = (code: ErrorCode) => (error: unknown) => error instanceof ApiError && error.code === code;
 
 describe("the form of a key", () => {
-  test("is the contract's, and tells the role", () => {
+  test("is the contract's and shows the role", () => {
     for (const role of ROLES) {
       const key = makeKey(role);
       assert.match(key, new RegExp(`^tdm_${role[0]}_[0-9A-Za-z]{8}_[0-9A-Za-z]{32,}$`));
@@ -26,15 +26,15 @@ describe("the form of a key", () => {
     assert.equal(new Set(keys.map((key) => readKey(key)!.shortId)).size, 1000);
   });
 
-  test("finds every wrong, missing or exchanged character without a look at the database", () => {
+  test("reveals every wrong, missing or swapped character without a query", () => {
     const key = makeKey("admin");
     for (let i = 0; i < key.length; i++) {
       const other = key[i] === "x" ? "y" : "x";
       assert.equal(readKey(key.slice(0, i) + other + key.slice(i + 1)), undefined, `wrong at ${i}`);
       assert.equal(readKey(key.slice(0, i) + key.slice(i + 1)), undefined, `missing at ${i}`);
       if (key[i] === key[i + 1] || i === key.length - 1) continue;
-      const exchanged = key.slice(0, i) + key[i + 1] + key[i] + key.slice(i + 2);
-      assert.equal(readKey(exchanged), undefined, `exchanged at ${i}`);
+      const swapped = key.slice(0, i) + key[i + 1] + key[i] + key.slice(i + 2);
+      assert.equal(readKey(swapped), undefined, `swapped at ${i}`);
     }
     for (const text of [
       "",
@@ -52,7 +52,7 @@ describe("the form of a key", () => {
 });
 
 describe("keys in the database", () => {
-  test("say whose they are until they expire or are revoked", async (t) => {
+  test("identify their owner until they expire or are revoked", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, storeId, connectorId, key } = await createStore();
     const identify = (text: string, now = clock.now) => commands.identify(text, now);
@@ -76,14 +76,14 @@ describe("keys in the database", () => {
     assert.equal(await identify("tdm_a_nothing"), undefined);
   });
 
-  test("open nothing if only their short id is right", async (t) => {
+  test("are rejected if only their short id is right", async (t) => {
     const { storage, commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { key } = await createStore();
     await storage.write((sql) => sql.all("UPDATE api_keys SET hash = $1", [hashKey(makeKey("connector"))]));
     assert.equal(await commands.identify(key, clock.now), undefined);
   });
 
-  test("are nowhere in its files, but for their SHA-256", async (t) => {
+  test("are in its files only as SHA-256", async (t) => {
     const { databaseUrl, createStore } = await openTestLedger(t, engines[0]!);
     const { key } = await createStore();
     const folder = dirname(sqlitePath(databaseUrl));
@@ -96,7 +96,7 @@ describe("keys in the database", () => {
     }
   });
 
-  test("cannot be made for what lies elsewhere, or with an expiry that makes no sense", async (t) => {
+  test("cannot be created for another organization's store, or with an invalid expiry", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const create = (fields: { role?: "reader" | "admin"; storeId?: string; expiresAt?: string }) =>
@@ -111,7 +111,7 @@ describe("keys in the database", () => {
     await assert.rejects(create({ storeId: own.storeId }), failsWith("VECTOR_STORE_NOT_FOUND"));
   });
 
-  test("of one connector can be several, so that it can be rotated", async (t) => {
+  test("of one connector can be several, for rotation", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const { organizationId, connectorId, key: first } = own;
@@ -136,12 +136,17 @@ describe("keys in the database", () => {
     assert.equal(revoked.revoked_at, new Date(clock.now + 2).toISOString());
     assert.deepEqual([await works(first), await works(second.api_key)], [false, true]);
     assert.equal(await works(other.key), true);
-    // A second time changes nothing, not even when it was revoked.
-    const again = await commands.revokeConnectorKey(organizationId, connectorId, revoked.id, clock.now + 3);
-    assert.deepEqual(again, revoked);
+    // Revoking it again changes nothing, not even the time.
+    const repeated = await commands.revokeConnectorKey(
+      organizationId,
+      connectorId,
+      revoked.id,
+      clock.now + 3,
+    );
+    assert.deepEqual(repeated, revoked);
   });
 
-  test("remember when they were last used, whichever process tells it later", async (t) => {
+  test("keep the newest time of use, in whichever order processes save it", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, connectorId } = await createStore();
     const lastUsed = async () => {

@@ -13,7 +13,7 @@ const works = async ({ commands, clock }: TestLedger, key: string) =>
   (await commands.identify(key, clock.now)) !== undefined;
 
 describe("organizations, stores and connectors", () => {
-  test("are found by nobody but their own organization", async (t) => {
+  test("are found only by their own organization", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const [own, other] = [await createStore(), await createStore()];
     const { organizationId } = own;
@@ -47,7 +47,7 @@ describe("organizations, stores and connectors", () => {
     assert.equal(untouched.name, "Test store");
   });
 
-  test("change only where a change says so", async (t) => {
+  test("keep every field that an update does not name", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId, storeId, connectorId } = await createStore();
     const before = await commands.getVectorStore(organizationId, storeId);
@@ -71,7 +71,7 @@ describe("organizations, stores and connectors", () => {
 });
 
 describe("a store that is deleted", () => {
-  test("takes its connectors and the keys of both with it, and nothing else", async (t) => {
+  test("takes its connectors and the keys of both along, and nothing else", async (t) => {
     const ledger = await openTestLedger(t, engines[0]!);
     const { commands, clock } = ledger;
     const own = await ledger.createStore();
@@ -117,7 +117,7 @@ describe("a store that is deleted", () => {
   });
 });
 
-test("a connector that is deleted leaves its records, and its keys stop", async (t) => {
+test("a deleted connector leaves its records, and its keys stop working", async (t) => {
   const ledger = await openTestLedger(t, engines[0]!);
   const { commands, clock } = ledger;
   const store: TestStore = await ledger.createStore();
@@ -144,7 +144,7 @@ describe("lists", () => {
     return pages;
   }
 
-  test("have every object once, in one order, whatever the size of a page", async (t) => {
+  test("show every object once, in the same order for every page size", async (t) => {
     const { commands, clock, createStore } = await openTestLedger(t, engines[0]!);
     const { organizationId } = await createStore();
     await createStore();
@@ -165,7 +165,7 @@ describe("lists", () => {
     assert.equal((await read({})).data.length, 20);
   });
 
-  test("refuse a cursor that they did not give", async (t) => {
+  test("reject a cursor that they did not return", async (t) => {
     const { commands } = await openTestLedger(t, engines[0]!);
     for (const cursor of ["", "nonsense", "!", Buffer.from("before:org_a").toString("base64url")]) {
       await assert.rejects(

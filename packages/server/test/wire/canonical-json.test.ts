@@ -31,7 +31,7 @@ test("the sample of RFC 8785, section 3.2.3: keys are sorted by UTF-16 code unit
   );
 });
 
-test("the sample of RFC 8785, section 3.2.4, comes out byte by byte", () => {
+test("the sample of RFC 8785, section 3.2.4, is reproduced byte by byte", () => {
   const hex =
     "7b226c69746572616c73223a5b6e756c6c2c747275652c66616c73655d2c226e756d62657273223a" +
     "5b3333333333333333332e333333333333332c31652b33302c342e352c302e3030322c31652d3237" +
@@ -41,7 +41,7 @@ test("the sample of RFC 8785, section 3.2.4, comes out byte by byte", () => {
   assert.equal(canonical(input), Buffer.from(hex, "hex").toString());
 });
 
-test("the numbers of RFC 8785, appendix B, are written as there", () => {
+test("the numbers of RFC 8785, appendix B, are written as listed there", () => {
   const samples: [bits: string, text: string][] = [
     ["0000000000000000", "0"],
     ["8000000000000000", "0"],
@@ -104,7 +104,7 @@ const { value: anyJson } = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 }));
 
-test("the text is the same for the same value, whatever the order of its keys and its spacing", () => {
+test("equal values have the same text, whatever their order of keys and their spacing", () => {
   fc.assert(
     fc.property(
       anyJson,
@@ -112,9 +112,9 @@ test("the text is the same for the same value, whatever the order of its keys an
       fc.nat(4),
       (value, stream, indent) => {
         const text = canonicalJson(value);
-        const other = shuffled(value, () => stream.next().value);
-        assert.equal(canonicalJson(other), text);
-        assert.equal(canonical(JSON.stringify(other, null, indent)), text);
+        const reordered = shuffled(value, () => stream.next().value);
+        assert.equal(canonicalJson(reordered), text);
+        assert.equal(canonical(JSON.stringify(reordered, null, indent)), text);
         assert.equal(canonical(text), text);
         assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
       },
@@ -123,7 +123,7 @@ test("the text is the same for the same value, whatever the order of its keys an
   );
 });
 
-test("the text differs for values that differ", () => {
+test("different values have different texts", () => {
   fc.assert(
     fc.property(anyJson, anyJson, (a, b) => {
       const plain = (value: unknown) => JSON.parse(JSON.stringify(value));

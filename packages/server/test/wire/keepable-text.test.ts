@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { hasAtMost, isName, replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { parseName } from "../../src/cli/options.ts";
 
-test("a name has 1 to 255 code points, and nothing that cannot be kept", () => {
+test("a name has 1 to 255 code points, all of which can be kept", () => {
   for (const name of ["a", " ", "😀".repeat(255), "a".repeat(255), "\uffff", "\n"]) {
     assert.ok(isName(name));
     assert.equal(parseName(name), name);
@@ -14,11 +14,11 @@ test("a name has 1 to 255 code points, and nothing that cannot be kept", () => {
   }
 });
 
-test("code points are counted, not code units", () => {
+test("the limit counts code points, not code units", () => {
   assert.ok(hasAtMost("😀😀", 2) && !hasAtMost("😀😀a", 2) && hasAtMost("", 0) && !hasAtMost("😀", 0));
 });
 
-test("what cannot be kept is named, and becomes U+FFFD", () => {
+test("characters that cannot be kept are named, and become U+FFFD", () => {
   assert.equal(textFault("a😀"), undefined);
   assert.match(textFault("\0")!, /U\+0000/);
   assert.match(textFault("\ude00\0")!, /surrogate/);

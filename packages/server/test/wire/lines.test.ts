@@ -19,7 +19,7 @@ async function read(bytes: Uint8Array, ...sizes: number[]): Promise<[string | un
   return found;
 }
 
-test("lines end at line feeds and nowhere else, wherever the pieces are cut", async () => {
+test("lines end only at line feeds, in pieces of any size", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.string({ unit: fc.constantFrom("a", "é", "😀", "\u2028", "\r", " ") })),
@@ -28,7 +28,7 @@ test("lines end at line feeds and nowhere else, wherever the pieces are cut", as
       async (texts, ended, sizes) => {
         const bytes = Buffer.from(texts.join("\n") + (ended ? "\n" : ""));
         const expected = texts.map((text, i) => [text.trim() === "" ? undefined : text, i + 1]);
-        // What comes after the last line feed is a line only if it is something.
+        // An empty rest after the last line feed is not a line.
         if (!ended && texts.at(-1) === "") expected.pop();
         if (texts.length > 0 || !ended) assert.deepEqual(await read(bytes, ...sizes), expected);
       },
@@ -36,15 +36,15 @@ test("lines end at line feeds and nowhere else, wherever the pieces are cut", as
   );
 });
 
-test("a line's bytes include its line feed, so that all together are the stream", async () => {
+test("a line's bytes include its line feed, so that all lines together are the stream", async () => {
   const bytes = Buffer.from("a\n\n{}\r\nb");
-  const found: Uint8Array[] = [];
-  for await (const lines of readLines(inChunks(bytes, [2]))) found.push(...lines.map(({ bytes }) => bytes));
-  assert.deepEqual(Buffer.concat(found), bytes);
-  assert.equal(found.length, 4);
+  const all: Uint8Array[] = [];
+  for await (const lines of readLines(inChunks(bytes, [2]))) all.push(...lines.map(({ bytes }) => bytes));
+  assert.deepEqual(Buffer.concat(all), bytes);
+  assert.equal(all.length, 4);
 });
 
-test("input that is not UTF-8 is refused with its line, also in one piece with others", async () => {
+test("input that is not UTF-8 is rejected with its line number, even in one piece with other lines", async () => {
   for (const bad of ['{}\n{"a": "\xff"}\n{}', "{}\n{}\xc3", "{}\n\xc3\n\xbc\n"]) {
     for (const size of [4, 100]) {
       await assert.rejects(read(Buffer.from(bad, "latin1"), size), {
@@ -54,7 +54,7 @@ test("input that is not UTF-8 is refused with its line, also in one piece with o
   }
 });
 
-test("a line that is too long is refused before it is whole", async () => {
+test("a line that is too long is rejected before its end arrives", async () => {
   const endless = async function* () {
     yield Buffer.from("a\n");
     for (;;) yield Buffer.from("aaaa");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { operationField } from "@tidemark/protocol/operation-field";
 import { fieldPath } from "../../src/wire/field-path.ts";
 
-test("the operation that a field is of, and the field in it, are told for every path that the server writes", () => {
+test("every field path of the server is divided into its operation and the field in it", () => {
   for (const [index, rest, field] of [
     [0, [], ""],
     [7, ["id"], "id"],

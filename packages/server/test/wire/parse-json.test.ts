@@ -4,8 +4,8 @@ import { parseJson, parseJsonNumbers } from "@tidemark/protocol/parse-json";
 import fc from "fast-check";
 import { readJson } from "../../src/wire/read-json.ts";
 
-test("a key that is written with an escape is never taken for a key of an earlier text", () => {
-  // What V8's own parser gets wrong: after the first text it reads the keys of the others as a backslash.
+test("a key with an escape is never mistaken for a key of an earlier text", () => {
+  // V8's own parser fails here: after the first text, it reads the keys of the others as a backslash.
   JSON.parse('{"c":1,"\\\\":2}');
   for (const key of ["\n", "\b", '"', "\\", "\t", "ü", "\\n"]) {
     const text = `{"c":1,${JSON.stringify(key)}:2}`;
@@ -14,7 +14,7 @@ test("a key that is written with an escape is never taken for a key of an earlie
   }
 });
 
-test("reads every text as JSON.parse does, but for keys with escapes", () => {
+test("reads every text like JSON.parse, except keys with escapes", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 5 }), (text) => {
       const escapesKeys = /\\[^:]*"\s*:/.test(text);
@@ -24,7 +24,7 @@ test("reads every text as JSON.parse does, but for keys with escapes", () => {
   );
 });
 
-test("writes what it read, whatever the keys", () => {
+test("values survive writing and reading with any keys", () => {
   const keys = fc.string({ unit: fc.constantFrom("\\", "\n", '"', "a", "ü", "_", "0"), maxLength: 3 });
   const values = fc.letrec((tie) => ({
     value: fc.oneof(fc.string(), fc.integer(), fc.dictionary(keys, tie("value"), { maxKeys: 4 })),
@@ -37,7 +37,7 @@ test("writes what it read, whatever the keys", () => {
   );
 });
 
-test("refuses what is not JSON, with the position", () => {
+test("rejects text that is not JSON", () => {
   const broken = [
     "",
     "{",
@@ -60,7 +60,7 @@ test("refuses what is not JSON, with the position", () => {
   }
 });
 
-test("a key __proto__ is a key, and of a repeated key the last one counts", () => {
+test("the key __proto__ is an ordinary key, and the last one of repeated keys counts", () => {
   const parsed = parseJson('{"__proto__":{"x":"\\n"},"a":1,"a":2}') as Record<string, unknown>;
   assert.deepEqual(Object.keys(parsed), ["__proto__", "a"]);
   assert.equal(Object.getPrototypeOf(parsed), Object.prototype);

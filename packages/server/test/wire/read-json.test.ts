@@ -15,7 +15,7 @@ const read = (text: string) => readJson(Buffer.from(text));
 /** A rational number, as an exact pair of integers. */
 type Fraction = [numerator: bigint, denominator: bigint];
 
-/** What a JSON number says, exactly: by its definition, digit by digit. */
+/** The exact value of a JSON number, computed from its digits. */
 function fractionOf(literal: string): Fraction {
   const [, sign, whole, fraction = "", exponent = "0"] =
     /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(literal)!;
@@ -24,7 +24,7 @@ function fractionOf(literal: string): Fraction {
   return shift >= 0n ? [digits * 10n ** shift, 1n] : [digits, 10n ** -shift];
 }
 
-/** Whether a double, written in its shortest form, says the same as the literal it was read from. */
+/** Whether the double of a literal, written in its shortest form, has the literal's exact value. */
 function survives(literal: string): boolean {
   const double = JSON.parse(literal);
   if (!Number.isFinite(double)) return false;
@@ -60,7 +60,7 @@ const literal = fc
     ),
   })
   .map(({ sign, whole, fraction, exponent }) => sign + whole + fraction + exponent);
-/** Doubles in their shortest form, and the same with their last digit changed. */
+/** Doubles in their shortest form, and the same with one more digit. */
 const nearDouble = fc.double({ noNaN: true, noDefaultInfinity: true }).chain((double) => {
   const text = JSON.stringify(double);
   const [mantissa, exponent] = text.split("e");
@@ -68,7 +68,7 @@ const nearDouble = fc.double({ noNaN: true, noDefaultInfinity: true }).chain((do
   return fc.constantFrom(text, exponent === undefined ? longer : `${longer}e${exponent}`);
 });
 
-test("a number is accepted exactly if it means the same after it was a double", () => {
+test("a number is accepted if and only if a double keeps its value", () => {
   const outcomes = { exact: 0, inexact: 0 };
   fc.assert(
     fc.property(fc.oneof(literal, nearDouble), (number) => {
@@ -92,7 +92,7 @@ test("a number is accepted exactly if it means the same after it was a double", 
   assert.ok(outcomes.exact > RUNS / 10 && outcomes.inexact > RUNS / 10, JSON.stringify(outcomes));
 });
 
-test("a number needs no close look if it has few digits and a short exponent", () => {
+test("a number with few digits and a short exponent is not suspicious", () => {
   const isSuspicious = (number: string) => scanJson(Buffer.from(`[${number}]`)).suspicious;
   for (const number of ["1e5", "-1.5E+22", "0.1e-99", "123456789012345"])
     assert.equal(isSuspicious(number), false);
@@ -100,7 +100,7 @@ test("a number needs no close look if it has few digits and a short exponent", (
     assert.equal(isSuspicious(number), true);
 });
 
-test("a number as long as a body is judged in one pass", () => {
+test("a number as long as a body is checked in one pass", () => {
   const zeros = "0".repeat(2_000_000);
   for (const [number, exact] of [
     [`0.1${zeros}`, true],
@@ -119,7 +119,7 @@ test("a number as long as a body is judged in one pass", () => {
   }
 });
 
-/** Strings of every kind, lone surrogates and NUL among them. */
+/** Strings of every kind, including lone surrogates and NUL. */
 const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
   fc
@@ -132,7 +132,7 @@ const anyText = fc.oneof(
     .array(fc.constantFrom("\ud83d", "\ude00", "\0", "\\", '"', "u0000", "a", "/"), { maxLength: 8 })
     .map((parts) => parts.join("")),
 );
-/** The text as JSON, with some characters escaped that need not be. */
+/** The text as JSON, with some unnecessary escapes. */
 const escaped = (text: string, choices: boolean[]) =>
   `"${[...Array(text.length).keys()]
     .map((i) => {
@@ -146,13 +146,13 @@ const escaped = (text: string, choices: boolean[]) =>
     .join("")}"`;
 const keepable = (text: string) => text.isWellFormed() && !text.includes("\0");
 
-test("a string is accepted exactly if it is whole Unicode without NUL, however it is escaped", () => {
-  const outcomes = { kept: 0, refused: 0 };
+test("a string is accepted if and only if it is well-formed Unicode without NUL, in any escaping", () => {
+  const outcomes = { kept: 0, rejected: 0 };
   fc.assert(
     fc.property(anyText, fc.array(fc.boolean(), { minLength: 1, maxLength: 5 }), (text, choices) => {
       const json = escaped(text, choices);
       assert.equal(JSON.parse(json), text);
-      outcomes[keepable(text) ? "kept" : "refused"]++;
+      outcomes[keepable(text) ? "kept" : "rejected"]++;
       const asValue = read(`{"a":${json}}`);
       assert.deepEqual(asValue.value, { a: text });
       assert.deepEqual(
@@ -164,10 +164,10 @@ test("a string is accepted exactly if it is whole Unicode without NUL, however i
     }),
     { numRuns: RUNS },
   );
-  assert.ok(outcomes.kept > RUNS / 10 && outcomes.refused > RUNS / 10, JSON.stringify(outcomes));
+  assert.ok(outcomes.kept > RUNS / 10 && outcomes.rejected > RUNS / 10, JSON.stringify(outcomes));
 });
 
-test("whatever JSON.parse reads comes out the same, or is refused where it says something inexact", () => {
+test("values equal those of JSON.parse, or inexact ones are reported", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 6, stringUnit: "binary" }), fc.nat(3), (value, indent) => {
       const text = JSON.stringify(value, null, indent);
@@ -185,7 +185,7 @@ function hasNul(value: unknown): boolean {
   return Object.entries(value).some(([key, item]) => key.includes("\0") || hasNul(item));
 }
 
-test("any bytes are read like JSON.parse reads their text, or refused as JSON", () => {
+test("any text is read as JSON.parse reads it, or rejected as INVALID_JSON", () => {
   const fragment = fc.constantFrom(
     ...'{}[]:,"\\/ue0123456789.-+ntf \n'.split(""),
     "true",
@@ -225,7 +225,7 @@ test("any bytes are read like JSON.parse reads their text, or refused as JSON", 
   );
 });
 
-test("64 levels are read and 65 are not, and brackets in strings are no levels", () => {
+test("64 levels are accepted and 65 are not, and brackets in strings do not count", () => {
   for (const [open, close] of [
     ["[", "]"],
     ['{"a":', "}"],
@@ -239,10 +239,10 @@ test("64 levels are read and 65 are not, and brackets in strings are no levels",
   }
   const text = JSON.stringify(["[".repeat(500), { "{{{": '"[\\' }]);
   assert.deepEqual(read(text).value, JSON.parse(text));
-  assert.deepEqual(read(`[${"[],".repeat(500)}[]]`).inexact, [], "side by side is not nested");
+  assert.deepEqual(read(`[${"[],".repeat(500)}[]]`).inexact, [], "siblings are not nested");
 });
 
-test("bytes that are no UTF-8 are refused, wherever they are", () => {
+test("bytes that are not UTF-8 are rejected anywhere", () => {
   for (const bytes of [
     [0xff],
     [0xc0, 0x80],
@@ -263,7 +263,7 @@ test("bytes that are no UTF-8 are refused, wherever they are", () => {
   }
 });
 
-test("a reason names a place and quotes nothing", () => {
+test("the reason names a position and quotes nothing", () => {
   for (const text of ['{"secret" 1}', '{"a":secret}', '["secret', "secret", '{"a":1}secret']) {
     assert.throws(
       () => read(text),
@@ -277,7 +277,7 @@ test("a reason names a place and quotes nothing", () => {
   }
 });
 
-test("the elements of the wanted member come as they were sent, or not at all", () => {
+test("the elements of the member are returned as they were sent, or not at all", () => {
   const space = fc.constantFrom("", " ", "\n", "\t ");
   const name = fc.constantFrom(
     "operations",
@@ -296,19 +296,19 @@ test("the elements of the wanted member come as they were sent, or not at all", 
     .map(
       ([key, value, before, after]) => `${before}"${key}"${after}:${before}${JSON.stringify(value)}${after}`,
     );
-  let found = 0;
+  let compared = 0;
   fc.assert(
     fc.property(fc.array(member, { maxLength: 5 }), (members) => {
       const text = `{${members.join(",")}}`;
       const { value, elements } = readJson(Buffer.from(text), "operations");
       const { operations } = value as { operations?: unknown };
-      // Only where their number fits are they used.
+      // The server uses them only if their number is right.
       if (!Array.isArray(operations) || elements.length !== operations.length) return;
       const objects = operations.every(
         (item) => typeof item === "object" && item !== null && !Array.isArray(item),
       );
       if (!objects) return;
-      found += elements.length;
+      compared += elements.length;
       assert.deepEqual(
         elements.map((bytes) => JSON.parse(Buffer.from(bytes).toString())),
         operations,
@@ -324,10 +324,10 @@ test("the elements of the wanted member come as they were sent, or not at all", 
       ],
     },
   );
-  assert.ok(found > RUNS / 10, `${found} elements`);
+  assert.ok(compared > RUNS / 10, `${compared} elements`);
   const sent = (text: string) =>
     readJson(Buffer.from(text), "operations").elements.map((bytes) => Buffer.from(bytes).toString());
   assert.deepEqual(sent('{"x":[{}], "operations" : [ {"a": 1.0} ,{}]}'), ['{"a": 1.0}', "{}"]);
   assert.deepEqual(sent('{"operations":[{"a":1}],"operations":[{"b":2}]}'), ['{"b":2}']);
-  assert.deepEqual(scanJson(Buffer.from('{"operations":[{}]}')).spans, [], "by default nothing is wanted");
+  assert.deepEqual(scanJson(Buffer.from('{"operations":[{}]}')).spans, [], "without a member there are none");
 });

@@ -8,7 +8,7 @@ const RUNS = LONG ? 100_000 : 5000;
 const pad = (number: number, length = 2) => String(number).padStart(length, "0");
 const instant = fc.integer({ min: Date.UTC(1000, 0), max: Date.UTC(9998, 11, 31) });
 
-test("a date-time means what Date says it means", () => {
+test("a date-time is the moment that Date gives", () => {
   fc.assert(
     fc.property(instant, (ms) => {
       const text = new Date(ms).toISOString();
@@ -18,7 +18,7 @@ test("a date-time means what Date says it means", () => {
   );
 });
 
-test("an offset is taken off, in each way to write it", () => {
+test("an offset is subtracted in every notation", () => {
   const offset = fc.tuple(fc.constantFrom("+", "-"), fc.nat(23), fc.nat(59), fc.constantFrom(":", ""));
   fc.assert(
     fc.property(instant, offset, (ms, [sign, hours, minutes, colon]) => {
@@ -48,7 +48,7 @@ test("any number of fractional digits up to nine is exact", () => {
   assert.equal(parseDateTime("1970-01-01T00:00:00.1234567890Z"), undefined);
 });
 
-test("of all dates and times written with digits just those exist that Date has", () => {
+test("a date-time in digits exists if and only if Date accepts it", () => {
   const parts = fc.tuple(
     fc.integer({ min: 0, max: 9999 }),
     fc.nat(14),
@@ -77,7 +77,7 @@ test("of all dates and times written with digits just those exist that Date has"
   assert.ok(existing > RUNS / 10 && existing < RUNS);
 });
 
-test("every day of 400 years exists, and the days around them do not", () => {
+test("every day of 400 years exists, and days outside of months do not", () => {
   const days = new Set<string>();
   for (let ms = Date.UTC(1900, 0); ms < Date.UTC(2300, 0); ms += 86_400_000) {
     days.add(new Date(ms).toISOString().slice(0, 10));
@@ -92,7 +92,7 @@ test("every day of 400 years exists, and the days around them do not", () => {
   }
 });
 
-test("other ways to write a time are no date-times", () => {
+test("other notations of a time are rejected", () => {
   const date = "2025-11-11T10:30:00";
   for (const text of [
     "",
@@ -128,7 +128,7 @@ test("other ways to write a time are no date-times", () => {
   assert.deepEqual(parseDateTime(`${date}-00:00`), parseDateTime(`${date}Z`));
 });
 
-test("what is written can be read again, in its shortest form", () => {
+test("a date-time is written in its shortest form, which parses back", () => {
   const ns = fc.bigInt({
     min: BigInt(Date.UTC(1000, 0)) * 10n ** 6n,
     max: BigInt(Date.UTC(9998, 0)) * 10n ** 6n,
