@@ -1,5 +1,5 @@
--- The schema that results from the migrations beside it. For reading: nothing runs it.
--- Written by test/conformance/postgres-schema.test.ts, which says how, and when it is stale.
+-- The schema that results from the migrations in this folder, only for reading.
+-- test/conformance/postgres-schema.test.ts writes it, says how, and fails if it is stale.
 
 CREATE TABLE api_key_usage (
   key_id text COLLATE "C" NOT NULL,
@@ -64,19 +64,6 @@ CREATE TABLE contents (
   PRIMARY KEY (store_id, version)
 );
 
-CREATE TABLE index_queue (
-  store_id text COLLATE "C" NOT NULL,
-  version bigint NOT NULL,
-  namespace text COLLATE "C" NOT NULL,
-  id text COLLATE "C" NOT NULL,
-  queued_at bigint NOT NULL,
-  due_at bigint DEFAULT 0,
-  attempts bigint NOT NULL DEFAULT 0,
-  error text,
-  PRIMARY KEY (store_id, version)
-) WITH (fillfactor=50);
-CREATE INDEX index_queue_failed ON index_queue USING btree (store_id, version) WHERE (attempts > 0);
-
 CREATE TABLE idempotency_keys (
   store_id text COLLATE "C" NOT NULL,
   connector_id text COLLATE "C" NOT NULL,
@@ -103,6 +90,19 @@ CREATE TABLE index_builds (
   created_at bigint NOT NULL,
   PRIMARY KEY (store_id, build)
 );
+
+CREATE TABLE index_queue (
+  store_id text COLLATE "C" NOT NULL,
+  version bigint NOT NULL,
+  namespace text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  queued_at bigint NOT NULL,
+  due_at bigint DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
+  error text,
+  PRIMARY KEY (store_id, version)
+) WITH (fillfactor=50);
+CREATE INDEX index_queue_failed ON index_queue USING btree (store_id, version) WHERE (attempts > 0);
 
 CREATE TABLE namespaces (
   store_id text COLLATE "C" NOT NULL,
