@@ -154,7 +154,7 @@ for (const engine of engines) {
       // Leases use this clock too, so it must not run faster than the indexer's loop.
       const store = await startIndexing(t, engine, { speed: 1 });
       const { endpoint, server, tenant } = store;
-      const of = [tenant.organizationId, tenant.storeId] as const;
+      const ids = [tenant.organizationId, tenant.storeId] as const;
       endpoint.fault = faults.refuse("poison", 400, "fault: poison");
       await store.putSome(40);
       await store.put({ bad: { title: "poison" } });
@@ -185,7 +185,7 @@ for (const engine of engines) {
       assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
-      assert.equal(await server.commands.retryFailed(...of, { namespace: "tasks", id: "bad" }), 1);
+      assert.equal(await server.commands.retryFailed(...ids, { namespace: "tasks", id: "bad" }), 1);
       await until("up to date", async () => {
         const { pending, failed } = await store.indexing();
         return pending === 0 && failed === 0;
