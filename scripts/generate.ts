@@ -10,6 +10,7 @@ import { commandLine } from "../packages/server/src/cli/program.ts";
 import type { Commands } from "../packages/server/src/commands.ts";
 import { readConfig, SETTINGS } from "../packages/server/src/config.ts";
 import { buildApp } from "../packages/server/src/http/app.ts";
+import { RUN_TABLE, type RunEvent, type RunReaction } from "../packages/server/src/ledger/run-states.ts";
 import { openLog } from "../packages/server/src/log.ts";
 import { Connection } from "../packages/server/src/storage/sqlite/connection.ts";
 import { migrate } from "../packages/server/src/storage/sqlite/migrate.ts";
@@ -22,6 +23,7 @@ const GENERATED: Record<string, () => string | Promise<string>> = {
   "docs/reference/errors.md": errorReference,
   "docs/reference/settings.md": settingReference,
   "docs/reference/command-line.md": commandLineReference,
+  "docs/internals/sync-semantics.md": syncSemantics,
   "packages/server/src/storage/sqlite/schema.sql": sqliteSchema,
 };
 
@@ -60,11 +62,11 @@ function errorReference(): string {
   return `${notice("packages/protocol/src/errors.ts")}
 # Errors
 
-Every answer that is not a 2xx has one of these codes, in [the one envelope](api.md#errors). Programs decide by
-\`code\`; \`message\` is for people and may become more exact (a 422 says which field is wrong).
+Every answer that is not a 2xx has one of these codes, in [one envelope](api.md#errors). Programs decide by \`code\`.
+\`message\` is for people, and may be more exact than the default below: a 422 says which field is wrong.
 
 ${table(["status", "code", "type", "meaning, and the default message"], rows)}
-${reserved.length > 0 ? `\nReserved by the protocol, and not answered by this version: ${reserved.join(", ")}.\n` : ""}`;
+${reserved.length > 0 ? `\nThe protocol reserves these codes, and this version never answers them: ${reserved.join(", ")}.\n` : ""}`;
 }
 
 function settingReference(): string {
@@ -76,10 +78,10 @@ function settingReference(): string {
   return `${notice("packages/server/src/config.ts")}
 # Settings
 
-The server and the command line read these environment variables once, when they start. An empty variable is one
-that is not set; a wrong value stops the start with a line that says what is expected. \`serve --host\` and
-\`serve --port\` go before the environment. Those of \`tidemark sync\`, \`check\` and \`search\` are in
-[the guide](../guides/client.md#from-the-command-line).
+The server and the command line read these environment variables once, when they start. An empty variable counts as
+unset. A wrong value stops the start with a line that says what is expected. \`serve --host\` and \`serve --port\`
+override the environment. [The client guide](../guides/client.md#from-the-command-line) has the variables of
+\`tidemark sync\`, \`check\` and \`search\`.
 
 ${table(["variable", "default", "meaning"], rows)}
 `;
@@ -109,13 +111,51 @@ function commandLineReference(): string {
   return `${notice("packages/server/src/cli")}
 # Command line
 
-In a checkout: \`npx tidemark …\`. \`sync\`, \`check\` and \`search\` talk to a running server, with a key ([how they find
-it](../guides/client.md#from-the-command-line)). The others, but \`serve\`, work straight on the database that
-[\`TIDEMARK_DATABASE_URL\`](settings.md) names, beside a running server or without one, and are for the machine's
-owner: they ask for no key. Errors are one line on standard error and exit code 1.
+In a checkout, run \`npx tidemark …\`. The commands \`sync\`, \`check\` and \`search\` call a running server with a key; [the
+client guide](../guides/client.md#from-the-command-line) says where they find it. All other commands except \`serve\`
+open the database of [\`TIDEMARK_DATABASE_URL\`](settings.md) directly, while a server runs or not. They need no key,
+because they are for the owner of the machine. A failed command prints one line on standard error and ends with exit
+code 1.
 
 ${sections.join("\n\n")}
 `;
+}
+
+const RUN_EVENTS: Record<RunEvent, string> = {
+  part: "a part",
+  last_batch: "a last batch",
+  applied_last_batch: "the last batch that was applied",
+  newer_refresh: "a newer refresh of one of its namespaces",
+  abort: "an abort",
+  silence: "24 hours without a part (a setting)",
+};
+const RUN_REACTIONS: Record<RunReaction, string> = {
+  begins: "**begins** the run, without any earlier parts",
+  staged: "staged; a part that the run has already counts once",
+  applied: "staged and flipped: **applied**",
+  replayed: "the same answer again",
+  ended: "**ended**",
+  expired: "**expired**",
+  unchanged: "nothing",
+  STALE_SYNC: "409 `STALE_SYNC`",
+  INCOMPLETE_REFRESH: "409 `INCOMPLETE_REFRESH`",
+  RESOURCE_NOT_FOUND: "404 `RESOURCE_NOT_FOUND`",
+  impossible: "—",
+};
+
+/** The page as it is, with its table of runs made anew. */
+function syncSemantics(): string {
+  const events = Object.keys(RUN_EVENTS) as RunEvent[];
+  const rows = Object.entries(RUN_TABLE).map(([state, reactions]) => [
+    state,
+    ...events.map((event) => RUN_REACTIONS[reactions[event]]),
+  ]);
+  const runs = table(["run", ...Object.values(RUN_EVENTS)], rows);
+  const page = readFileSync(new URL("docs/internals/sync-semantics.md", ROOT), "utf8");
+  const [start, end] = ["<!-- From ledger/run-states.ts by `npm run generate`. -->", "<!-- End -->"];
+  const [before, rest] = page.split(start);
+  const [, after] = rest!.split(end);
+  return `${before}${start}\n${runs}\n${end}${after}`;
 }
 
 async function sqliteSchema(): Promise<string> {

@@ -78,7 +78,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   "commands.ts": [
     ...["protocol", "pipeline.ts", "access", "browse", "embedding", "indexing", "search", "maintenance.ts"],
-    ...["type storage/port.ts", "type config.ts"],
+    ...["ledger/abort-refresh.ts", "type storage/port.ts", "type config.ts"],
   ],
 
   transfer: [

@@ -26,12 +26,12 @@ const TEXTS = {
 
 /** Checks what the user has put in. @throws DestinationError config_error */
 export function readConfig(value: unknown): DestinationConfig {
-  const given = Object(value) as Record<string, unknown>;
+  const config = Object(value) as Record<string, unknown>;
   for (const [name, title] of Object.entries(TEXTS)) {
-    const text = given[name];
+    const text = config[name];
     if (typeof text !== "string" || text.trim() === "") throw configError(`${title} (${name}) is missing.`);
   }
-  const { url, api_key, organization_id, vector_store_id } = given as Record<keyof typeof TEXTS, string>;
+  const { url, api_key, organization_id, vector_store_id } = config as Record<keyof typeof TEXTS, string>;
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw configError(`Server URL (url) is not an http or https address: ${JSON.stringify(url)}.`);
   }
@@ -40,9 +40,9 @@ export function readConfig(value: unknown): DestinationConfig {
     apiKey: api_key.trim(),
     organizationId: organization_id.trim(),
     vectorStoreId: vector_store_id.trim(),
-    removalLimit: readRemovalLimit(given.removal_limit),
-    batchRecords: readNumber(given, "batch_records", 1, BATCH_LIMITS.operations, BATCH_LIMITS.operations),
-    flushIntervalMs: readNumber(given, "flush_interval_seconds", 0.1, 3600, 30) * 1000,
+    removalLimit: readRemovalLimit(config.removal_limit),
+    batchRecords: readNumber(config, "batch_records", 1, BATCH_LIMITS.operations, BATCH_LIMITS.operations),
+    flushIntervalMs: readNumber(config, "flush_interval_seconds", 0.1, 3600, 30) * 1000,
   };
 }
 
@@ -58,13 +58,13 @@ function readRemovalLimit(value: unknown): RemovalLimit | undefined {
 }
 
 function readNumber(
-  given: Record<string, unknown>,
+  config: Record<string, unknown>,
   name: string,
   least: number,
   most: number,
   usual: number,
 ): number {
-  const value = given[name] ?? usual;
+  const value = config[name] ?? usual;
   if (typeof value === "number" && value >= least && value <= most) {
     if (name !== "batch_records" || Number.isInteger(value)) return value;
   }

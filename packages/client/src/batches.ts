@@ -6,11 +6,11 @@ import {
 } from "@tidemark/protocol/operation-batch";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 
-/** How records are cut into requests. */
+/** The size of a request. */
 export interface BatchSize {
-  /** Records of a request at most. Default: 5000, which is the server's limit. */
+  /** Records of a request at most. Default: 5000, the server's limit. */
   batchOperations?: number | undefined;
-  /** Bytes of a request's records at most, UTF-8. Default: 8 MiB; the server takes 64 MiB. */
+  /** UTF-8 bytes of a request's records at most. Default: 8 MiB; the server accepts 64 MiB. */
   batchBytes?: number | undefined;
 }
 
@@ -18,13 +18,13 @@ export interface BatchSize {
 export type Batch = string[];
 
 /**
- * Cuts records into batches by count and by bytes, and by nothing else: the same records give the same batches, which
- * is what makes sending them again harmless. A record that is larger than a batch is a batch of its own.
+ * Divides records into batches by count and bytes only, so that the same records give the same batches and sending them
+ * again is harmless. A record that is larger than a batch is a batch of its own.
  *
  * @param fallback the namespace of records that name none
- * @param note told of each record; what it returns is awaited before the record's batch is handed on
+ * @param note called with each record; the batch is yielded after the promises that it returned
  */
-export async function* cutBatches(
+export async function* toBatches(
   records: SourceRecords,
   fallback: string | undefined,
   { batchOperations = BATCH_LIMITS.operations, batchBytes = BATCH_LIMITS.bytes }: BatchSize,
@@ -51,7 +51,7 @@ export async function* cutBatches(
   if (batch.operations.length > 0) yield batch.operations;
 }
 
-/** Gets each item while the one before is worked on. */
+/** Reads the next item while the caller works on the current one. */
 export async function* oneAhead<T>(source: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
   let next = source.next();
   try {
@@ -59,12 +59,12 @@ export async function* oneAhead<T>(source: AsyncGenerator<T, void>): AsyncGenera
       const { done, value } = await next;
       if (done) return;
       next = source.next();
-      // It is awaited in the next round; until then it must not count as unhandled.
+      // The next round awaits it; until then, a rejection must not count as unhandled.
       next.catch(() => {});
       yield value;
     }
   } finally {
-    // Not awaited: a source that hangs would hold the error up.
+    // Not awaited, because a source that hangs would delay the error.
     source.return().catch(() => {});
   }
 }

@@ -2,70 +2,70 @@ import { parseJson } from "@tidemark/protocol/parse-json";
 import { errorOfAnswer, TidemarkError } from "./errors.ts";
 import { isLimited, type RetryPolicy, retryDelay } from "./retry.ts";
 
-/** What every call may have. */
+/** Options of every call. */
 export interface CallOptions {
-  /** Ends the call, its waits included; it then rejects with the signal's reason. */
+  /** Ends the call and its waits; the call rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** How long one attempt may take until its answer was read, ms. */
+  /** How long one attempt may take, including reading its answer, ms. */
   timeoutMs?: number | undefined;
 }
 
-/** A wait before a request is sent, or sent again. */
+/** A wait before a request is sent or sent again. */
 export interface Wait {
   reason: "retry" | "rate_limit";
   delayMs: number;
-  /** What went wrong; undefined where the client keeps within the rate limit by itself. */
+  /** The error of the last attempt; undefined if the client waits for the rate limit before it sends. */
   error?: TidemarkError;
 }
 
-/** Waits. Rejects with the signal's reason when it is aborted. */
+/** Waits `ms`; rejects with the signal's reason when that is aborted. */
 export type Pause = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 export interface ConnectionOptions {
-  /** Where the server is, such as `http://127.0.0.1:8787`. */
+  /** The server's address, such as `http://127.0.0.1:8787`. */
   url: string;
   apiKey: string;
-  /** How long one attempt may take until its answer was read, ms. Default: 120,000. */
+  /** How long one attempt may take, including reading its answer, ms. Default: 120,000. */
   timeoutMs?: number;
-  /** Some 25 seconds in all by default: long enough for a server that starts again. */
+  /** Default: about 25 seconds in total, long enough for a server to restart. */
   retry?: Partial<RetryPolicy>;
-  /** Told of every wait. */
+  /** Called before every wait. */
   onWait?: (wait: Wait) => void;
-  /** In place of the platform's `fetch`. */
+  /** Replaces the platform's `fetch`. */
   fetch?: typeof fetch;
-  /** In place of waiting: for tests. */
+  /** Replaces waiting in tests. */
   pause?: Pause;
 }
 
-/** What a request carries. */
+/** The content of a request. */
 export interface Content {
-  /** Default: POST where there is a body, else GET. */
+  /** Default: POST if there is a body, else GET. */
   method?: string;
   query?: object | undefined;
-  /** JSON text as it is sent, or a value to be written as JSON. */
+  /** JSON text, or a value to write as JSON. */
   body?: string | object | undefined;
   headers?: Record<string, string>;
 }
 
 /**
- * Sends a request, again where that is safe and may help.
- * @param steps of its path, below the connection's
+ * Sends a request, and sends it again after a failure if that is safe and may help.
+ * @param steps the path's steps after those of the connection
  * @returns the answer's JSON
- * @throws TidemarkError the last attempt's; the signal's reason if it was aborted
+ * @throws TidemarkError of the last attempt; the signal's reason if it was aborted
  */
 export type Send = <T>(steps: string[], call?: CallOptions, content?: Content) => Promise<T>;
 
-/** When each rate limit that is used up lets the next request in, by its name: ms since 1970. */
-type OpenAgain = Map<string, number>;
+/** When each exhausted rate limit allows the next request, by name, on the clock of `performance.now()`. */
+type OpenTimes = Map<string, number>;
 
 /**
- * What sends requests to one server with one key: timeouts, retries, rate limits, errors.
- * @param below the steps of the path that all requests have in common, after `/v1/`
- * @param repeatable the methods of requests that may be applied twice: it is the same as once
+ * Makes the function that sends requests with one key, with timeouts, retries and rate limits.
+ * @param below the path's steps after `/v1/` that all requests share
+ * @param repeatable the methods of requests that may be applied twice, because that is the same as once
  */
 export function connect(options: ConnectionOptions, below: string[], repeatable: string[]): Send {
   const { retry = {}, onWait, pause = pauseFor } = options;
-  const openAgain: OpenAgain = new Map();
+  const openTimes: OpenTimes = new Map();
   return async <T>(steps: string[], call: CallOptions = {}, content: Content = {}) => {
     const { method = content.body ? "POST" : "GET" } = content;
     const wait = (wait: Wait) => {
@@ -74,11 +74,11 @@ export function connect(options: ConnectionOptions, below: string[], repeatable:
     };
     const attempts = { retry: 0, rate_limit: 0 };
     for (;;) {
-      // A rate limit has the name of its endpoint.
-      const ahead = (openAgain.get(steps.join()) ?? 0) - performance.now();
+      // A rate limit has its endpoint's name.
+      const ahead = (openTimes.get(steps.join()) ?? 0) - performance.now();
       if (ahead > 0) await wait({ reason: "rate_limit", delayMs: ahead });
       try {
-        return (await request(options, openAgain, [...below, ...steps], call, { ...content, method })) as T;
+        return (await request(options, openTimes, [...below, ...steps], call, { ...content, method })) as T;
       } catch (error) {
         if (!(error instanceof TidemarkError)) throw error;
         const reason = isLimited(error) ? "rate_limit" : "retry";
@@ -91,17 +91,17 @@ export function connect(options: ConnectionOptions, below: string[], repeatable:
   };
 }
 
-/** One request and its whole answer. @throws as {@link Send} */
+/** Sends one attempt and reads its answer. @throws as {@link Send} */
 async function request(
-  { fetch: send = fetch, url, apiKey, timeoutMs: usual = 120_000 }: ConnectionOptions,
-  openAgain: OpenAgain,
+  { fetch: send = fetch, url, apiKey, timeoutMs: timeoutDefaultMs = 120_000 }: ConnectionOptions,
+  openTimes: OpenTimes,
   path: string[],
-  { signal, timeoutMs = usual }: CallOptions,
+  { signal, timeoutMs = timeoutDefaultMs }: CallOptions,
   { query = {}, body, ...init }: Content,
 ): Promise<unknown> {
   const timeout = AbortSignal.timeout(timeoutMs);
   const address = new URL(`${url.replace(/\/+$/, "")}/v1/${path.map(encodeURIComponent).join("/")}`);
-  // Written as JSON, so that members that are undefined are left out.
+  // Through JSON, which leaves undefined members out.
   address.search = `${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`;
   let response: Response;
   let text: string;
@@ -114,7 +114,7 @@ async function request(
         ...init.headers,
       },
       body: typeof body === "string" ? body : (JSON.stringify(body) ?? null),
-      // Followed, it would take the key to another server.
+      // Following a redirect would send the key to another server.
       redirect: "manual",
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
@@ -129,23 +129,23 @@ async function request(
     );
   }
   const { ok, status, headers } = response;
-  // A refusal says itself how long to wait.
-  if (status !== 429) noteLimit(openAgain, headers);
+  // A 429 has its own `Retry-After`.
+  if (status !== 429) noteLimit(openTimes, headers);
   let answer: { components?: unknown } | undefined;
   try {
     answer = parseJson(text) as typeof answer;
   } catch {
-    // What is not JSON is not Tidemark's, and an error below.
+    // An answer that is not JSON is not Tidemark's; it becomes an error below.
   }
-  // That of an unhealthy service is a 503, and has its components.
+  // The health of an unhealthy service is an answer too, although its status is 503.
   if (answer && (ok || answer.components)) return answer;
   throw errorOfAnswer(response, answer);
 }
 
-/** Reads the `RateLimit` header of draft-ietf-httpapi-ratelimit-headers where nothing is left: `"sync";r=0;t=42`. */
-function noteLimit(openAgain: OpenAgain, headers: Headers): void {
+/** Reads a `RateLimit` header (draft-ietf-httpapi-ratelimit-headers) of an exhausted limit: `"sync";r=0;t=42`. */
+function noteLimit(openTimes: OpenTimes, headers: Headers): void {
   const [, policy, seconds] = /^"(.+)";r=0;t=(\d+)/.exec(headers.get("ratelimit") ?? "") ?? [];
-  if (policy) openAgain.set(policy, performance.now() + Number(seconds) * 1000);
+  if (policy) openTimes.set(policy, performance.now() + Number(seconds) * 1000);
 }
 
 const pauseFor: Pause = (ms, signal) =>

@@ -1,13 +1,13 @@
 import { formatDigest } from "@tidemark/protocol/digest";
-import { cutBatches } from "./batches.ts";
+import { toBatches } from "./batches.ts";
 import { everyItem } from "./lists.ts";
 import type { SourceRecord } from "./record.ts";
 import { refusalOf } from "./removal-limit.ts";
 import { type SyncRun, sendBatch, tellProgress } from "./run.ts";
 
 /**
- * Deletes what the namespaces of a run hold besides its records.
- * @throws TidemarkError REMOVAL_LIMIT_EXCEEDED before the first delete, LISTING_OUTDATED if a refresh came in between
+ * Deletes the records of the run's namespaces that the run did not send.
+ * @throws TidemarkError REMOVAL_LIMIT_EXCEEDED before the first delete, or LISTING_OUTDATED after a full refresh
  */
 export async function deleteMissing(run: SyncRun): Promise<void> {
   tellProgress(run, "comparing");
@@ -22,13 +22,13 @@ export async function deleteMissing(run: SyncRun): Promise<void> {
       lost.removed++;
       missing.push({ action: "delete", namespace, id });
     }
-    // Of a namespace that no record named, no answer told the digest.
+    // No answer had the digest of a namespace without records.
     if (lost.records === 0) state.server = formatDigest(0n);
     const refusal = refusalOf(options.removalLimit, lost);
     if (refusal && !run.dry) throw refusal;
     run.refusal ??= refusal;
   }
-  for await (const batch of cutBatches(missing, undefined, options)) {
+  for await (const batch of toBatches(missing, undefined, options)) {
     await sendBatch(run, "deleting", batch);
   }
 }

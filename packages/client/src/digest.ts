@@ -1,9 +1,9 @@
 import { formatDigest, hashOf } from "@tidemark/protocol/digest";
-import { cutBatches } from "./batches.ts";
+import { toBatches } from "./batches.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 
 /**
- * The digest of a namespace that holds these records and no others, as the server answers it: 64 hexadecimal digits.
+ * Computes the digest of a namespace with exactly these records, in the server's form: 64 hexadecimal digits.
  * @param records upserts, each id once
  */
 export async function digestOf(records: SourceRecords): Promise<string> {
@@ -12,27 +12,27 @@ export async function digestOf(records: SourceRecords): Promise<string> {
     hashOfRecord(record).then((hash) => {
       sum += hash;
     });
-  // In batches, because many hashes at once are several times as fast.
-  for await (const _ of cutBatches(records, "", {}, note)) {
-    // All is noted.
+  // In batches, because concurrent hashes are several times as fast.
+  for await (const _ of toBatches(records, "", {}, note)) {
+    // `note` has added the batch.
   }
   return formatDigest(sum);
 }
 
-/** A record's part of its namespace's digest. @throws TypeError for a number that JSON does not have */
+/** The hash that a record adds to its namespace's digest. @throws TypeError for a number that JSON does not have */
 export const hashOfRecord = (record: SourceRecord) => hashOf(digestedText(record));
 
 /**
- * The text whose SHA-256 is a record's part of its namespace's digest, for the record as `JSON.stringify` sends it.
- * @throws TypeError for a number that JSON does not have: it would be sent as `null`
+ * The text whose SHA-256 is a record's hash, for the record as `JSON.stringify` sends it.
+ * @throws TypeError for a number that JSON does not have, because it would be sent as `null`
  */
 export const digestedText = ({ id, action, namespace, data = {}, ...more }: SourceRecord) =>
   canonical([id, { data, ...more }], id)!;
 
-/** RFC 8785 for what `JSON.stringify` accepts: `toJSON`, and members that are left out, as it treats them. */
-function canonical(given: unknown, id: string): string | undefined {
-  const { toJSON } = Object(given) as { toJSON?: unknown };
-  const value = typeof toJSON === "function" ? toJSON.call(given) : given;
+/** Canonical JSON (RFC 8785) that treats `toJSON` and undefined members as `JSON.stringify` does. */
+function canonical(input: unknown, id: string): string | undefined {
+  const { toJSON } = Object(input) as { toJSON?: unknown };
+  const value = typeof toJSON === "function" ? toJSON.call(input) : input;
   if (typeof value === "number" && !Number.isFinite(value)) {
     throw new TypeError(`Record "${id}" has ${value}, which is not JSON.`);
   }

@@ -1,26 +1,26 @@
 import type { ErrorBody, ErrorCode, ErrorType, FieldError } from "@tidemark/protocol/errors";
 import type { ValidateChecks } from "@tidemark/protocol/health";
 
-/** What can go wrong besides what the server answers. */
+/** The server's codes, and those of failures without an answer of the server. */
 export type FailureCode =
   | ErrorCode
-  /** There was no answer: no connection, or one that broke. Whether the request was applied is not known. */
+  /** There was no connection, or it broke. The request may have been applied. */
   | "CONNECTION_FAILED"
-  /** There was no answer in time. Whether the request was applied is not known. */
+  /** There was no answer in time. The request may have been applied. */
   | "TIMED_OUT"
-  /** The answer is not one of Tidemark's: a proxy's, or another server's. */
+  /** The answer is not Tidemark's, but a proxy's or another server's. */
   | "UNEXPECTED_ANSWER";
 
-/** What a namespace would have lost, in `details` of a REMOVAL_LIMIT_EXCEEDED. */
+/** What a namespace would lose, in the `details` of REMOVAL_LIMIT_EXCEEDED. */
 export interface ExceedingNamespace {
   namespace: string;
-  /** Its live records before. */
+  /** Its live records before the sync. */
   records: number;
   removed: number;
   cleared: number;
 }
 
-/** The `details` of the errors that a program may want to look into. */
+/** The `details` of errors that programs can use. */
 export interface DetailsOf {
   BATCH_SIZE_EXCEEDED: { limit: number; received: number };
   VALIDATION_ERROR: { errors: FieldError[]; total_errors: number; server_time?: string };
@@ -38,7 +38,7 @@ export interface DetailsOf {
 
 type Details<Code> = Code extends keyof DetailsOf ? DetailsOf[Code] : Record<string, unknown>;
 
-/** What is known of a failure: the members of an error's body, as the server sends them. */
+/** What is known of a failure: the members of an error's body. */
 export interface Failure {
   code: FailureCode;
   message: string;
@@ -46,10 +46,10 @@ export interface Failure {
   status?: number;
   type?: ErrorType;
   system_message?: string;
-  /** What the server's log has of this request. */
+  /** The id of this request in the server's log. */
   trace_id?: string;
   details?: object;
-  /** What the server asked to wait before the request is sent again, ms. */
+  /** How long the server asks to wait before the request is sent again, ms. */
   retryAfterMs?: number | undefined;
 }
 
@@ -69,13 +69,13 @@ export class TidemarkError<Code extends FailureCode = FailureCode> extends Error
     Object.assign(this, { details: {} }, failure);
   }
 
-  /** Whether it is this error; its `details` are then typed. */
+  /** Whether the error has this code; if so, its `details` are typed. */
   is<Wanted extends FailureCode>(code: Wanted): this is TidemarkError<Wanted> {
     return (this.code as FailureCode) === code;
   }
 }
 
-/** The error that an answer stands for. @param body its JSON, if it has any */
+/** Makes the error of an answer. @param body the answer's JSON, if any */
 export function errorOfAnswer({ status, headers }: Response, body: unknown): TidemarkError {
   const failure = (body as Partial<ErrorBody> | undefined)?.error ?? {
     code: "UNEXPECTED_ANSWER",
@@ -88,7 +88,7 @@ export function errorOfAnswer({ status, headers }: Response, body: unknown): Tid
   });
 }
 
-/** Reads a `Retry-After` (RFC 9110): seconds, or a date. @returns ms from now, undefined if there are none to wait */
+/** Reads a `Retry-After` (RFC 9110): seconds, or a date. @returns ms from now, undefined if there is no wait */
 export function readRetryAfter(header: string, now: number): number | undefined {
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
   return ms > 0 ? ms : undefined;

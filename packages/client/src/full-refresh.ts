@@ -11,8 +11,8 @@ import {
 import { batchesOf, type SyncRun, sendBatch } from "./run.ts";
 
 /**
- * Replaces namespaces: one request if the records fit, else every batch as a part and then an empty last batch, which
- * is cheap to repeat when it is refused.
+ * Replaces namespaces, with one request if the records fit, else with one part per batch and an empty last batch, which
+ * is cheap to repeat after a rejection.
  */
 export async function refreshNamespaces(run: SyncRun, records: SourceRecords): Promise<void> {
   const { removalLimit } = run.options;
@@ -20,7 +20,7 @@ export async function refreshNamespaces(run: SyncRun, records: SourceRecords): P
   const waiting: Batch[] = [];
   for await (const batch of batchesOf(run, records)) {
     waiting.push(batch);
-    // The first one waits: whether it is the only one is known when there is a second.
+    // The first batch waits until a second batch shows that it is not the only one.
     while (waiting.length > (run.staged ? 0 : 1)) {
       await sendBatch(run, "sending", waiting.shift()!, { last_batch: false });
     }
@@ -35,12 +35,11 @@ export async function refreshNamespaces(run: SyncRun, records: SourceRecords): P
   } catch (error) {
     if (!(error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED"))) throw error;
     if (removalLimit === undefined && error.details.namespaces.every(isSmall)) {
-      // The limit is one for all namespaces. For a single one that is small, as many records as it may have at most,
-      // should it have grown; among several that would be too strict for a large one, which was within its half a
-      // moment ago.
+      // One limit holds for all namespaces. A single small namespace may lose as many records as a small one can have,
+      // in case it has grown. With several, that limit would be too strict for a large one, which was within its half.
       await apply(run.namespaces.size === 1 && UNLIMITED_RECORDS);
     } else if (run.dry) {
-      // A plan says both: that it would be refused, and what it would do otherwise.
+      // A plan reports the rejection, and what the sync would do without the limit.
       run.refusal = error;
       await apply();
     } else throw error;

@@ -1,13 +1,13 @@
 import type { List } from "@tidemark/protocol/management";
 
-/** One page of a list: at most `limit` rows (1 to 100, default 20), after those that `cursor` stands for. */
+/** A page of a list: `limit` rows at most (1 to 100, default 20), from `cursor` on. */
 export interface Page {
   limit?: number | undefined;
   cursor?: string | undefined;
 }
 
 /**
- * Every item of a list, page by page.
+ * Yields every item of a list, page by page.
  * @param readPage such as `(page) => tidemark.listSyncs(page)`
  */
 export async function* everyItem<T>(readPage: (page: Page) => Promise<List<T>>): AsyncGenerator<T, void> {

@@ -24,8 +24,8 @@ const STORES = "vector-stores";
 const CONNECTORS = "connectors";
 
 /**
- * The vector stores, connectors and keys of an organization, with an admin's key (a reader's may get and list stores).
- * What creates or changes something is sent a second time only where the server says that it did nothing.
+ * An organization's vector stores, connectors and keys, for an admin's key (a reader's can get and list stores).
+ * Requests that change something are sent again only if the server says that it did nothing.
  */
 export class Management {
   #send: Send;
@@ -55,7 +55,7 @@ export class Management {
     return this.#send([STORES, id], options, { method: "DELETE" });
   }
 
-  /** Makes a connector; its `api_key` is in this answer and nowhere else. */
+  /** Creates a connector. Only this answer has its `api_key`. */
   createConnector(body: CreateConnector, options?: CallOptions): Promise<NewConnector> {
     return this.#send([CONNECTORS], options, { body });
   }
@@ -77,7 +77,7 @@ export class Management {
     return this.#send([CONNECTORS, id], options, { method: "DELETE" });
   }
 
-  /** Adds a key to a connector; its `api_key` is in this answer and nowhere else. */
+  /** Adds a key to a connector. Only this answer has its `api_key`. */
   createConnectorKey(
     connectorId: string,
     body: CreateKey = {},

@@ -7,11 +7,11 @@ import type { StoreCalls } from "./store-calls.ts";
 import { carryOut } from "./sync-all.ts";
 import { newRun, type SyncAllOptions, type SyncAllResult } from "./sync-all-options.ts";
 
-/** What a sync would do: what it would answer, and … */
+/** What a sync would do: its result, with samples and a possible rejection. */
 export interface Plan extends SyncAllResult {
   /** Up to 20 ids of each kind of change. */
   samples: Partial<Record<Sampled, string[]>>;
-  /** The error with which the removal limit would refuse the sync; `changes` are then those without the limit. */
+  /** The removal limit's rejection of the sync, if any; `changes` are then those without the limit. */
   refusal: TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined;
 }
 
@@ -21,7 +21,7 @@ export async function planSync(
   records: SourceRecords,
   options: SyncAllOptions,
 ): Promise<Plan> {
-  // A refresh_id of its own, so that giving the run up takes nothing from another.
+  // Its own refresh_id, so that aborting the run does not abort another.
   const { refresh_id, ...now } = newRun();
   const run = startRun(tidemark, options, { ...now, ...options.run, refresh_id }, true);
   try {
@@ -32,13 +32,15 @@ export async function planSync(
   }
 }
 
-/** Not with the caller's signal, which may be what ended the run. If it fails, the server forgets the run by itself. */
+/**
+ * Aborts a plan's run, without the caller's signal, which may be aborted. If this fails, the server expires the run.
+ */
 async function abort(tidemark: StoreCalls, refreshId: string): Promise<void> {
   try {
     for await (const { id, refresh_id } of everyItem((page) => tidemark.listRefreshes(page))) {
       if (refresh_id === refreshId) await tidemark.abortRefresh(id);
     }
   } catch {
-    // Said above.
+    // The run expires.
   }
 }

@@ -1,8 +1,7 @@
 import type { SyncOperation } from "@tidemark/protocol/sync";
 
 /**
- * A record of the source: what an upsert has, or a delete (`action: "delete"`). Without a `namespace` of its own it is
- * of the sync's.
+ * A record of the source: an upsert, or a delete with `action: "delete"`. Without a `namespace`, it is in the sync's.
  */
 export type SourceRecord = Omit<SyncOperation, "action" | "namespace"> & {
   action?: SyncOperation["action"];

@@ -1,35 +1,35 @@
 import type { TidemarkError } from "./errors.ts";
 
-/** How often a request that may be repeated is sent, and how long to wait in between. */
+/** How often a request is sent, and how long the client waits in between. */
 export interface RetryPolicy {
-  /** Times that a request is sent at most; waits for the rate limit are not counted. Default: 8. */
+  /** How often a request is sent at most, not counting waits for the rate limit. Default: 8. */
   attempts: number;
-  /** The wait before the second attempt, ms; each one after it is twice as long, … Default: 250. */
+  /** The wait before the second attempt, ms. Each later wait is twice as long. Default: 250. */
   baseMs: number;
-  /** … but not longer than this, ms, unless the server asks for more. Default: 30,000. */
+  /** The longest wait, ms, unless the server asks for more. Default: 30,000. */
   maxMs: number;
 }
 
-/** Times in a row that a request waits for the rate limit. */
+/** How often a request waits for the rate limit at most. */
 const RATE_LIMIT_WAITS = 60;
 
-/** A `Retry-After` beyond this is not waited for, ms: the error is the caller's. */
+/** The longest `Retry-After` that the client waits for, ms; beyond it, the caller gets the error. */
 const RETRY_AFTER_MAX_MS = 5 * 60_000;
 
-/** Statuses of the server, or of a proxy before it, after which the same request may succeed; undefined: no answer. */
+/** Statuses of the server or a proxy after which a retry may succeed; undefined stands for no answer. */
 const PASSING = [undefined, 408, 500, 502, 503, 504];
 
-/** Whether a request was refused because of a rate limit: the server's, or that of a proxy before it. */
+/** Whether a rate limit of the server or a proxy rejected the request. */
 export const isLimited = ({ status }: TidemarkError) => status === 429;
 
 /**
- * How long to wait before a failed request is sent again.
+ * Decides how long to wait before a failed request is sent again.
  *
- * @param repeatable whether applying the request twice is the same as once. Others are repeated only where the server
+ * @param repeatable whether applying the request twice is the same as once; others are sent again only if the server
  *   says that it did nothing
- * @param attempt of this request, from 1 on
- * @param random from 0 to 1: spreads callers that failed at the same moment
- * @returns ms, or undefined if it should not be sent again
+ * @param attempt number of the failed attempt, from 1
+ * @param random from 0 to 1, which spreads callers that failed at the same moment
+ * @returns ms, or undefined if the request should not be sent again
  */
 export function retryDelay(
   error: TidemarkError,
@@ -39,10 +39,10 @@ export function retryDelay(
   random: number,
 ): number | undefined {
   const { retryAfterMs = 0 } = error;
-  const again = isLimited(error)
+  const isRetried = isLimited(error)
     ? attempt < RATE_LIMIT_WAITS
     : attempt < attempts && mayPass(error, repeatable);
-  if (!again || retryAfterMs > RETRY_AFTER_MAX_MS) return undefined;
+  if (!isRetried || retryAfterMs > RETRY_AFTER_MAX_MS) return undefined;
   const backoffMs = Math.min(maxMs, baseMs * 2 ** (attempt - 1)) * (0.5 + random / 2);
   return retryAfterMs > 0 ? retryAfterMs + random * baseMs : backoffMs;
 }

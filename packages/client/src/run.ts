@@ -1,50 +1,50 @@
 import { formatDigest, hashOf } from "@tidemark/protocol/digest";
 import type { Sampled, SyncChanges, SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
-import { type Batch, cutBatches, oneAhead } from "./batches.ts";
+import { type Batch, oneAhead, toBatches } from "./batches.ts";
 import { hashOfRecord } from "./digest.ts";
 import type { TidemarkError } from "./errors.ts";
 import type { SourceRecord, SourceRecords } from "./record.ts";
 import type { StoreCalls, SyncHead } from "./store-calls.ts";
 import type { Progress, Run, SyncAllOptions, SyncAllResult } from "./sync-all-options.ts";
 
-/** Failed operations that are kept, and ids of each kind of change: as many as an answer of the server has. */
+/** How many failed operations, and ids of each kind of change, a result has: as many as one of the server's answers. */
 const KEPT_ERRORS = 100;
 const KEPT_SAMPLES = 20;
 
-/** Some of the members of a type; those that are undefined are as if they were absent. */
+/** A type whose members may be absent or undefined. */
 type Loose<T> = { [Name in keyof T]?: T[Name] | undefined };
 
 /** A namespace of a run. */
 export interface NamespaceState {
-  /** The ids of its records; kept only to find what is missing. */
+  /** The ids of its records, collected only for `deleteMissing`. */
   ids: Set<string>;
   /** The sum of its records' hashes. */
   sum: bigint;
-  /** The server's digest, by the last answer that had one. */
+  /** The server's digest in the last answer that had one. */
   server?: string;
 }
 
-/** What the requests of one run have in common, and what they were answered. */
+/** The state of a run: what its requests share, and their answers. */
 export interface SyncRun {
   readonly tidemark: StoreCalls;
   readonly options: SyncAllOptions;
-  /** Whether it only plans. */
+  /** Whether the run only plans. */
   readonly dry: boolean;
   readonly namespaces: Map<string, NamespaceState>;
   readonly samples: Partial<Record<Sampled, string[]>>;
-  /** All answers together. */
+  /** The sum of all answers. */
   readonly result: Omit<SyncAllResult, "digests" | "inSync">;
-  /** The parts of a refresh that are staged, by their hashes. */
+  /** The hashes of the refresh's staged parts. */
   readonly parts: Set<string>;
-  /** Their operations as the server counts them: a part that came twice counts once. */
+  /** Operations of the staged parts as the server counts them: a part that was sent twice counts once. */
   staged: number;
-  /** What a removal limit would refuse; only a plan goes on after it. */
+  /** The removal limit's rejection; only a plan continues after it. */
   refusal?: TidemarkError<"REMOVAL_LIMIT_EXCEEDED"> | undefined;
-  /** Whether the digests may differ for a reason that the run itself has. */
+  /** Whether the run itself explains different digests. */
   explained: boolean;
 }
 
-/** A run of which nothing was sent. */
+/** Makes a run that has sent nothing. */
 export function startRun(
   tidemark: StoreCalls,
   options: SyncAllOptions,
@@ -91,7 +91,7 @@ function stateOf({ namespaces }: SyncRun, name: string): NamespaceState {
   return state;
 }
 
-/** The records' batches, the next one being made while one is sent. */
+/** Yields the records' batches, and makes the next while the caller sends one. */
 export function batchesOf(run: SyncRun, records: SourceRecords): AsyncGenerator<Batch, void> {
   const { namespace, deleteMissing } = run.options;
   const note = (record: SourceRecord, name: string) => {
@@ -105,10 +105,10 @@ export function batchesOf(run: SyncRun, records: SourceRecords): AsyncGenerator<
       state.sum += hash;
     });
   };
-  return oneAhead(cutBatches(records, namespace, run.options, note));
+  return oneAhead(toBatches(records, namespace, run.options, note));
 }
 
-/** Sends one request of a run and adds its answer up. */
+/** Sends one request of a run and adds its answer to the result. */
 export async function sendBatch(
   run: SyncRun,
   phase: Progress["phase"],
@@ -126,10 +126,10 @@ export async function sendBatch(
     ...more,
   };
   const hash = (await hashOf(JSON.stringify([refresh_id, fields]) + batch)).toString(36);
-  // The same for the same request of the same run, after a crash too: it is then answered again and not applied again.
+  // A repeated request of the run, even after a crash, has the same key, so the server does not apply it twice.
   const idempotencyKey = `${result.requests}-${hash}`;
-  const how = { ...options, idempotencyKey, written: batch };
-  const answer = await run.tidemark.sync(fields as SyncHead, how);
+  const call = { ...options, idempotencyKey, written: batch };
+  const answer = await run.tidemark.sync(fields as SyncHead, call);
   if (answer.status === "staged") {
     if (parts.has(hash)) run.explained = true;
     else run.staged += batch.length;
@@ -166,13 +166,13 @@ export function tellProgress({ result, options }: SyncRun, phase: Progress["phas
   });
 }
 
-/** The whole result: the answers, and how the digests compare. */
+/** The run's result, with the comparison of the digests. */
 export function compareDigests({ result, namespaces, explained }: SyncRun): SyncAllResult {
   const { stale, superseded } = result.changes;
   const digests = Object.fromEntries(
     [...namespaces].map(([name, { sum, server }]) => [name, { source: formatDigest(sum), server }]),
   );
-  const same = Object.values(digests).every(({ source, server }) => source === server);
+  const areEqual = Object.values(digests).every(({ source, server }) => source === server);
   const mayDiffer = explained || result.failed + stale + superseded > 0;
-  return { ...result, digests, inSync: same || (mayDiffer ? undefined : false) };
+  return { ...result, digests, inSync: areEqual || (mayDiffer ? undefined : false) };
 }

@@ -4,23 +4,23 @@ import type { SyncRequest, SyncResponse } from "@tidemark/protocol/sync";
 import type { CallOptions } from "./connection.ts";
 import type { Page } from "./lists.ts";
 
-/** The names of the store that a client is for. */
+/** The ids of a client's store. */
 export type Store = Pick<SyncRequest, "organization_id" | "vector_store_id">;
 
-/** A sync's fields but for the store, which the client knows. */
+/** A sync's fields without the store, which the client knows. */
 export type SyncFields = Omit<SyncRequest, keyof Store>;
 
-/** The same, where the operations are given apart, as {@link SyncOptions.written}. */
+/** A sync's fields without the operations, which are in {@link SyncOptions.written}. */
 export type SyncHead = Omit<SyncFields, "operations">;
 
 export interface SyncOptions extends CallOptions {
-  /** The same for the same request: it is then applied once, however often it is sent. Default: a new one. */
+  /** A request that is sent again with its key is applied only once. Default: a new key. */
   idempotencyKey?: string;
-  /** Operations that are JSON already, in place of the fields'. */
+  /** Operations as JSON texts, in place of `operations`. */
   written?: string[];
 }
 
-/** The calls that a whole sync is made of: what `syncAll` and `plan` need of a `Tidemark`. */
+/** The methods of `Tidemark` that `syncAll` and `plan` use. */
 export interface StoreCalls {
   sync(fields: SyncHead, options: SyncOptions & { written: string[] }): Promise<SyncResponse>;
   listRecords(query: Page & { namespace: string }, options?: CallOptions): Promise<List<RecordObject>>;

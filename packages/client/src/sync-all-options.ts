@@ -3,14 +3,14 @@ import type { BatchSize } from "./batches.ts";
 import type { CallOptions } from "./connection.ts";
 import type { RemovalLimit } from "./removal-limit.ts";
 
-/** What a sync run is known by. The same run may be sent again; see {@link SyncAllOptions.run}. */
+/** Identifies a sync run, which may be sent again; see {@link SyncAllOptions.run}. */
 export interface Run {
-  /** When reading the source began: ISO 8601 with a zone. The newer run wins, record by record. */
+  /** When reading the source began: ISO 8601 with a zone. For each record, the newer run wins. */
   sync_timestamp: string;
   refresh_id: string;
 }
 
-/** A run that begins now. Keep it (it is plain JSON) to go on after a crash. */
+/** Makes a run that begins now. Save it (it is plain JSON) to resume after a crash. */
 export const newRun = (): Run => ({
   sync_timestamp: new Date().toISOString(),
   refresh_id: crypto.randomUUID(),
@@ -18,77 +18,77 @@ export const newRun = (): Run => ({
 
 export interface SyncAllOptions extends CallOptions, BatchSize {
   /**
-   * `incremental`: the records are what changed, and those with `action: "delete"` are deleted; each batch is applied
-   * when it arrives. `full_refresh`: the records are all that there is; they replace their namespaces in one instant at
-   * the end.
+   * `incremental`: the records are changes, including deletes with `action: "delete"`; each batch is applied when it
+   * arrives. `full_refresh`: the records are the whole content of their namespaces, and replace it at the end,
+   * atomically.
    */
   mode: SyncMode;
-  /** Of the records that name none. A full refresh empties it if no record comes. */
+  /** The namespace of records that name none. A full refresh without records empties it. */
   namespace?: string | undefined;
-  /** For a full refresh of several: those that are refreshed, and so emptied, even if no record names them. */
+  /** Namespaces that a full refresh replaces, and so empties, even if no record names them. */
   namespaces?: readonly string[] | undefined;
   /**
-   * Incremental: the records are all that there is, so whatever else the namespaces hold is deleted at the end. Needs
-   * the ids of all records in memory and, unless the digests say that nothing is left over, reads the namespaces, 100
-   * records a request: a full refresh, which does so anyway, costs less, and is one instant.
+   * For `incremental`: the records are the whole content of their namespaces, so all others are deleted at the end.
+   * This holds all ids in memory and, if the digests differ, lists the namespaces with 100 records per request. A full
+   * refresh is cheaper and atomic.
    */
   deleteMissing?: boolean | undefined;
   /**
-   * How many records a namespace may lose: a number, a percentage such as `"20%"`, or false for any. More is refused
-   * with REMOVAL_LIMIT_EXCEEDED, and nothing is removed. Default, for a full refresh and for `deleteMissing`: 50 % of a
-   * namespace that has more than 100 records. Of an incremental sync's own deletes, a limit holds for each batch.
+   * How many records a namespace may lose: a number, a percentage such as `"20%"`, or false for any number. A sync that
+   * would remove more is rejected with REMOVAL_LIMIT_EXCEEDED, and removes nothing. Default for a full refresh and for
+   * `deleteMissing`: 50 % of a namespace with more than 100 records. For the deletes of an incremental sync, the limit
+   * holds for each batch.
    */
   removalLimit?: RemovalLimit | undefined;
   /**
-   * What the run is known by; default: a new one. To go on after a crash, give the same run, the same records in the
-   * same order and the same batch sizes: what had arrived counts once, and what was answered is answered again.
+   * The run; default: a new one. To resume after a crash, give the same run, the same records in the same order and the
+   * same batch sizes: the server does not apply a request twice, and repeats the answers that it gave.
    */
   run?: Run | undefined;
-  /** `continue`: records that are invalid by themselves are left out and reported in `errors`. Default: `abort`. */
+  /** `continue` leaves invalid records out and reports them in `errors`. Default: `abort`. */
   onError?: "abort" | "continue" | undefined;
-  /** Told at the beginning and after every answer. */
+  /** Called at the beginning and after every answer. */
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 export interface Progress {
   phase: "sending" | "applying" | "comparing" | "deleting" | "done";
   run: Run;
-  /** Records that were acknowledged, deletions included. */
+  /** Acknowledged records, including deletes. */
   operations: number;
-  /** Requests that were answered. */
+  /** Answered requests. */
   requests: number;
 }
 
-/** The digest of a namespace, computed from the records that were given, and the server's after the sync. */
+/** A namespace's digest as computed from the given records, and the server's after the sync. */
 export interface DigestPair {
   source: string;
-  /** undefined if the server did not say: nothing was sent of this namespace. */
+  /** undefined if no answer had it, because nothing of this namespace was sent. */
   server: string | undefined;
 }
 
 export interface SyncAllResult {
   run: Run;
   /**
-   * The last sync of the run: searches whose `after_sync` it is find all of the run. null if no request was sent, and
-   * of a plan.
+   * The run's last sync: a search with this `after_sync` reflects the whole run. null for a plan, or if no request was
+   * sent.
    */
   sync_id: string | null;
-  /** Records that were sent, deletions included. */
+  /** Sent records, including deletes. */
   operations: number;
   requests: number;
-  /** What became of the records. */
+  /** How many records were created, updated and so on. */
   changes: SyncChanges;
   /** Records that `onError: "continue"` left out. */
   failed: number;
-  /** The first 100 of them; `index` counts the records of the whole run. */
+  /** The first 100 failures; `index` counts the records of the whole run. */
   errors: OperationError[];
   warnings: string[];
   digests: Record<string, DigestPair>;
   /**
-   * true: every namespace holds exactly the records that were given. false: one does not, so something else wrote it
-   * meanwhile. undefined: it cannot be told, because the digests differ and the sync explains it: an incremental one
-   * without `deleteMissing` may hold more; records that came twice, failed, or were decided by a newer sync differ as
-   * they should.
+   * true: every namespace holds exactly the given records. false: one does not, because another writer changed it
+   * meanwhile. undefined: the digests differ, and the sync itself may be the reason: an incremental sync without
+   * `deleteMissing` leaves other records, and some records were repeated, failed or were decided by a newer sync.
    */
   inSync: boolean | undefined;
 }

@@ -15,13 +15,13 @@ export async function syncAll(
   return carryOut(startRun(tidemark, options, options.run ?? newRun(), false), records);
 }
 
-/** Sends all records of a run in its mode, and compares the digests. */
+/** Sends a run's records in its mode, and compares the digests. */
 export async function carryOut(run: SyncRun, records: SourceRecords): Promise<SyncAllResult> {
   const { options } = run;
   tellProgress(run, "sending");
   if (options.mode === "full_refresh") await refreshNamespaces(run, records);
   else {
-    // One after another: a record that comes twice has to end as it came last.
+    // Sequentially, because the last state of a repeated record must win.
     const fields = { removal_limit: sentLimit(options.removalLimit) };
     for await (const batch of batchesOf(run, records)) await sendBatch(run, "sending", batch, fields);
     if (options.deleteMissing) await deleteMissing(run);

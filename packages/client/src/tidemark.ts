@@ -19,13 +19,13 @@ export interface TidemarkOptions extends ConnectionOptions {
   vectorStoreId: string;
 }
 
-/** What a store's endpoints read or sync: the methods that may be applied twice. */
+/** Methods of requests that may be applied twice: reads and syncs. */
 const READS_AND_SYNCS = ["GET", "POST"];
 
 /**
- * One vector store: what a pipeline writes, and what the store holds.
+ * One vector store: syncs, searches and reads it.
  *
- * Every method rejects with a `TidemarkError`, or with the signal's reason when it was aborted. Reads and syncs are
+ * Every method rejects with a `TidemarkError`, or with the signal's reason if that was aborted. Reads and syncs are
  * sent again after a failure that may pass.
  */
 export class Tidemark implements StoreCalls {
@@ -42,8 +42,7 @@ export class Tidemark implements StoreCalls {
   }
 
   /**
-   * Brings any number of records level with a namespace: batches, retries, rate limits, deletions, and a comparison of
-   * digests at the end.
+   * Syncs any number of records: with batches, retries, rate limits, deletes, and a comparison of digests at the end.
    * @throws TidemarkError; whatever `records` throws; TypeError for a record that cannot be written as JSON
    */
   syncAll(records: SourceRecords, options: SyncAllOptions): Promise<SyncAllResult> {
@@ -51,23 +50,22 @@ export class Tidemark implements StoreCalls {
   }
 
   /**
-   * What `syncAll` would do now with the same records and options. Nothing that a reader can see is changed.
+   * Reports what `syncAll` would do now with the same records and options. Changes nothing that a reader can see.
    *
-   * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and without a trace.
-   * - **A full refresh of more**: its parts are staged, invisibly, under a run of its own, the last batch is planned
-   *   over all of them, and the run is given up. Exact. It costs as many requests as the refresh, and the parts are in
-   *   the history of syncs.
-   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned against what the store
-   *   holds now, without the batches before it: a record that two batches name is counted in both. With `deleteMissing`
-   *   the namespace is listed too.
+   * - **Records that fit one request** (`batchOperations` and `batchBytes`): one dry run. Exact, and leaves no trace.
+   * - **A full refresh of more**: its parts are staged invisibly in a separate run, the last batch is a dry run over
+   *   all of them, and the run is aborted. Exact. It takes as many requests as the refresh, and the history of syncs
+   *   shows the parts.
+   * - **An incremental sync of more**: one dry run for each batch, added up. Each is planned without the batches
+   *   before it, so a record in two batches counts in both. With `deleteMissing`, the namespace is also listed.
    *
-   * In every case it is what would happen now; what others sync before the real run is not in it.
+   * The plan does not know what others sync before the real run.
    */
   plan(records: SourceRecords, options: SyncAllOptions): Promise<Plan> {
     return planSync(this, records, options);
   }
 
-  /** Applies up to 5000 operations, all or none. */
+  /** Applies up to 5000 operations, all of them or none. */
   sync(fields: SyncFields, options?: SyncOptions): Promise<SyncResponse>;
   sync(fields: SyncHead, options: SyncOptions & { written: string[] }): Promise<SyncResponse>;
   sync(fields: SyncHead, options: SyncOptions = {}): Promise<SyncResponse> {
@@ -77,7 +75,7 @@ export class Tidemark implements StoreCalls {
     return this.#pipeline(["sync"], options, { body, headers: { "idempotency-key": idempotencyKey } });
   }
 
-  /** Which of up to 5000 ids exist in a namespace. */
+  /** Tells which of up to 5000 ids exist in a namespace. */
   checkExists(
     request: Omit<CheckExistsRequest, keyof Store>,
     options?: CallOptions,
@@ -85,22 +83,22 @@ export class Tidemark implements StoreCalls {
     return this.#pipeline(["check-exists"], options, { body: { ...this.#names, ...request } });
   }
 
-  /** Whether the service works. An unhealthy one is an answer too, not an error. */
+  /** Tells whether the service works. An unhealthy service is an answer, not an error. */
   health(options?: CallOptions): Promise<HealthResponse> {
     return this.#pipeline(["health"], options);
   }
 
-  /** Whether key, organization and store fit together. @throws TidemarkError VALIDATION_FAILED with `details.checks` */
+  /** Checks the key, organization and store. @throws TidemarkError VALIDATION_FAILED with `details.checks` */
   validate(options?: CallOptions): Promise<ValidateResponse> {
     return this.#pipeline(["health", "validate"], options, { method: "POST", query: this.#names });
   }
 
-  /** Every namespace that was ever written, with its count and digest, by name. */
+  /** Lists every namespace that was ever written, by name, with its count and digest. */
   listNamespaces(query?: Page, options?: CallOptions): Promise<List<NamespaceObject>> {
     return this.#store(["namespaces"], options, { query });
   }
 
-  /** The records of a namespace, by id. @throws TidemarkError LISTING_OUTDATED after a refresh: start again */
+  /** Lists the records of a namespace, by id. @throws TidemarkError LISTING_OUTDATED after a refresh: start again */
   listRecords(query: Page & { namespace: string }, options?: CallOptions): Promise<List<RecordObject>> {
     return this.#store(["records"], options, { query });
   }
@@ -110,17 +108,17 @@ export class Tidemark implements StoreCalls {
     return this.#store(["record"], options, { query });
   }
 
-  /** Unfinished refreshes in parts; a connector sees its own. */
+  /** Lists unfinished refreshes in parts; a connector sees its own. */
   listRefreshes(query?: Page, options?: CallOptions): Promise<List<RefreshObject>> {
     return this.#store(["refreshes"], options, { query });
   }
 
-  /** Gives an unfinished refresh up. @param id `run_…`, from {@link listRefreshes} */
+  /** Aborts an unfinished refresh. @param id `run_…`, from {@link listRefreshes} */
   abortRefresh(id: string, options?: CallOptions): Promise<Deleted> {
     return this.#store(["refreshes", id], options, { method: "DELETE" });
   }
 
-  /** The acknowledged syncs, newest first; a connector sees its own. */
+  /** Lists the acknowledged syncs, newest first; a connector sees its own. */
   listSyncs(
     query?: Page & { connector_id?: string; sync_mode?: SyncMode },
     options?: CallOptions,
@@ -133,8 +131,8 @@ export class Tidemark implements StoreCalls {
   }
 
   /**
-   * The records that match a query best, with a reader's key.
-   * @throws TidemarkError INDEX_NOT_READY if what `after_sync` names was not searchable within `timeout_ms`
+   * Finds the records that match a query best, with a reader's key.
+   * @throws TidemarkError INDEX_NOT_READY if the sync of `after_sync` was not searchable within `timeout_ms`
    */
   search(request: SearchRequest, options?: CallOptions): Promise<SearchResponse> {
     return this.#store(["search"], options, { body: request });

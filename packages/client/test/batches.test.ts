@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { cutBatches, oneAhead } from "../src/batches.ts";
+import { oneAhead, toBatches } from "../src/batches.ts";
 
-/** What a server would be sent. */
+/** The batches that a server would get. */
 async function cut(ids: string[], sizes: { batchOperations?: number; batchBytes?: number }) {
   const batches: string[][] = [];
-  for await (const batch of cutBatches(
+  for await (const batch of toBatches(
     ids.map((id) => ({ id })),
     "n",
     sizes,
@@ -37,7 +37,7 @@ describe("batches", () => {
     );
   });
 
-  test("have 5000 records at most where nothing is said", async () => {
+  test("have 5000 records at most by default", async () => {
     const batches = await cut(Array(5001).fill("a"), {});
     assert.deepEqual(
       batches.map(({ length }) => length),
@@ -45,7 +45,7 @@ describe("batches", () => {
     );
   });
 
-  test("are as large as they may be", async () => {
+  test("are as large as the limits allow", async () => {
     const batches = await cut(Array(10).fill("a"), { batchOperations: 4 });
     assert.deepEqual(
       batches.map(({ length }) => length),
@@ -53,7 +53,7 @@ describe("batches", () => {
     );
   });
 
-  test("wait for what was noted of their records", async () => {
+  test("wait for the promises of `note`", async () => {
     let noted = 0;
     const note = async () => {
       await Promise.resolve();
@@ -61,12 +61,12 @@ describe("batches", () => {
     };
     const seen: number[] = [];
     const source = Array(5).fill({ id: "a" });
-    for await (const _ of cutBatches(source, "n", { batchOperations: 2 }, note)) seen.push(noted);
+    for await (const _ of toBatches(source, "n", { batchOperations: 2 }, note)) seen.push(noted);
     assert.deepEqual(seen, [2, 4, 5]);
   });
 });
 
-describe("one ahead", () => {
+describe("oneAhead", () => {
   async function* numbers(log: string[]) {
     try {
       for (let n = 1; n <= 3; n++) {
@@ -78,7 +78,7 @@ describe("one ahead", () => {
     }
   }
 
-  test("the next item is made while one is worked on", async () => {
+  test("makes the next item while the caller works on one", async () => {
     const log: string[] = [];
     for await (const n of oneAhead(numbers(log))) {
       await Promise.resolve();
@@ -87,7 +87,7 @@ describe("one ahead", () => {
     assert.deepEqual(log, ["made 1", "made 2", "used 1", "made 3", "used 2", "ended", "used 3"]);
   });
 
-  test("the source is ended when its reader stops early", async () => {
+  test("ends the source when its reader stops early", async () => {
     const log: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* source() {

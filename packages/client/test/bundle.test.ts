@@ -7,11 +7,11 @@ import * as client from "../src/public.ts";
 const ENTRY = fileURLToPath(new URL("../src/public.ts", import.meta.url));
 const KB = 1024;
 
-/** What a bundler makes for a browser of a program that imports these names. */
+/** Bundles a program for a browser that imports these names. */
 const bundle = (...names: string[]) =>
   bundleModule(`export { ${names.join(", ")} } from ${JSON.stringify(ENTRY)}`);
 
-/** The same, of all that the package has. */
+/** Bundles the whole package. */
 const bundleAll = () => bundleModule(`export * from ${JSON.stringify(ENTRY)}`);
 
 async function bundleModule(contents: string) {
@@ -42,7 +42,7 @@ describe("a bundle for browsers", () => {
     assert.deepEqual(exports, Object.keys(client).sort());
   });
 
-  test("leaves out what a program does not import", async () => {
+  test("leaves out everything that a program does not import", async () => {
     const [pipeline, management, error] = await Promise.all([
       bundle("Tidemark"),
       bundle("Management"),
@@ -54,7 +54,7 @@ describe("a bundle for browsers", () => {
     assert.ok(error.bytes < KB, `${error.bytes} bytes`);
   });
 
-  test("has nothing of Node, and nothing of others but the protocol's digests, batches and reading of JSON", async () => {
+  test("has no Node code, and from other packages only the protocol's digests, batches and JSON parser", async () => {
     const { text, inputs } = await bundleAll();
     assert.doesNotMatch(text, /node:|\brequire\(|\bprocess\b|\bBuffer\b|setImmediate/);
     const foreign = inputs.filter((path) => path.includes("/") && !path.includes("packages/client/src/"));

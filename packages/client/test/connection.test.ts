@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from "node:test";
 import { Tidemark, TidemarkError, type TidemarkOptions, type Wait } from "../src/public.ts";
 import { records, startStore } from "./store.ts";
 
-/** A server that is not Tidemark, and a client that talks to it. */
+/** A server that is not Tidemark, and a client of it. */
 async function startOther(t: TestContext, listener: RequestListener, options: Partial<TidemarkOptions> = {}) {
   const server = createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -32,7 +32,7 @@ const sync = { sync_mode: "incremental" as const, sync_timestamp: "2025-11-11T10
 const isCode = (code: string) => (error: unknown) => error instanceof TidemarkError && error.code === code;
 
 describe("a sync", () => {
-  test("whose answer was lost is sent again under the same key, and applied once", async (t) => {
+  test("is sent again under the same key if its answer is lost, and is applied once", async (t) => {
     let lost = 0;
     const { tidemark, waits } = await startStore(
       t,
@@ -54,7 +54,7 @@ describe("a sync", () => {
     assert.equal((await tidemark.listSyncs()).data.length, 1);
   });
 
-  test("has a key of its own each time, unless the caller gives one", async (t) => {
+  test("has a new key each time, unless the caller gives one", async (t) => {
     const { tidemark } = await startStore(t);
     const changes = [];
     for (const idempotencyKey of [undefined, undefined, "mine", "mine"]) {
@@ -67,7 +67,7 @@ describe("a sync", () => {
     await assert.rejects(tidemark.sync(other, { idempotencyKey: "mine" }), isCode("IDEMPOTENCY_KEY_REUSED"));
   });
 
-  test("waits while a request of the same key still runs", async (t) => {
+  test("waits while a request with the same key is running", async (t) => {
     const keys: unknown[] = [];
     const { tidemark } = await startOther(t, (request, response) => {
       keys.push(request.headers["idempotency-key"]);
@@ -83,7 +83,7 @@ describe("a sync", () => {
 });
 
 describe("an error of the server", () => {
-  test("has its code, its type, its trace id and its details", async (t) => {
+  test("has its code, type, trace id and details", async (t) => {
     const { tidemark, client, tenant } = await startStore(t);
     const tooMany = tidemark.checkExists({ namespace: "tasks", ids: Array(5001).fill("a") });
     await assert.rejects(tooMany, (error: unknown) => {
@@ -110,7 +110,7 @@ describe("an error of the server", () => {
     assert.ok(!JSON.stringify(await tidemark.health()).includes(tenant.key));
   });
 
-  test("that will not pass is not asked for twice", async (t) => {
+  test("that will not pass is not retried", async (t) => {
     const { tidemark, waits } = await startStore(t);
     await assert.rejects(
       tidemark.getRecord({ namespace: "tasks", id: "none" }),
@@ -121,7 +121,7 @@ describe("an error of the server", () => {
 });
 
 describe("an answer", () => {
-  // The texts that make V8 take another key for the one that it read last: nodejs/node#63785.
+  // Texts with which V8 confuses a key with the one that it read before: nodejs/node#63785.
   for (const [earlier, key] of [
     ["\\", "\n"],
     ["\\", '"'],
@@ -139,7 +139,7 @@ describe("an answer", () => {
 });
 
 describe("an answer that is not Tidemark's", () => {
-  test("is an error with its status, after the attempts that it is worth", async (t) => {
+  test("is an error with its status, after as many attempts as its status allows", async (t) => {
     let requests = 0;
     const statuses = [502, 404, 200];
     const { tidemark } = await startOther(t, (request, response) => {
@@ -157,7 +157,7 @@ describe("an answer that is not Tidemark's", () => {
     }
   });
 
-  test("such as a redirection is not followed: the key would go with it", async (t) => {
+  test("is not followed if it is a redirection, which would get the key", async (t) => {
     const asked: string[] = [];
     const { tidemark } = await startOther(t, (request, response) => {
       asked.push(request.url!);
@@ -169,14 +169,14 @@ describe("an answer that is not Tidemark's", () => {
 });
 
 describe("no answer", () => {
-  test("in time is TIMED_OUT, after as many attempts as the client may make", async (t) => {
+  test("in time is TIMED_OUT, after all attempts", async (t) => {
     let requests = 0;
     const { tidemark, waits } = await startOther(t, () => void requests++);
     await assert.rejects(tidemark.listNamespaces({}, { timeoutMs: 30 }), isCode("TIMED_OUT"));
     assert.deepEqual([requests, waits.length], [3, 2]);
   });
 
-  test("because nobody listens is CONNECTION_FAILED, with its cause and without the key", async (t) => {
+  test("from a closed port is CONNECTION_FAILED, with its cause and without the key", async (t) => {
     const { tidemark } = await startOther(t, (request) => request.socket.destroy());
     await assert.rejects(tidemark.sync(sync), (error: TidemarkError) => {
       assert.equal(error.code, "CONNECTION_FAILED");
@@ -186,7 +186,7 @@ describe("no answer", () => {
     });
   });
 
-  test("ends with the caller's signal, also in a wait", async (t) => {
+  test("ends with the caller's signal, even during a wait", async (t) => {
     const hanging = new AbortController();
     const { tidemark, waits } = await startOther(t, () => hanging.abort(new Error("enough")));
     await assert.rejects(tidemark.health({ signal: hanging.signal }), /enough/);
@@ -200,7 +200,7 @@ describe("no answer", () => {
 });
 
 describe("the rate limit", () => {
-  test("is kept to by what the answers say of it, and nothing is refused", async (t) => {
+  test("is kept by the answers' headers, so that no request is rejected", async (t) => {
     const pauses: number[] = [];
     const { tidemark, server, waits } = await startStore(
       t,
@@ -208,7 +208,7 @@ describe("the rate limit", () => {
       {
         pause: async (ms) => {
           pauses.push(ms);
-          // The server's clock stood still meanwhile.
+          // The server's clock did not move meanwhile.
           server.clock.now += 60_000;
         },
       },
@@ -225,13 +225,13 @@ describe("the rate limit", () => {
       new Set(["rate_limit undefined"]),
     );
     assert.ok(pauses.every((ms) => ms > 0 && ms <= 60_000));
-    // The other endpoint has a limit of its own.
+    // The other endpoint has its own limit.
     const before = waits.length;
     await tidemark.checkExists({ namespace: "tasks", ids: ["r0"] });
     assert.equal(waits.length, before);
   });
 
-  test("that somebody else used up is waited for as long as the server asks", async (t) => {
+  test("that another client exhausted delays the request as long as the server asks", async (t) => {
     const { tidemark, client, server, waits } = await startStore(
       t,
       { rateLimitPerMinute: 2 },

@@ -8,7 +8,7 @@ const incremental = { mode: "incremental", namespace: "tasks" } as const;
 describe("deleteMissing", () => {
   const complete = { ...incremental, deleteMissing: true };
 
-  test("deletes what the records do not name, and is level then", async (t) => {
+  test("deletes the other records, and is then in sync", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 250), incremental);
     const phases = new Set<string>();
@@ -23,7 +23,7 @@ describe("deleteMissing", () => {
     assert.deepEqual([...phases], ["sending", "comparing", "deleting", "done"]);
   });
 
-  test("reads no records where the digests say that nothing is left over", async (t) => {
+  test("lists no records if the digests are equal", async (t) => {
     const { tidemark, client } = await startStore(t);
     await tidemark.syncAll(records(0, 20), incremental);
     const asked: string[] = [];
@@ -38,7 +38,7 @@ describe("deleteMissing", () => {
     assert.deepEqual(asked, ["sync"]);
   });
 
-  test("empties a namespace that no record names, and is level where there is none", async (t) => {
+  test("empties a namespace that no record names, and is in sync if it is already empty", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 3), incremental);
     const both = { ...complete, namespaces: ["nothing"] };
@@ -49,7 +49,7 @@ describe("deleteMissing", () => {
     assert.deepEqual([again.requests, again.sync_id, again.inSync], [0, null, true]);
   });
 
-  test("empties a namespace of at most 100 records, and not a larger one", async (t) => {
+  test("empties a namespace of at most 100 records, but not a larger one", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 100), incremental);
     await tidemark.syncAll(records(0, 101), { ...incremental, namespace: "large" });
@@ -76,7 +76,7 @@ describe("deleteMissing", () => {
     assert.deepEqual(await contents("large"), {});
   });
 
-  test("leaves alone what a newer sync wrote", async (t) => {
+  test("keeps the records of a newer sync", async (t) => {
     const { tidemark, contents, server } = await startStore(t);
     const run = { sync_timestamp: new Date(server.clock.now - 60_000).toISOString(), refresh_id: "old" };
     await tidemark.syncAll(records(0, 3), { ...incremental, run });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { digestedText } from "../src/digest.ts";
 import { digestOf } from "../src/public.ts";
 
-/** The protocol's text for what a server gets: the record as JSON writes it. */
+/** The protocol's text of the record that a server gets, as JSON writes it. */
 function received(record: { id: string }): string {
   const { id, ...content } = JSON.parse(JSON.stringify(record));
   return hashedText(id, contentText(content));
@@ -30,8 +30,8 @@ test("the digest of records is the sum of their hashes", async () => {
   assert.equal(await digestOf([]), "0".repeat(64));
 });
 
-describe("the text that a record is hashed by", () => {
-  test("is the protocol's for whatever JSON can say", () => {
+describe("the hashed text of a record", () => {
+  test("is the protocol's for every JSON value", () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
         assert.equal(digestedText(record as never), received(record));
@@ -39,7 +39,7 @@ describe("the text that a record is hashed by", () => {
     );
   });
 
-  test("is that of what is sent where JavaScript has more than JSON", () => {
+  test("is that of the sent JSON for JavaScript values that JSON does not have", () => {
     const sparse = [1];
     sparse[3] = 4;
     const data = {
@@ -60,7 +60,7 @@ describe("the text that a record is hashed by", () => {
     assert.equal(digestedText(record), received(record));
   });
 
-  test("does not exist for what JSON would change without a word", () => {
+  test("does not exist for values that JSON would silently change", () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, -Infinity]) {
       assert.throws(() => digestedText({ id: "a", data: { list: [{ value }] } }), /Record "a" has/);
     }

@@ -13,14 +13,14 @@ const upsert = (id: string, namespace = "tasks") => ({
 });
 
 describe("the client of a store", () => {
-  test("validates its connection, and knows whether the service works", async (t) => {
+  test("validates its connection, and reads the service's health", async (t) => {
     const { tidemark } = await startStore(t);
     const { status, checks } = await tidemark.validate();
     assert.deepEqual([status, checks.vector_store_record.vector_store_name], ["valid", "Test store"]);
     assert.equal((await tidemark.health()).status, "healthy");
   });
 
-  test("takes an unhealthy service as an answer, and a refusal as an error", async (t) => {
+  test("returns the health of an unhealthy service, and throws for a rejection", async (t) => {
     const away = async () => {
       throw new Error("the database is away");
     };
@@ -29,7 +29,7 @@ describe("the client of a store", () => {
       {},
       { retry: { attempts: 1 } },
       {
-        wrap: (commands) => ({ ...commands, access: away as never }),
+        wrap: (commands) => ({ ...commands, findOrganization: away as never }),
       },
     );
     assert.equal((await tidemark.health()).status, "unhealthy");
@@ -37,7 +37,7 @@ describe("the client of a store", () => {
     await assert.rejects(tidemark.health(), (error: TidemarkError) => error.is("SERVICE_UNAVAILABLE"));
   });
 
-  test("syncs, checks what exists, and reads what the store holds", async (t) => {
+  test("syncs, checks which ids exist, and reads the store", async (t) => {
     const { tidemark, tenant } = await startStore(t);
     const operations = [upsert("a"), upsert("b"), upsert("ü/?&=#", "odd name/?&")];
     const answer = await tidemark.sync({ sync_mode: "incremental", sync_timestamp: at, operations });
@@ -101,14 +101,14 @@ describe("the client of a store", () => {
     assert.deepEqual(answer.indexing, { pending: 0 });
   });
 
-  test("is refused a search with a connector's key", async (t) => {
+  test("cannot search with a connector's key", async (t) => {
     const { tidemark } = await startStore(t);
     await assert.rejects(tidemark.search({ query: "zebra" }), (error: TidemarkError) =>
       error.is("INSUFFICIENT_PERMISSIONS"),
     );
   });
 
-  test("finds an unfinished refresh, and gives it up", async (t) => {
+  test("lists an unfinished refresh, and aborts it", async (t) => {
     const { tidemark } = await startStore(t);
     const part = { sync_mode: "full_refresh" as const, sync_timestamp: at, last_batch: false };
     await tidemark.sync({ ...part, refresh_id: "one", operations: [upsert("a")] });
@@ -131,7 +131,7 @@ describe("the client of a store", () => {
     assert.equal(ids.size, 250);
   });
 
-  test("takes a URL with a path, and one that ends in a slash", async (t) => {
+  test("accepts a URL with a path, and one that ends in a slash", async (t) => {
     const { client, server } = await startStore(t);
     assert.equal((await client({ url: `${server.url}//` }).health()).status, "healthy");
     await assert.rejects(client({ url: `${server.url}/below` }).health(), (error: TidemarkError) =>
@@ -141,7 +141,7 @@ describe("the client of a store", () => {
 });
 
 describe("management", () => {
-  test("makes, reads, changes and deletes stores, connectors and keys", async (t) => {
+  test("creates, reads, changes and deletes stores, connectors and keys", async (t) => {
     const { server, tenant, client } = await startStore(t);
     const apiKey = await createRoleKey(server.commands, "admin", tenant.organizationId);
     const management = new Management({ ...access(server.url, tenant), apiKey });
@@ -177,7 +177,7 @@ describe("management", () => {
     );
   });
 
-  test("does not send again what might make something twice", async (t) => {
+  test("does not retry a request that might create something twice", async (t) => {
     const { server, tenant } = await startStore(t);
     const apiKey = await createRoleKey(server.commands, "admin", tenant.organizationId);
     let requests = 0;

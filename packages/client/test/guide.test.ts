@@ -9,7 +9,7 @@ import { codeBlocks, ROOT } from "../../server/test/docs/markdown.ts";
 import { createRoleKey, indexAll, temporaryFolder } from "../../server/test/test-server.ts";
 import { startStore, type TestStore } from "./store.ts";
 
-test("the guide's examples run in order, as written but for host and key", async (t) => {
+test("the guide's examples run in order, as written except for host and key", async (t) => {
   const store = await startStore(t);
   const blocks = codeBlocks("docs/guides/client.md", "ts");
   assert.ok(blocks.length >= 6);
@@ -17,7 +17,7 @@ test("the guide's examples run in order, as written but for host and key", async
   assert.deepEqual(await store.contents("tickets"), {}, "its last sync has no records");
 });
 
-test("the example of the search guide prints what it finds", async (t) => {
+test("the search guide's example prints its results", async (t) => {
   const store = await startStore(t);
   const { server, tenant, tidemark } = store;
   const printer = { id: "ticket_1", data: { subject: "Printer on fire" } };
@@ -30,7 +30,7 @@ test("the example of the search guide prints what it finds", async (t) => {
   assert.match(printed, /^ticket_1 [\d.]+ Printer on fire\n$/);
 });
 
-/** Runs an example as written but for host, key and store. @returns what it printed */
+/** Runs an example as written except for host, key and store. @returns its output */
 async function runExample(t: TestContext, { server, tenant }: TestStore, code: string): Promise<string> {
   const example = code
     .replaceAll("http://127.0.0.1:8787", server.url)

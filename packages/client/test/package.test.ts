@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const modules = fileURLToPath(new URL("node_modules/", ROOT));
 const env = { ...process.env, PATH: join(modules, ".bin") + delimiter + process.env.PATH };
 
-test("the packed package runs its README's first example as written, alone and with its types", async (t) => {
+test("the packed package runs its README's first example as written, outside the project and type-checked", async (t) => {
   const folder = await temporaryFolder(t);
 
   const app = await installPacked(folder, ["protocol", "client"], ["typebox"]);

@@ -11,7 +11,7 @@ const refresh = { mode: "full_refresh", namespace: "tasks" } as const;
 const rows = ({ server, tenant }: TestStore) => readLedger(server.storage, tenant.storeId);
 
 describe("a plan", () => {
-  test("of records that fit one request says exactly what the sync does, and leaves no trace", async (t) => {
+  test("of records that fit one request equals the sync, and leaves no trace", async (t) => {
     for (const options of [incremental, refresh, { ...incremental, deleteMissing: true }]) {
       const store = await startStore(t);
       await store.tidemark.syncAll(records(0, 10), incremental);
@@ -28,7 +28,7 @@ describe("a plan", () => {
     }
   });
 
-  test("of a refresh in parts is exact, changes nothing that is seen, and gives its run up", async (t) => {
+  test("of a refresh in parts is exact, changes nothing visible, and aborts its run", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 20), refresh);
     const before = await contents();
@@ -43,7 +43,7 @@ describe("a plan", () => {
     assert.deepEqual([changes.created, changes.unchanged, changes.cleared], [3, 15, 5]);
   });
 
-  test("of an incremental sync in batches adds them up", async (t) => {
+  test("of an incremental sync in batches is their sum", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 150), incremental);
     const next = records(10, 155);
@@ -54,7 +54,7 @@ describe("a plan", () => {
     assert.equal(Object.keys(await contents()).length, 150);
   });
 
-  test("says that a removal limit would refuse the sync, and what it would do otherwise", async (t) => {
+  test("reports that the removal limit would reject the sync, and what it would do without the limit", async (t) => {
     const { tidemark } = await startStore(t);
     await tidemark.syncAll(records(0, 120), incremental);
     for (const options of [refresh, { ...refresh, batchOperations: 4 }]) {
@@ -69,7 +69,7 @@ describe("a plan", () => {
     assert.equal(small.refusal, undefined);
   });
 
-  test("that fails gives its run up, and not that of a sync under way", async (t) => {
+  test("that fails aborts its own run, but not a sync's run in progress", async (t) => {
     const { tidemark } = await startStore(t);
     const run = { sync_timestamp: new Date().toISOString(), refresh_id: "under way" };
     const parts = { ...refresh, batchOperations: 2, run };
@@ -83,7 +83,7 @@ describe("a plan", () => {
     );
   });
 
-  test("is refused where the sync would be", async (t) => {
+  test("is rejected if the sync would be", async (t) => {
     const { tidemark } = await startStore(t);
     const bad = [{ id: "" }];
     await assert.rejects(tidemark.plan(bad, incremental), (error: TidemarkError) =>

@@ -11,7 +11,7 @@ const RECORDS = LONG ? 250_000 : 6_000;
 const PACKAGES = LONG ? 60_000 : 2_000;
 const BATCH = LONG ? 5000 : 500;
 
-/** A server in a process of its own that can be killed and is then started again, where it was. */
+/** A server in its own process that a test can kill and restart on the same port and database. */
 async function startKillable(t: TestContext) {
   const settings = { TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db` };
   const { id: organizationId } = await runForObject(["org", "create", "Acme"], settings);
@@ -55,10 +55,10 @@ function* generate({
 }
 
 describe("while the server is killed and started again", () => {
-  test("a load, the same again, a change of 1 % and a refresh with removals cost retries and nothing else", async (t) => {
+  test("a load, its repetition, a change of 1 % and a refresh with removals succeed with retries", async (t) => {
     const { tidemark, waits, kill, restarted } = await startKillable(t);
     const rss: number[] = [];
-    /** Syncs, and kills the server twice meanwhile: at an answer, and while a request is under way. */
+    /** Syncs, and kills the server twice meanwhile: at an answer, and during a request. */
     const sync = async (
       records: Iterable<SourceRecord>,
       mode: SyncAllOptions["mode"],
@@ -107,7 +107,7 @@ describe("while the server is killed and started again", () => {
     }
   });
 
-  test("a client that is gone too goes on where it was", async (t) => {
+  test("a client that was killed too resumes its run", async (t) => {
     const { tidemark, kill, restarted } = await startKillable(t);
     const options = { mode: "full_refresh", namespace: "generated", batchOperations: BATCH } as const;
     const run = { sync_timestamp: new Date().toISOString(), refresh_id: "kept by the caller" };
@@ -157,7 +157,7 @@ async function* readPackages(): AsyncGenerator<SourceRecord & { id: string }> {
   }
 }
 
-test("the packages that apt knows are level after a refresh, and unchanged after the next", {
+test("the packages that apt knows are in sync after a refresh, and unchanged after the next", {
   skip: noAptCache,
 }, async (t) => {
   const { tidemark } = await startKillable(t);

@@ -44,18 +44,18 @@ describe("the wait before it", () => {
   const away = failure("CONNECTION_FAILED");
   const policy = { attempts: 5, baseMs: 100, maxMs: 500 };
 
-  test("doubles up to its limit, and ends with the attempts", () => {
+  test("doubles up to its limit, until the last attempt", () => {
     const delays = [1, 2, 3, 4, 5].map((attempt) => retryDelay(away, true, attempt, policy, 1));
     assert.deepEqual(delays, [100, 200, 400, 500, undefined]);
   });
 
-  test("is 250 ms at first and doubles up to 30 s where nothing is said, 8 attempts in all", () => {
+  test("is 250 ms at first and doubles up to 30 s by default, with 8 attempts in total", () => {
     const delays = [1, 2, 7, 8].map((attempt) => retryDelay(away, true, attempt, {}, 1));
     assert.deepEqual(delays, [250, 500, 16_000, undefined]);
     assert.equal(retryDelay(away, true, 8, { attempts: 9 }, 1), 30_000);
   });
 
-  test("is somewhere in its upper half", () => {
+  test("is random within its upper half", () => {
     assert.equal(retryDelay(away, true, 1, policy, 0), 50);
     fc.assert(
       fc.property(
@@ -70,18 +70,18 @@ describe("the wait before it", () => {
     );
   });
 
-  test("is not shorter than the server asks for, and not at one moment for all", () => {
+  test("is at least as long as the server asks for, and random", () => {
     const busy = failure("RATE_LIMIT_EXCEEDED", { status: 429, retryAfterMs: 42_000 });
     assert.equal(retryDelay(busy, true, 1, policy, 0), 42_000);
     assert.equal(retryDelay(busy, true, 1, policy, 1), 42_100);
   });
 
-  test("is given up where the server asks for more than 5 minutes", () => {
+  test("does not happen if the server asks for more than 5 minutes", () => {
     const away = failure("SERVICE_UNAVAILABLE", { status: 503, retryAfterMs: 300_001 });
     assert.equal(retryDelay(away, true, 1, policy, 0), undefined);
   });
 
-  test("for the rate limit is not counted as an attempt", () => {
+  test("for the rate limit does not count as an attempt", () => {
     const busy = failure("RATE_LIMIT_EXCEEDED", { status: 429, retryAfterMs: 1000 });
     assert.equal(retryDelay(busy, false, 59, policy, 0), 1000);
     assert.equal(retryDelay(busy, false, 60, policy, 0), undefined);

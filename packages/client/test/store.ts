@@ -22,7 +22,7 @@ export interface TestStore {
   contents(namespace?: string): Promise<Record<string, unknown>>;
 }
 
-/** Starts a server whose rate limit is out of the way unless the test sets it. Its clock stands still. */
+/** Starts a server with a fixed clock, and a rate limit that no test reaches unless it sets one. */
 export async function startStore(
   t: TestContext,
   overrides: Partial<Config> = {},
@@ -51,7 +51,7 @@ export async function startStore(
   };
 }
 
-/** What a client of a tenant's connector is made with; it does not wait long before it tries again. */
+/** The options of a client of a tenant's connector, with short waits before retries. */
 export const access = (url: string, { key, organizationId, storeId }: Tenant): TidemarkOptions => ({
   url,
   apiKey: key,
@@ -64,7 +64,7 @@ export const access = (url: string, { key, organizationId, storeId }: Tenant): T
 export const records = (from: number, to: number, data: Record<string, unknown> = {}): SourceRecord[] =>
   Array.from({ length: to - from }, (_, i) => ({ id: `r${from + i}`, data: { n: from + i, ...data } }));
 
-/** Some records and a failure in place of the rest. */
+/** Some records, and a failure instead of the rest. */
 export async function* failingAfter(some: SourceRecord[], error: Error): AsyncGenerator<SourceRecord> {
   yield* some;
   throw error;

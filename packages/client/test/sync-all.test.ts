@@ -7,11 +7,11 @@ import { failingAfter, records, startStore } from "./store.ts";
 const refresh = { mode: "full_refresh", namespace: "tasks" } as const;
 const incremental = { mode: "incremental", namespace: "tasks" } as const;
 
-/** Whether an error is this one. */
+/** Whether an error has this code. */
 const isCode = (code: string) => (error: unknown) => error instanceof TidemarkError && error.code === code;
 
 describe("an incremental syncAll", () => {
-  test("sends what changed in batches, deletes included, and adds the answers up", async (t) => {
+  test("sends changes and deletes in batches, and adds the answers up", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 7), incremental);
     const changed: SourceRecord[] = [
@@ -31,7 +31,7 @@ describe("an incremental syncAll", () => {
     assert.equal(result.inSync, undefined, "it holds more than what changed");
   });
 
-  test("is level where its records are all that there is, beside those that it deletes", async (t) => {
+  test("is in sync if its records are the whole namespace, apart from its deletes", async (t) => {
     const { tidemark } = await startStore(t);
     await tidemark.syncAll(records(5, 12), incremental);
     const all = records(0, 10);
@@ -42,7 +42,7 @@ describe("an incremental syncAll", () => {
     assert.equal(result.inSync, true);
   });
 
-  test("ends a record that comes twice as it came last, even if the same batch comes again", async (t) => {
+  test("keeps the last state of a repeated record, even if the same batch is repeated", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const versions = [{ v: 1 }, { v: 2 }, { v: 1 }].map((data) => ({ id: "a", data }));
     const result = await tidemark.syncAll(versions, { ...incremental, batchOperations: 1 });
@@ -50,14 +50,14 @@ describe("an incremental syncAll", () => {
     assert.equal(result.changes.updated, 2);
   });
 
-  test("takes no record at all", async (t) => {
+  test("accepts no records", async (t) => {
     const { tidemark } = await startStore(t);
     const result = await tidemark.syncAll([], incremental);
     assert.deepEqual([result.operations, result.requests, result.changes.created], [0, 0, 0]);
     assert.equal(result.sync_id, null);
   });
 
-  test("leaves invalid records out where asked, and says which", async (t) => {
+  test("leaves invalid records out on request, and reports them", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const some: SourceRecord[] = [...records(0, 3), { id: "bad", created_at: "2024-02-30T00:00:00Z" }];
     const abort = tidemark.syncAll(some, { ...incremental, batchOperations: 2 });
@@ -77,7 +77,7 @@ describe("an incremental syncAll", () => {
 });
 
 describe("a full refresh with syncAll", () => {
-  test("of one batch is one request; of more, it is staged and applied in one instant", async (t) => {
+  test("is one request for one batch, and staged parts that are applied together for more", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const one = await tidemark.syncAll(records(0, 5), refresh);
     assert.deepEqual([one.requests, one.changes.created, one.inSync], [1, 5, true]);
@@ -113,14 +113,14 @@ describe("a full refresh with syncAll", () => {
     assert.equal(progress[0]!.run, many.run);
   });
 
-  test("cuts its parts by bytes too", async (t) => {
+  test("divides its parts by bytes too", async (t) => {
     const { tidemark } = await startStore(t);
     const text = "x".repeat(400);
     const result = await tidemark.syncAll(records(0, 10, { text }), { ...refresh, batchBytes: 1000 });
     assert.deepEqual([result.requests, result.changes.created], [6, 10]);
   });
 
-  test("empties a namespace whose source is empty, and several that it names", async (t) => {
+  test("empties a namespace whose source is empty, and all namespaces that it names", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 5), refresh);
     await tidemark.syncAll(records(0, 5), { ...refresh, namespace: "others" });
@@ -134,18 +134,18 @@ describe("a full refresh with syncAll", () => {
     assert.match(nothing.warnings[0]!, /affected no namespace/);
   });
 
-  test("keeps half of a namespace that has more than 100 records", async (t) => {
+  test("cannot remove more than half of a namespace with more than 100 records", async (t) => {
     const { tidemark, contents } = await startStore(t);
     await tidemark.syncAll(records(0, 102), refresh);
     const most = { ...refresh, batchOperations: 20 };
     await assert.rejects(tidemark.syncAll(records(0, 50), most), isCode("REMOVAL_LIMIT_EXCEEDED"));
     assert.equal(Object.keys(await contents()).length, 102);
     assert.equal((await tidemark.syncAll(records(0, 51), most)).changes.cleared, 51);
-    // Now it is small, and may lose anything.
+    // The namespace is small now, and may lose all records.
     assert.equal((await tidemark.syncAll([], most)).changes.cleared, 51);
   });
 
-  test("may empty a small namespace beside a large one that keeps its half", async (t) => {
+  test("may empty a small namespace while a large one loses less than half", async (t) => {
     const { tidemark } = await startStore(t);
     const of = (namespace: string, from: number, to: number) =>
       records(from, to).map((record) => ({ ...record, namespace }));
@@ -156,7 +156,7 @@ describe("a full refresh with syncAll", () => {
     await assert.rejects(tidemark.syncAll(of("large", 0, 79), both), isCode("REMOVAL_LIMIT_EXCEEDED"));
   });
 
-  test("keeps to the limit that is given", async (t) => {
+  test("keeps the given limit", async (t) => {
     const { tidemark } = await startStore(t);
     await tidemark.syncAll(records(0, 10), refresh);
     for (const removalLimit of [0, "10%"] as const) {
@@ -167,14 +167,14 @@ describe("a full refresh with syncAll", () => {
     assert.equal(result.changes.cleared, 2);
   });
 
-  test("without a limit empties what it is told to", async (t) => {
+  test("without a limit empties the namespaces that it names", async (t) => {
     const { tidemark } = await startStore(t);
     await tidemark.syncAll(records(0, 200), refresh);
     const result = await tidemark.syncAll([], { ...refresh, removalLimit: false });
     assert.equal(result.changes.cleared, 200);
   });
 
-  test("counts a batch that the source gives twice as the server does", async (t) => {
+  test("counts a repeated batch as the server does", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const page = records(0, 4);
     const again = [...page, ...page, ...records(4, 6)];
@@ -183,14 +183,14 @@ describe("a full refresh with syncAll", () => {
     assert.equal(result.inSync, undefined, "the digest of records that come twice says nothing");
   });
 
-  test("says that it cannot tell where a record comes twice", async (t) => {
+  test("cannot tell whether it is in sync if a record is repeated", async (t) => {
     const { tidemark } = await startStore(t);
     const twice = [...records(0, 3), { id: "r1", data: { other: true } }];
     const result = await tidemark.syncAll(twice, refresh);
     assert.deepEqual([result.changes.superseded, result.inSync], [1, undefined]);
   });
 
-  test("says that it is not level where another pipeline wrote the namespace meanwhile", async (t) => {
+  test("is not in sync if another pipeline wrote the namespace meanwhile", async (t) => {
     const { tidemark } = await startStore(t);
     async function* interrupted() {
       yield* records(0, 4);
@@ -222,7 +222,7 @@ describe("the sync_id of syncAll", () => {
     }
   });
 
-  test("is what a search waits for, to find all of the run", async (t) => {
+  test("lets a search wait for the whole run", async (t) => {
     const { tidemark, client, server, tenant } = await startStore(t);
     const apiKey = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
     const { sync_id } = await tidemark.syncAll(records(0, 6, { title: "zebra" }), {
@@ -237,10 +237,10 @@ describe("the sync_id of syncAll", () => {
   });
 });
 
-describe("a run that goes on", () => {
+describe("a resumed run", () => {
   const parts = { ...refresh, batchOperations: 3 };
 
-  test("after its source failed counts once what had arrived", async (t) => {
+  test("counts the operations that had arrived only once", async (t) => {
     const { tidemark, client, contents } = await startStore(t);
     const run = newRun();
     const lost = new Error("the source is gone");
@@ -257,7 +257,7 @@ describe("a run that goes on", () => {
     assert.deepEqual([result.changes.created, result.inSync], [10, true]);
   });
 
-  test("after it was applied gets the same answers", async (t) => {
+  test("gets the same answers if it was already applied", async (t) => {
     const { tidemark, client } = await startStore(t);
     const run = newRun();
     const first = await tidemark.syncAll(records(0, 10), { ...parts, run });
@@ -268,7 +268,7 @@ describe("a run that goes on", () => {
     assert.deepEqual(await client().syncAll(records(5, 15), changed), once);
   });
 
-  test("with other records is refused, and changes nothing", async (t) => {
+  test("with other records is rejected, and changes nothing", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const run = newRun();
     await assert.rejects(tidemark.syncAll(failingAfter(records(0, 8), new Error()), { ...parts, run }));
@@ -285,7 +285,7 @@ describe("a run that goes on", () => {
     assert.deepEqual(await contents(), {});
   });
 
-  test("is refused once a newer refresh was applied", async (t) => {
+  test("is rejected after a newer refresh was applied", async (t) => {
     const { tidemark } = await startStore(t);
     const run = { sync_timestamp: new Date(Date.now() - 1000).toISOString(), refresh_id: "older" };
     await tidemark.syncAll(records(0, 10), refresh);
@@ -294,7 +294,7 @@ describe("a run that goes on", () => {
 });
 
 describe("a signal", () => {
-  test("ends syncAll between two requests, and nothing is applied", async (t) => {
+  test("ends syncAll between two requests, with nothing applied", async (t) => {
     const { tidemark, contents } = await startStore(t);
     const controller = new AbortController();
     const reason = new Error("enough");
@@ -308,7 +308,7 @@ describe("a signal", () => {
     assert.deepEqual(await contents(), {});
   });
 
-  test("that was aborted before sends nothing", async (t) => {
+  test("that was already aborted prevents all requests", async (t) => {
     const { tidemark } = await startStore(t);
     const signal = AbortSignal.abort(new Error("before"));
     await assert.rejects(tidemark.syncAll(records(0, 1), { ...incremental, signal }), /before/);
@@ -316,18 +316,18 @@ describe("a signal", () => {
   });
 });
 
-test("a record that JSON cannot say is refused by its id, and nothing of its batch is sent", async (t) => {
+test("a record that JSON cannot express is rejected by its id, and nothing of its batch is sent", async (t) => {
   const { tidemark, contents } = await startStore(t);
   const bad = [...records(0, 2), { id: "half", data: { share: Number.NaN } }];
   await assert.rejects(tidemark.syncAll(bad, incremental), /Record "half" has NaN/);
   assert.deepEqual(await contents(), {});
 });
 
-test("such a record is refused too where its source is slower than its hash", async (t) => {
+test("such a record is also rejected if its source is slower than its hash", async (t) => {
   const { tidemark } = await startStore(t);
   async function* slow() {
     yield { id: "half", data: { share: Number.NaN } };
-    // A rejection that nobody has taken up until now would end the process.
+    // A rejection that is unhandled until now would end the process.
     await new Promise(setImmediate);
     yield { id: "whole" };
   }

@@ -6,20 +6,20 @@ import { StagedFile, SyncChanges, SyncMode, SyncResults, SyncStatus } from "./sy
 const Time = Type.String({ format: "date-time" });
 const count = () => Type.Integer({ minimum: 0 });
 
-/** How far the index is behind what was written. */
+/** How far the index is behind the records. */
 export const Indexing = Type.Object({
   pending: Type.Integer({
     minimum: 0,
     description:
-      "Contents that wait for the index: search finds their records by what they said before. Counted up to 100,000.",
+      "Contents that wait for the indexer. Until then, search finds their records by earlier content. Counted up to 100,000.",
   }),
   failed: Type.Integer({
     minimum: 0,
-    description: "Contents that the index failed on in several tries, until an operator asks for another.",
+    description:
+      "Contents that the indexer failed on several times. It tries them again when an operator asks for it.",
   }),
   oldest_pending_at: Type.Union([Time, Type.Null()], {
-    description:
-      "Since when the oldest of the pending waits: how far the index lags behind. Null: none waits.",
+    description: "Since when the oldest pending content waits. Null: none waits.",
   }),
 });
 export type Indexing = Static<typeof Indexing>;
@@ -50,9 +50,9 @@ export const RecordObject = Type.Object({
   indexing: Type.Object({
     status: Type.Enum(["indexed", "pending", "failed"], {
       description:
-        "`indexed`: search finds it by this content. `pending`: not yet. `failed`: the index failed on it, until an operator asks for another try. Until then search finds it by its content before, if it had one.",
+        "`indexed`: search finds the record by this content. `pending`: the indexer has not reached it. `failed`: the indexer failed on it, and tries again when an operator asks for it. Until it is indexed, search finds the record by its earlier content, if any.",
     }),
-    error: Type.Optional(Type.String({ description: "Why the last try failed, where one did." })),
+    error: Type.Optional(Type.String({ description: "Why the last try failed, if one failed." })),
   }),
 });
 export type RecordObject = Static<typeof RecordObject>;
@@ -86,7 +86,7 @@ export const SyncObject = Type.Object({
   by_namespace: Type.Record(Type.String(), SyncResults),
   changes: SyncChanges,
   indexing: Type.Object(Indexing.properties, {
-    description: "Of everything up to this sync: with nothing pending, search reflects it.",
+    description: "The index up to this sync. If nothing is pending, search reflects the sync.",
   }),
 });
 export type SyncObject = Static<typeof SyncObject>;

@@ -1,8 +1,8 @@
 /**
  * The canonical JSON text of a value (RFC 8785): keys sorted by UTF-16 code units, no white space, numbers and
- * strings as ECMAScript writes them. Two values are equal as JSON exactly if their canonical texts are.
+ * strings as ECMAScript writes them. Two values are equal as JSON if and only if their canonical texts are equal.
  *
- * @param value what `JSON.parse` returned, with no lone surrogate in it
+ * @param value a result of `JSON.parse` without lone surrogates
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

@@ -14,8 +14,10 @@ export const CheckExistsRequest = Type.Object(
 export type CheckExistsRequest = Static<typeof CheckExistsRequest>;
 
 export const CheckExistsResponse = Type.Object({
-  existing_ids: Type.Array(Type.String(), { description: "Those of `ids` that exist, in its order." }),
-  new_ids: Type.Array(Type.String(), { description: "Those of `ids` that do not, in its order." }),
+  existing_ids: Type.Array(Type.String(), {
+    description: "The `ids` of existing records, in the request's order.",
+  }),
+  new_ids: Type.Array(Type.String(), { description: "The other `ids`, in the request's order." }),
   total_checked: Type.Integer({ description: "The length of `ids`." }),
 });
 export type CheckExistsResponse = Static<typeof CheckExistsResponse>;

@@ -1,6 +1,6 @@
 import { canonicalJson } from "./canonical-json.ts";
 
-/** What a record says: the members of an upsert that make its content. */
+/** A record's content: the members of an upsert that define it. */
 export interface RecordContent {
   data?: unknown;
   source_system?: unknown;
@@ -28,7 +28,7 @@ export function hashedText(id: string, content: string): string {
   return `[${JSON.stringify(id)},${content}]`;
 }
 
-/** The SHA-256 of a text in UTF-8, as a number. Many at once take some 10 µs each, one after another 65. */
+/** The SHA-256 of a text in UTF-8, as a number. Concurrent calls take about 10 µs each, sequential ones 65. */
 export async function hashOf(text: string): Promise<bigint> {
   const words = new DataView(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   let hash = 0n;
@@ -36,7 +36,10 @@ export async function hashOf(text: string): Promise<bigint> {
   return hash;
 }
 
-/** A digest as it is written, in 64 hexadecimal digits. @param sum of the records' hashes; it counts modulo 2^256 */
+/**
+ * Writes a digest as 64 hexadecimal digits.
+ * @param sum of the records' hashes, of any size; the digest is modulo 2^256
+ */
 export function formatDigest(sum: bigint): string {
   return BigInt.asUintN(256, sum).toString(16).padStart(64, "0");
 }

@@ -2,12 +2,12 @@ import { isExact } from "./exact-number.ts";
 import { parseJson, parseJsonNumbers } from "./parse-json.ts";
 
 /**
- * A number that a double may not hold: more than 15 digits, or an exponent of three. Fewer digits always survive. It also
- * matches some strings, which costs time only. `wire/scan-json.ts` of the server says the same of bytes.
+ * A number that a double may not hold: more than 15 digits, or an exponent of three digits. It also matches in some
+ * strings, which only costs time. `wire/scan-json.ts` of the server has the same rule for bytes.
  */
 const LONG_NUMBER = /[\d.]{16}|\d[eE][+-]?\d{3}/;
 
-/** A number that a double does not hold, as it is written. */
+/** A number that a double does not hold, as written in the text. */
 export class InexactNumber {
   readonly source: string;
   constructor(source: string) {
@@ -16,8 +16,8 @@ export class InexactNumber {
 }
 
 /**
- * Parses a JSON text and changes none of its numbers: one that a double does not hold becomes an {@link InexactNumber}.
- * @param note told of each of those
+ * Parses a JSON text without changing a number: one that a double does not hold becomes an {@link InexactNumber}.
+ * @param note called with the text of each such number
  * @throws SyntaxError; RangeError if it is nested too deeply; what `note` throws
  */
 export function parseExactJson(text: string, note?: (source: string) => void): unknown {

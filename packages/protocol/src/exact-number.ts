@@ -1,10 +1,10 @@
-/** True if a JSON number means the same after it was read as a double and written again. */
+/** Whether a JSON number keeps its value when it is read as a double and written again. */
 export function isExact(source: string): boolean {
   const number = Number(source);
   return Number.isFinite(number) && decimal(source) === decimal(String(number));
 }
 
-/** A decimal literal as digits and exponent, without redundant zeros. It may be as long as a body: one pass only. */
+/** A decimal literal as digits and exponent, without redundant zeros. One pass, because it may be as long as a body. */
 function decimal(literal: string): string {
   const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(
     literal,

@@ -1,10 +1,10 @@
 import { BATCH_LIMITS } from "./operation-batch.ts";
 
-/** Every limit a caller can meet, with its unit. Servers may lower or raise those documented as settings. */
+/** Every limit of requests and answers, with its unit. A server can change those that are documented as settings. */
 export const LIMITS = {
   /** Operations of one sync and ids of one check-exists. */
   batchOperations: BATCH_LIMITS.operations,
-  /** Namespaces named beside the operations of a full refresh. */
+  /** Namespaces in a full refresh's `namespaces`. */
   syncNamespaces: 100,
   /** Unicode code points of a record's id, of a namespace, of a `source_system`. */
   identifierCodePoints: 255,
@@ -22,7 +22,7 @@ export const LIMITS = {
   fileUrlCodePoints: 8192,
   /** Levels of arrays and objects in a request body. */
   jsonDepth: 64,
-  /** Body of a pipeline request, compressed or not (a setting of the server). */
+  /** Body of a pipeline request, before and after decompression (a setting of the server). */
   bodyBytes: 64 * 1024 * 1024,
   /** Body of a management request. */
   managementBodyBytes: 256 * 1024,
@@ -45,14 +45,14 @@ export const LIMITS = {
   /** Records of one search's answer; by default `searchResultsDefault`. */
   searchResults: 100,
   searchResultsDefault: 10,
-  /** Chunks of each of them. */
+  /** Chunks of each record. */
   resultChunks: 10,
-  /** Namespaces that one search names. */
+  /** Namespaces of one search. */
   searchNamespaces: 100,
   /** How long a search waits for `after_sync`; by default `searchTimeoutMsDefault`. */
   searchTimeoutMs: 60_000,
   searchTimeoutMsDefault: 10_000,
-  /** Filters and `$not`s within each other, the outermost included. */
+  /** Levels of nested filters and `$not`s, including the outermost. */
   filterDepth: 16,
   /** Conditions of a filter: each operator of each field, and each field with a plain value. */
   filterConditions: 200,

@@ -1,18 +1,18 @@
 /** A line of a stream of bytes. */
 export interface Line {
-  /** From 1 on. */
+  /** Starts at 1. */
   number: number;
-  /** Its line feed included; the last line may have none. */
+  /** Includes the line feed; the last line may have none. */
   bytes: Uint8Array;
 }
 
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a stream of bytes, as many at a time as came together. Only a line feed ends one: JSON texts may hold the
- * other characters that end lines elsewhere.
+ * Yields the lines of a stream of bytes, together if they arrive together. Only a line feed ends a line, because JSON
+ * texts may contain other line ends.
  *
- * @param bytesMax of a line
+ * @param bytesMax limit of a line's bytes
  * @throws LineError for a line that is longer
  */
 export async function* readLines(
@@ -20,7 +20,7 @@ export async function* readLines(
   bytesMax: number = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Line[], void> {
   let number = 0;
-  // A long line comes in many pieces, which are joined once.
+  // The pieces of a long line are joined only once.
   let pieces: Uint8Array[] = [];
   let held = 0;
   for await (const chunk of source) {
@@ -55,7 +55,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * The text of a line without its line feed; undefined if it is blank.
- * @throws LineError if it is not UTF-8: read anyway, it would be kept as something else
+ * @throws LineError if it is not UTF-8, because it would be stored as something else
  */
 export function lineText({ number, bytes }: Line): string | undefined {
   const end = bytes.at(-1) === LINE_FEED ? -1 : bytes.length;
@@ -76,7 +76,7 @@ export class LineError extends Error {
   readonly fault: string;
 
   constructor(line: number, fault: string) {
-    super(`line ${line}: It ${fault}.`);
+    super(`Line ${line} ${fault}.`);
     this.line = line;
     this.fault = fault;
   }

@@ -19,7 +19,7 @@ export const Organization = Type.Object({
 });
 export type Organization = Static<typeof Organization>;
 
-/** Languages whose words are brought to their stems for search; `none` leaves words as they are. */
+/** Languages whose words search stems; `none` does not stem. */
 export const LANGUAGES = [
   ...["none", "arabic", "armenian", "bulgarian", "danish", "dutch", "english", "finnish", "french", "german"],
   ...["greek", "hungarian", "indian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian"],
@@ -41,32 +41,32 @@ export const SETTINGS_LIMITS = {
 const DataPath = Type.String({ minLength: 1, maxLength: SETTINGS_LIMITS.pathCodePoints });
 const DataPaths = Type.Array(DataPath, { maxItems: SETTINGS_LIMITS.paths });
 
-/** What a store's settings may say. One type with `null` in it, and not a union: a wrong value is one error. */
+/** The settings of a store. Each type includes `null` instead of a union, so that a wrong value is one error. */
 const settingsMembers = {
   text_fields: orNull<string[]>(
     DataPaths,
-    "Dotted paths of `data` whose strings, numbers and booleans are searched. Default: every one.",
+    "Dotted paths in `data` whose strings, numbers and booleans are searched. Default: all.",
   ),
   title_field: orNull<string>(
     DataPath,
-    "Dotted path of the title, which every chunk of a record begins with. Default: found by name (`title`, `name`, `summary`, `subject` …).",
+    "Dotted path of the title, with which every chunk begins. Default: the first field with a usual name (`title`, `name`, `summary`, `subject` …).",
   ),
   metadata_fields: orNull<string[]>(
     DataPaths,
-    "Dotted paths of `data` that are only filtered by and never searched. Default: none.",
+    "Dotted paths in `data` that filters can use but search ignores. Default: none.",
   ),
   chunk_tokens: orNull<number>(
     Type.Integer({ minimum: SETTINGS_LIMITS.chunkTokensMin, maximum: SETTINGS_LIMITS.chunkTokensMax }),
-    "About how many tokens a chunk has. Default: 300.",
+    "Approximate number of tokens of a chunk. Default: 300.",
   ),
   chunk_overlap: orNull<number>(
     Type.Integer({ minimum: 0, maximum: SETTINGS_LIMITS.chunkTokensMax / 2 }),
-    "Tokens that a chunk repeats of the one before; less than half of `chunk_tokens`. Default: 0.",
+    "Number of tokens that a chunk repeats from the one before; less than half of `chunk_tokens`. Default: 0.",
   ),
   language: Type.Optional(
     Type.Unsafe<Language | null>({
       enum: [...LANGUAGES, null],
-      description: "Whose words are brought to their stems. Default: `english`.",
+      description: "The language in which words are stemmed. Default: `english`.",
     }),
   ),
 };
@@ -75,7 +75,7 @@ function orNull<T>(schema: TSchema & { type: string }, description: string) {
   return Type.Optional(Type.Unsafe<T | null>({ ...schema, type: [schema.type, "null"], description }));
 }
 
-/** How a store's records become searchable text. `null` takes a member back to its default. */
+/** How a store's records become searchable text. `null` resets a member to its default. */
 export const SetVectorStoreSettings = Type.Object(settingsMembers, { additionalProperties: false });
 export type SetVectorStoreSettings = Static<typeof SetVectorStoreSettings>;
 
@@ -87,7 +87,7 @@ export const VectorStore = Type.Object({
   organization_id: OrganizationId,
   record_count: Type.Integer({ minimum: 0 }),
   status: Type.Enum(["active"]),
-  settings: anyObject({ description: "The settings that were set." }),
+  settings: anyObject({ description: "The settings that were set explicitly." }),
   created_at: Time,
   updated_at: Time,
 });
@@ -108,7 +108,7 @@ export type UpdateVectorStore = Static<typeof UpdateVectorStore>;
 
 export const ConnectorKey = Type.Object({
   id: ApiKeyId,
-  prefix: Type.String({ description: "The key's beginning, to tell it by." }),
+  prefix: Type.String({ description: "The beginning of the key, which identifies it." }),
   created_at: Time,
   last_used_at: TimeOrNull,
   expires_at: TimeOrNull,
@@ -116,7 +116,7 @@ export const ConnectorKey = Type.Object({
 });
 export type ConnectorKey = Static<typeof ConnectorKey>;
 
-const SecretKey = Type.String({ description: "The key itself. It is shown this once and kept nowhere." });
+const SecretKey = Type.String({ description: "The key itself. It is shown only once and never stored." });
 
 export const NewConnectorKey = Type.Object({ ...ConnectorKey.properties, api_key: SecretKey });
 export type NewConnectorKey = Static<typeof NewConnectorKey>;
@@ -174,7 +174,7 @@ export const PageQuery = Type.Object(
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: LIMITS.pageRows, default: LIMITS.pageRowsDefault }),
     ),
-    cursor: Type.Optional(Type.String({ description: "`next_cursor` of the page before." })),
+    cursor: Type.Optional(Type.String({ description: "`next_cursor` of the previous page." })),
   },
   { additionalProperties: false },
 );

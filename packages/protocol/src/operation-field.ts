@@ -1,12 +1,12 @@
-/** A field of one of a request's operations. */
+/** A field of an operation of a request. */
 export interface OperationField {
-  /** The operation's, from 0 on. */
+  /** The operation's position, from 0. */
   index: number;
-  /** Its path in the operation, such as `data.title`; empty: the operation itself. */
+  /** The path in the operation, such as `data.title`; empty for the operation itself. */
   field: string;
 }
 
-/** The operation that an error's `field` names, as `operations[17].data.title`; undefined if it is of the whole request. */
+/** Reads an error's `field`, such as `operations[17].data.title`; undefined if it names no operation. */
 export function operationField(path: string): OperationField | undefined {
   const [, index, field] = /^operations\[(\d+)\]\.?(.*)$/s.exec(path) ?? [];
   return index === undefined ? undefined : { index: Number(index), field: field! };

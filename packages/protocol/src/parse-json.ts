@@ -1,12 +1,12 @@
-/** A key that is written with an escape. Texts without one, nearly all, need no second look. */
+/** A key with an escape. Nearly all texts have none, and `JSON.parse` reads them correctly. */
 const ESCAPED_KEY = /\\.[^"\\]*"\s*:/s;
 const LITERAL = /[\w.+-]+/y;
 
 /**
  * Parses a JSON text whose keys may be written with escapes.
  *
- * `JSON.parse` of V8 13.6 (Node 24) cannot be trusted with those: after an object with the key `\` was parsed anywhere
- * in the process, it reads the key `"\n"` as that `\` (nodejs/node#63785).
+ * `JSON.parse` of V8 13.6 (Node 24) misreads those: after the process has parsed an object with the key `\`,
+ * it reads the key `"\n"` as that `\` (nodejs/node#63785).
  *
  * @throws SyntaxError; RangeError if it is nested too deeply
  */
@@ -17,7 +17,7 @@ export function parseJson(text: string): unknown {
 
 /**
  * Parses a JSON text as {@link parseJson} does, and lets the caller decide what its numbers become.
- * @param readNumber given a number as it is written
+ * @param readNumber called with each number's text
  * @throws SyntaxError; RangeError if it is nested too deeply
  */
 export function parseJsonNumbers(text: string, readNumber: (source: string) => unknown): unknown {
@@ -25,11 +25,11 @@ export function parseJsonNumbers(text: string, readNumber: (source: string) => u
   return readValue(text, readNumber);
 }
 
-/** Reads a text that is known to be JSON, so that no syntax is checked. Each string by itself goes to `JSON.parse`. */
+/** Reads a text that is known to be JSON, without checking its syntax. `JSON.parse` reads each string by itself. */
 function readValue(text: string, readNumber: (source: string) => unknown): unknown {
   let at = 0;
   let backslash = -1;
-  /** Moves on to the next backslash; beyond the text's end if there is none, because -1 >>> 0 is the largest index. */
+  /** Moves to the next backslash, or beyond the text's end: -1 >>> 0 is the largest index. */
   const findBackslash = (from: number) => {
     backslash = text.indexOf("\\", from) >>> 0;
   };
@@ -44,7 +44,7 @@ function readValue(text: string, readNumber: (source: string) => unknown): unkno
     at = quote + 1;
     return JSON.parse(text.slice(start, at));
   };
-  /** The character after white space, commas and colons: where a value begins, or what encloses it ends. */
+  /** The next character that is no white space, comma or colon: a value or an enclosing value's end. */
   const next = (): string => {
     for (; ; at++) {
       const code = text.charCodeAt(at);
@@ -58,7 +58,7 @@ function readValue(text: string, readNumber: (source: string) => unknown): unkno
       for (at++; next() !== "}"; ) {
         const key = read() as string;
         const value = read();
-        // Plain assignment would set the prototype. Of a repeated key the last one counts.
+        // Assigning `__proto__` would set the prototype. The last of repeated keys counts.
         if (key === "__proto__") {
           Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
         } else object[key] = value;

@@ -5,10 +5,10 @@ import { LIMITS } from "./limits.ts";
 
 const MODES = ["hybrid", "lexical", "semantic"] as const;
 
-export const SearchMode = Type.Enum(MODES, { description: "How the results were found and ranked." });
+export const SearchMode = Type.Enum(MODES, { description: "How the results were ranked." });
 export type SearchMode = Static<typeof SearchMode>;
 
-/** Checked by the server, path by path: a schema of it would say less than the guide's table. */
+/** The server checks filters path by path; a schema could not express the rules. */
 export const SearchFilter = anyObject({
   description:
     'A condition on `data`, such as `{"status": "open", "author.name": {"$in": ["Ada", "Grace"]}}`. Operators: `$eq $ne $in $nin $gt $gte $lt $lte $exists $not`, and `$and $or $not` over whole filters.',
@@ -20,40 +20,41 @@ export const SearchRequest = Type.Object(
     query: Type.String({
       minLength: 1,
       maxLength: LIMITS.queryCodePoints,
-      description: "What is searched for: words, an identifier, or a question.",
+      description: "The text to search for: words, an identifier or a question.",
     }),
     limit: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: LIMITS.searchResults,
         default: LIMITS.searchResultsDefault,
-        description: "How many records to answer at most.",
+        description: "How many records to return at most.",
       }),
     ),
     namespaces: Type.Optional(
       Type.Array(Namespace, {
         maxItems: LIMITS.searchNamespaces,
-        description: "Search these only. Absent: all of the store. An empty list finds nothing.",
+        description: "Search only these namespaces. Absent: the whole store. Empty: no results.",
       }),
     ),
     filter: Type.Optional(SearchFilter),
     mode: Type.Optional(
       Type.Enum(MODES, {
         description:
-          "`lexical` ranks by the query's words (BM25), `semantic` by the nearness of the embeddings, `hybrid` by both. Absent: `hybrid` where the store embeds, else `lexical`. `hybrid` in a store that does not embed is `lexical` with a warning; `semantic` there is a 422.",
+          "`lexical` ranks by the query's words (BM25), `semantic` by the similarity of embeddings, `hybrid` by both. Default: `hybrid` if the store has embeddings, else `lexical`. Without embeddings, `hybrid` answers as `lexical` with a warning, and `semantic` is a 422.",
       }),
     ),
     include: Type.Optional(
       Type.Array(Type.Enum(["data", "chunks"]), {
         maxItems: 2,
-        description: "What each result has besides: the record's `data`, its best matching `chunks`.",
+        description: "What to add to each result: the record's `data`, its best matching `chunks`.",
       }),
     ),
     after_sync: Type.Optional(
       Type.String({
         pattern: "^sync_.+$",
         maxLength: LIMITS.identifierCodePoints,
-        description: "A `sync_id`: the answer reflects at least that sync. Waits for it up to `timeout_ms`.",
+        description:
+          "A `sync_id`: the search waits up to `timeout_ms`, and the answer reflects at least that sync.",
       }),
     ),
     timeout_ms: Type.Optional(
@@ -61,7 +62,7 @@ export const SearchRequest = Type.Object(
         minimum: 0,
         maximum: LIMITS.searchTimeoutMs,
         default: LIMITS.searchTimeoutMsDefault,
-        description: "How long to wait for `after_sync`, in milliseconds; then 409 `INDEX_NOT_READY`.",
+        description: "How many milliseconds to wait for `after_sync` before a 409 `INDEX_NOT_READY`.",
       }),
     ),
   },
@@ -70,8 +71,7 @@ export const SearchRequest = Type.Object(
 export type SearchRequest = Static<typeof SearchRequest>;
 
 const Score = Type.Number({
-  description:
-    "Higher is better. What it measures depends on the mode, so compare it within one answer only.",
+  description: "Higher is better. Its scale depends on the mode, so compare scores only within one answer.",
 });
 
 /** A chunk of a record that matches the query. */
@@ -86,16 +86,16 @@ export const SearchResult = Type.Object({
   id: RecordId,
   namespace: Namespace,
   score: Score,
-  text: Type.String({ description: "The text of its best matching chunk." }),
+  text: Type.String({ description: "The text of the best matching chunk." }),
   data: Type.Optional(
     anyObject({
-      description: "The record, where `include` asks for it.",
+      description: "The record's `data`, if `include` names it.",
     }),
   ),
   chunks: Type.Optional(
     Type.Array(SearchChunk, {
       maxItems: LIMITS.resultChunks,
-      description: "Its matching chunks, best first, where `include` asks for them.",
+      description: "The matching chunks, best first, if `include` names them.",
     }),
   ),
   synced_at: Type.String({ format: "date-time", description: "When this content arrived." }),
@@ -112,13 +112,13 @@ export const SearchResponse = Type.Object({
   indexing: Type.Object({
     pending: Type.Integer({
       minimum: 0,
-      description: "Records of the store whose newest text search does not find yet.",
+      description: "Records of the store whose newest content is not searchable yet.",
     }),
   }),
   warnings: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        "Why the answer is not quite what was asked for, such as a lexical one because the embeddings endpoint is away.",
+        "How the answer differs from the request, such as a lexical ranking because the embeddings endpoint is unavailable.",
     }),
   ),
 });

@@ -3,10 +3,10 @@ import { anyObject } from "./any-object.ts";
 import { Namespace, OrganizationId, RecordId, VectorStoreId } from "./identifiers.ts";
 import { LIMITS } from "./limits.ts";
 
-const SourceTime = (what: string) =>
+const SourceTime = (event: string) =>
   Type.String({
     format: "date-time",
-    description: `The source's own time of ${what}, ISO 8601. Kept as sent.`,
+    description: `The source's own time of ${event}, ISO 8601. Stored as sent.`,
   });
 
 export const StagedFile = Type.Object(
@@ -15,7 +15,7 @@ export const StagedFile = Type.Object(
     file_relative_path: Type.String({ maxLength: LIMITS.fileUrlCodePoints }),
     source_file_url: Type.Optional(Type.String({ maxLength: LIMITS.fileUrlCodePoints })),
   },
-  { additionalProperties: false, description: "Metadata of a staged file; kept, never fetched." },
+  { additionalProperties: false, description: "Metadata of a staged file. Stored and never fetched." },
 );
 
 export const SyncOperation = Type.Object(
@@ -26,7 +26,7 @@ export const SyncOperation = Type.Object(
     data: Type.Optional(
       anyObject({
         description:
-          "The record, free-form; replaces what was there. Absent means `{}`. Ignored by a delete.",
+          "The record, free-form; replaces the earlier `data`. Absent means `{}`. A delete ignores it.",
       }),
     ),
     source_system: Type.Optional(
@@ -42,7 +42,7 @@ export type SyncOperation = Static<typeof SyncOperation>;
 
 export const SyncMode = Type.Enum(["incremental", "full_refresh"], {
   description:
-    "`incremental` applies just these operations; `full_refresh` clears the affected namespaces, then inserts, in one atomic step.",
+    "`incremental` applies only these operations. `full_refresh` replaces the affected namespaces in one atomic step.",
 });
 export type SyncMode = Static<typeof SyncMode>;
 
@@ -54,7 +54,7 @@ export const SyncRequest = Type.Object(
     sync_timestamp: Type.String({
       format: "date-time",
       description:
-        "When the sync run was started at the source: ISO 8601 with a zone, up to 9 fractional digits. The newer one wins, per record.",
+        "When the sync run started at the source: ISO 8601 with a zone, up to 9 fractional digits. For each record, the newer timestamp wins.",
     }),
     operations: Type.Array(SyncOperation, {
       maxItems: LIMITS.batchOperations,
@@ -64,14 +64,13 @@ export const SyncRequest = Type.Object(
       Type.Array(Namespace, {
         maxItems: LIMITS.syncNamespaces,
         description:
-          "`full_refresh` only: namespaces that are refreshed even if no operation names them, so that a source that is now empty is emptied here.",
+          "`full_refresh` only: namespaces to refresh even if no operation names them. An empty source empties its namespace this way.",
       }),
     ),
     last_batch: Type.Optional(
       Type.Boolean({
         default: true,
-        description:
-          "`full_refresh` only: `false` stages this part of a refresh that needs several requests.",
+        description: "`full_refresh` only: `false` stages this part of a refresh that has several requests.",
       }),
     ),
     refresh_id: Type.Optional(
@@ -79,14 +78,14 @@ export const SyncRequest = Type.Object(
         minLength: 1,
         maxLength: LIMITS.refreshIdCodePoints,
         description:
-          "`full_refresh` only: tells apart two staged runs of one connector with the same `sync_timestamp`.",
+          "`full_refresh` only: distinguishes staged runs of one connector that have the same `sync_timestamp`.",
       }),
     ),
     expected_operations: Type.Optional(
       Type.Integer({
         minimum: 0,
         description:
-          "`full_refresh`, last batch only: how many operations the whole run sent; 409 if the parts that arrived don't add up.",
+          "Only for the last batch of a `full_refresh`: how many operations the whole run sent. If the parts do not add up to it: 409.",
       }),
     ),
     removal_limit: Type.Optional(
@@ -94,18 +93,18 @@ export const SyncRequest = Type.Object(
         [Type.Integer({ minimum: 0 }), Type.String({ pattern: "^(100|[1-9]?[0-9])(\\.[0-9]{1,6})?%$" })],
         {
           description:
-            "A number, or a percentage such as `20%`: refuse (409, nothing changed) if more than this of a namespace's records would be removed or cleared.",
+            "A number, or a percentage such as `20%`. If the sync would remove or clear more of a namespace's records, it is rejected (409) and changes nothing.",
         },
       ),
     ),
     dry_run: Type.Optional(
-      Type.Boolean({ default: false, description: "Answer what would happen, change nothing." }),
+      Type.Boolean({ default: false, description: "Report what would change, without changing it." }),
     ),
     on_error: Type.Optional(
       Type.Enum(["abort", "continue"], {
         default: "abort",
         description:
-          "`continue`: operations that are invalid by themselves are reported and left out; the rest is applied atomically.",
+          "`continue` reports invalid operations, leaves them out, and applies the rest atomically. `abort` rejects the whole request.",
       }),
     ),
   },
@@ -125,12 +124,12 @@ export type SyncResults = Static<typeof SyncResults>;
 export const SyncChanges = Type.Object({
   created: count("Upserts of records that did not exist."),
   updated: count("Upserts that changed a record's content."),
-  unchanged: count("Upserts of the content that was there: nothing rewritten."),
-  removed: count("Deletes that found a record."),
-  absent: count("Deletes that found none."),
+  unchanged: count("Upserts that did not change a record's content."),
+  removed: count("Deletes of existing records."),
+  absent: count("Deletes of records that did not exist."),
   stale: count("Operations on records that a newer sync already decided."),
-  superseded: count("Operations whose record a later operation of the request, or of the run, names too."),
-  cleared: count("Records that a full refresh removed because nothing in it named them."),
+  superseded: count("Operations on records that a later operation of the request or of the run names again."),
+  cleared: count("Records that a full refresh removed because it does not name them."),
 });
 export type SyncChanges = Static<typeof SyncChanges>;
 
@@ -150,7 +149,7 @@ export const RefreshProgress = Type.Object({
 });
 export type RefreshProgress = Static<typeof RefreshProgress>;
 
-/** Kinds of change that a dry run gives sample ids of. */
+/** Kinds of change for which a dry run returns sample ids. */
 export const SAMPLED = ["created", "updated", "unchanged", "removed", "absent", "stale", "cleared"] as const;
 export type Sampled = (typeof SAMPLED)[number];
 
@@ -167,7 +166,7 @@ export const SyncResponse = Type.Object({
   by_namespace: Type.Record(Type.String(), SyncResults, {
     description: "The results of each affected namespace.",
   }),
-  processing_time_ms: count("Milliseconds the server worked on the request."),
+  processing_time_ms: count("Milliseconds that the server worked on the request."),
   changes: SyncChanges,
   errors: Type.Optional(Type.Array(OperationError, { maxItems: LIMITS.listedErrors })),
   total_errors: Type.Optional(count("Operations that were left out.")),

@@ -1,14 +1,14 @@
 const DATE_TIME =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-](?:\d{2}):?(?:\d{2}))?$/;
 
-/** In nanoseconds. */
+/** Nanoseconds of a second. */
 const SECOND = 1_000_000_000n;
 
 /**
  * Reads an ISO 8601 date-time, exactly.
  *
  * @param text such as `2025-11-11T10:30:00.123456789+01:00`; the zone may be missing (`zoned` is then false)
- * @returns nanoseconds since 1970-01-01T00:00:00Z, or undefined if the text is not such a date-time or names
+ * @returns nanoseconds since 1970-01-01T00:00:00Z, or undefined if the text is not a date-time or names
  *   a moment that does not exist (`2024-02-30`, hour 24, a leap second)
  */
 export function parseDateTime(text: string): { ns: bigint; zoned: boolean } | undefined {

@@ -36,10 +36,10 @@ import { answerCheckExists, answerSync } from "./pipeline.ts";
 import { type SearchContext, search } from "./search/search.ts";
 import type { Sql, Storage } from "./storage/port.ts";
 
-/** What a command is for, which names the thread that runs it: see threads/. */
+/** What a command needs; its thread follows from it (see threads/). */
 export type Duty = "read" | "write" | "index";
 
-/** What commands work with. */
+/** What every command can use. */
 export interface CommandContext {
   storage: Storage;
   config: Config;
@@ -56,19 +56,19 @@ interface Command<Args extends unknown[], Result> {
 
 type Work<Args extends unknown[], Result> = (sql: Sql, ...args: Args) => Promise<Result>;
 
-/** A command that is one read transaction, which refuses to write. */
+/** A command that runs in one read-only transaction. */
 const read = <Args extends unknown[], Result>(work: Work<Args, Result>): Command<Args, Result> => ({
   duty: "read",
   run: ({ storage }, ...args) => storage.read((sql) => work(sql, ...args)),
 });
 
-/** A command that is one write transaction over organizations, stores, connectors and keys. */
+/** A command that runs in one write transaction on organizations, stores, connectors and keys. */
 const write = <Args extends unknown[], Result>(work: Work<Args, Result>): Command<Args, Result> => ({
   duty: "write",
   run: ({ storage }, ...args) => storage.write((sql) => work(sql, ...args)),
 });
 
-/** A command that is one write transaction over what a store holds, and takes the store's lock: its syncs wait. */
+/** A command that runs in one write transaction under the store lock, so that the store's syncs wait. */
 const writeLocked = <Args extends [organizationId: string, storeId: string, ...unknown[]], Result>(
   work: Work<Args, Result>,
 ): Command<Args, Result> => ({
@@ -76,21 +76,21 @@ const writeLocked = <Args extends [organizationId: string, storeId: string, ...u
   run: ({ storage }, ...args) => storage.write((sql) => work(sql, ...args), args[1]),
 });
 
-/** A command that opens its own transactions; those of `storage.ledger` take the store's lock. */
+/** A command that opens its own transactions; those of `storage.ledger` take the store lock. */
 const own = <Args extends unknown[], Result>(
   duty: Duty,
   run: Command<Args, Result>["run"],
 ): Command<Args, Result> => ({ duty, run });
 
-/** The same, over what the indexer works with. */
+/** A command that opens its own transactions and uses the indexer's context. */
 const step = <Args extends unknown[], Result>(
   duty: Exclude<Duty, "read">,
   work: (context: IndexingContext, ...args: Args) => Promise<Result>,
 ): Command<Args, Result> => own(duty, ({ indexing }, ...args) => work(indexing, ...args));
 
 /**
- * Everything the server does besides HTTP. Each command takes and gives plain data, so that it can run in this thread
- * or in another. Its row says which thread, which transaction and which kind of connection it gets.
+ * Everything that the server does besides HTTP. Commands take and return plain data, so they can run in any thread.
+ * A command's row determines its thread, its transaction and its kind of connection.
  */
 export const COMMANDS = {
   // The pipeline.
@@ -100,7 +100,7 @@ export const COMMANDS = {
     search(searching, organizationId, storeId, request),
   ),
 
-  // Who may do what: organizations, stores, connectors, keys.
+  // Organizations, stores, connectors and keys.
   identify: read(identify),
   noteKeyUse: write(noteKeyUse),
   findOrganization: read(findOrganization),
@@ -122,7 +122,7 @@ export const COMMANDS = {
   revokeConnectorKey: write(revokeConnectorKey),
   revokeKeys: write(revokeKeys),
 
-  // What a store holds.
+  // The contents of a store.
   listNamespaces: read(listNamespaces),
   listRecords: read(listRecords),
   getRecord: read(getRecord),
@@ -145,14 +145,14 @@ export const COMMANDS = {
   verifyStore: read(verifyStore),
   countRecords: own("read", ({ storage }) => storage.countRecords()),
 
-  // How far the index of a store is, and what it failed on.
+  // The progress of a store's index, and its failed records.
   indexingOf: read(indexingOf),
   indexingOfAll: read(indexingOfAll),
   getIndexStatus: read(getIndexStatus),
   listFailed: read(listFailed),
   retryFailed: writeLocked(retryFailed),
 
-  // The indexer's steps: it prepares beside the syncs, and publishes between them.
+  // The indexer's steps: it prepares in parallel with syncs and publishes between them.
   storesToIndex: step("index", indexSteps.storesToIndex),
   isIndexUpToDate: step("index", indexSteps.isIndexUpToDate),
   beginBuild: step("write", indexSteps.beginBuild),
@@ -169,10 +169,10 @@ export const COMMANDS = {
   addToMerge: step("write", indexSteps.addToMerge),
   finishMerge: step("write", indexSteps.finishMerge),
   endMerge: step("index", indexSteps.endMerge),
-  // An index over vectors is made beside the syncs.
+  // The database can build an index of vectors in parallel with syncs.
   maintainVectors: step("index", indexSteps.maintainVectors),
 
-  // The server's own work. A rate window is written without waiting for a sync, so that a reader may count in it.
+  // The server's own work. Counting a request never waits for a sync, so the thread that reads can do it.
   countRequest: own("read", ({ storage, now }, window: string, limit: number, windowMs: number) =>
     storage.countRequest(window, limit, windowMs, now()),
   ),
@@ -181,7 +181,7 @@ export const COMMANDS = {
 
 export type CommandName = keyof typeof COMMANDS;
 
-/** The commands as their callers see them, wherever they run. @throws ApiError as the function of each says */
+/** The commands as callers see them, in whichever thread they run. @throws ApiError as each function documents */
 export type Commands = {
   [Name in CommandName]: (typeof COMMANDS)[Name] extends Command<infer Args, infer Result>
     ? (...args: Args) => Promise<Result>
@@ -207,7 +207,7 @@ export function openCommands(storage: Storage, config: Config, now: () => number
   });
 }
 
-/** The commands, each of which passes its name and its arguments on. */
+/** Commands that pass their name and their arguments to `call`. */
 export function commandsThrough(call: (name: CommandName, args: unknown[]) => Promise<unknown>): Commands {
   const names = Object.keys(COMMANDS) as CommandName[];
   return Object.fromEntries(

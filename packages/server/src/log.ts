@@ -1,7 +1,7 @@
 import { type Logger, pino } from "pino";
 import type { Config } from "./config.ts";
 
-/** The log: JSON lines on standard output. No line has a key or a record's content. */
+/** Logs JSON lines to standard output. No line has a key or a record's content. */
 export function openLog(config: Pick<Config, "logLevel">): Logger {
   return pino({
     level: config.logLevel,

@@ -3,15 +3,16 @@ import type { Logger } from "pino";
 import type { Config } from "./config.ts";
 import type { Storage } from "./storage/port.ts";
 
-/** Pause between looks for work, and between two steps of it: requests come first. */
+/** Pauses after a step that found no work, and after one that did: requests come first. */
 const IDLE_PAUSE_MS = 2000;
 const BUSY_PAUSE_MS = 50;
-/** What grows old in days is looked for this seldom. */
+/** Pause between two searches for old rows, which read all stores. */
 const FORGET_EVERY_MS = 60_000;
 
 /**
- * Does a small step of background work; true if another one is worthwhile at once.
- * @param forgets false to leave out what grows old in days, whose look goes over all stores
+ * Does one small step of background work.
+ * @param forgets false to skip the search for old rows, which reads all stores
+ * @returns whether more work waits
  */
 export async function runMaintenance(
   { storage, config, now }: { storage: Storage; config: Config; now(): number },
@@ -32,9 +33,9 @@ export async function runMaintenance(
 }
 
 /**
- * Does background work in small steps: sweeps what refreshes left behind and forgets old tombstones.
- * @param runMaintenance does one, in whichever thread
- * @returns a function that stops it
+ * Runs maintenance in the background: it sweeps rows that refreshes left behind and forgets old tombstones.
+ * @param runMaintenance does one step, in whichever thread
+ * @returns a function that stops maintenance
  */
 export function startMaintenance(
   runMaintenance: (forgets: boolean) => Promise<boolean>,

@@ -10,22 +10,22 @@ import type { Storage } from "./storage/port.ts";
 import { type RequestBody, useBody } from "./wire/read-body.ts";
 import { readJson } from "./wire/read-json.ts";
 
-/** The JSON text of an answer, and what the metrics want to know of it. */
+/** The JSON text of an answer, and what the metrics report about it. */
 export interface PipelineAnswer {
   json: string;
   databaseMs: number;
 }
 
 export interface SyncAnswer extends PipelineAnswer {
-  /** False for a dry run, and for an answer that was given before. */
+  /** False for a dry run and for a replayed answer. */
   executed: boolean;
-  /** True if this Idempotency-Key, or this last batch, was answered so before. */
+  /** True if the answer is the saved one for this Idempotency-Key or this last batch. */
   replayed: boolean;
   results: SyncResults;
   changes: SyncChanges;
 }
 
-/** What a sync request says outside its body. */
+/** What the server knows about a sync request besides its body. */
 export interface SyncCall {
   syncId: string;
   runId: string;
@@ -73,7 +73,7 @@ export async function answerCheckExists(
   return { json: JSON.stringify(response), databaseMs: performance.now() - opened };
 }
 
-/** A connector writes to its own store, and to nothing else. */
+/** Checks that the key is a connector's and the store its own. @throws ApiError INSUFFICIENT_PERMISSIONS */
 function mustBelong(identity: Identity, organizationId: string, storeId: string): void {
   const { role } = identity;
   if (role === "connector" && identity.organizationId === organizationId && identity.storeId === storeId)

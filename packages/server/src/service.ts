@@ -9,14 +9,14 @@ import { startThreads } from "./threads/threaded-commands.ts";
 
 /** A running server. */
 export interface Service {
-  /** Where it listens, such as `http://127.0.0.1:8787`. */
+  /** The base URL, such as `http://127.0.0.1:8787`. */
   url: string;
   commands: Commands;
-  /** Stops accepting, lets running requests finish within the shutdown timeout, and closes the database. */
+  /** Stops accepting requests, waits for running ones up to the shutdown timeout, and closes the database. */
   stop(): Promise<void>;
 }
 
-/** Puts the parts together and listens: the one place that knows them all. */
+/** Starts the threads, the HTTP server, maintenance and the indexer. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const threads = await startThreads(config, (error) => log.error({ err: error }, "thread died"));
   let indexer: Indexer | undefined;
@@ -28,7 +28,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       return answer;
     },
   };
-  // Loading the HTTP side takes a while: the threads open the database meanwhile.
+  // The HTTP modules load slowly, so the threads open the database meanwhile.
   const { buildApp } = await import("./http/app.ts");
   let app: App | undefined;
   try {

@@ -15,17 +15,17 @@ export function approximate(value: unknown): unknown {
  * @returns undefined if it has no such member; of several the last
  */
 export function rawMember(text: string, name: string): string | undefined {
-  let found: string | undefined;
+  let source: string | undefined;
   let at = text.indexOf("{") + 1;
   for (;;) {
     at = skipSpace(text, at);
-    if (text[at] !== '"') return found;
+    if (text[at] !== '"') return source;
     const keyEnd = skipString(text, at);
     const key = JSON.parse(text.slice(at, keyEnd));
     const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = skipValue(text, start);
-    if (key === name) found = text.slice(start, end).trimEnd();
-    if (text[end] !== ",") return found;
+    if (key === name) source = text.slice(start, end).trimEnd();
+    if (text[end] !== ",") return source;
     at = end + 1;
   }
 }

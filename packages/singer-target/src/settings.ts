@@ -115,12 +115,12 @@ const VARIABLES = "TARGET_TIDEMARK_";
  * @throws TargetError that names what is wrong, and no values
  */
 export function readSettings(sources: string[], environment: NodeJS.ProcessEnv): Settings {
-  const given: Record<string, unknown> = {};
+  const entries: Record<string, unknown> = {};
   for (const source of sources) {
-    Object.assign(given, source === "ENV" ? readVariables(environment) : readFile(source));
+    Object.assign(entries, source === "ENV" ? readVariables(environment) : readFile(source));
   }
   // Meltano passes null for what is not set.
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const set = Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== null));
   // One of the two types of removal_limit is always another than the keyword's.
   const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
   if (ajv.validate(SETTINGS, set)) return set as unknown as Settings;
@@ -146,13 +146,13 @@ function readFile(path: string): object {
 
 /** Of the variables those that name a setting; texts become numbers and booleans where a setting is one. */
 function readVariables(environment: NodeJS.ProcessEnv): object {
-  const found = Object.entries(SETTINGS.properties).flatMap(([name, { type }]) => {
+  const settings = Object.entries(SETTINGS.properties).flatMap(([name, { type }]) => {
     const value = environment[VARIABLES + name.toUpperCase()];
     if (value === undefined || value === "") return [];
     const isText = type === "string" || (name === "removal_limit" && !/^\d+$/.test(value));
     return [[name, isText ? value : typed(value)]];
   });
-  return Object.fromEntries(found);
+  return Object.fromEntries(settings);
 }
 
 function typed(value: string): unknown {

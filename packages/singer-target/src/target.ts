@@ -207,7 +207,7 @@ export class Target {
       // version is not: some taps give it in ACTIVATE_VERSION alone.
       await this.writer.flush();
       this.#clock.advance();
-      for (const other of this.#streams.values()) other.wrote = false;
+      for (const each of this.#streams.values()) each.wrote = false;
     }
     stream.table = await this.#versions.find(namespace, version);
     return stream.table;

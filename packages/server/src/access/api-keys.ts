@@ -7,12 +7,12 @@ import { isoTime, isoTimeOrNull } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { hashKey, keyPrefix, makeKey, readKey } from "./key-format.ts";
 
-/** Who a request comes from: what its key stands for. */
+/** The role, organization, store and connector of the key of a request. */
 export interface Identity {
   keyId: string;
   role: Role;
   organizationId: string;
-  /** The one store that the key opens; null: all of its organization. */
+  /** The only store that the key opens; null: all stores of its organization. */
   storeId: string | null;
   /** The connector that the key belongs to; null for readers and admins. */
   connectorId: string | null;
@@ -35,8 +35,8 @@ export interface NewKey {
 }
 
 /**
- * Makes a key. The key itself is in the answer and nowhere else.
- * @throws ApiError VALIDATION_ERROR (an expiry that is no date-time, or is past)
+ * Creates a key. Only the answer has the key itself: the database stores its hash.
+ * @throws ApiError VALIDATION_ERROR (the expiry is not a date-time or is past)
  */
 export async function createKey(sql: Sql, key: NewKey, now: number): Promise<ApiKey & { api_key: string }> {
   const expiresAt = readExpiry(key.expiresAt, now);
@@ -63,7 +63,7 @@ export async function createKey(sql: Sql, key: NewKey, now: number): Promise<Api
 }
 
 /**
- * Makes a reader's or an admin's key for an organization that exists, or for one store of it.
+ * Creates a reader or admin key for an existing organization, or a reader key for one of its stores.
  * @throws ApiError RESOURCE_NOT_FOUND, VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR
  */
 export async function createOwnerKey(
@@ -76,7 +76,7 @@ export async function createOwnerKey(
   if (key.storeId != null) {
     if (key.role !== "reader") {
       throw validationError([
-        { field: "store", code: "NOT_ALLOWED", message: "Is for the role reader only." },
+        { field: "store", code: "NOT_ALLOWED", message: "Is only allowed for the role reader." },
       ]);
     }
     const [store] = await sql.all(
@@ -100,14 +100,14 @@ function readExpiry(text: string | undefined, now: number): number | null {
   return Number(parsed!.ns / 1_000_000n);
 }
 
-/** Whose key this is; undefined if it is malformed, unknown, revoked or expired. */
+/** The identity of a key; undefined if the key is malformed, unknown, revoked or expired. */
 export async function identify(sql: Sql, key: string, now: number): Promise<Identity | undefined> {
-  const read = readKey(key);
-  if (!read) return undefined;
+  const parts = readKey(key);
+  if (!parts) return undefined;
   const [row] = await sql.all(
     `SELECT k.id, k.hash, k.role, k.organization_id, k.vector_store_id, k.connector_id, k.expires_at
      FROM api_keys k WHERE k.id = $1 AND k.revoked_at IS NULL`,
-    [`key_${read.shortId}`],
+    [`key_${parts.shortId}`],
   );
   if (!row || !timingSafeEqual(Buffer.from(String(row.hash)), Buffer.from(hashKey(key)))) return undefined;
   const expiresAt = row.expires_at as number | null;
@@ -122,7 +122,7 @@ export async function identify(sql: Sql, key: string, now: number): Promise<Iden
   };
 }
 
-/** Notes when keys were last used; what another process noted later stays. @param used key id to ms since 1970 */
+/** Saves when keys were last used, unless another process saved a later time. @param used key ids, ms since 1970 */
 export async function noteKeyUse(sql: Sql, used: [keyId: string, at: number][]): Promise<void> {
   for (const [keyId, at] of used) {
     await sql.all(
@@ -162,7 +162,7 @@ export async function keysOfConnectors(
   return keys;
 }
 
-/** Whose keys to revoke: a key itself, or all of a connector, a store or an organization. */
+/** Which keys to revoke: one key, or all keys of a connector, a store or an organization. */
 export type KeyOwner = "key" | "connector" | "vector_store" | "organization";
 
 const OWNERS: Record<KeyOwner, { table: string; column: string }> = {
@@ -172,11 +172,11 @@ const OWNERS: Record<KeyOwner, { table: string; column: string }> = {
   organization: { table: "organizations", column: "organization_id" },
 };
 
-/** Revokes the live keys of an owner, and answers those. @throws ApiError RESOURCE_NOT_FOUND (no such owner) */
+/** Revokes the live keys of an owner and returns them. @throws ApiError RESOURCE_NOT_FOUND (no such owner) */
 export async function revokeKeys(sql: Sql, owner: KeyOwner, id: string, now: number): Promise<ApiKey[]> {
   const { table, column } = OWNERS[owner];
-  const [found] = await sql.all(`SELECT 1 FROM ${table} WHERE id = $1`, [id]);
-  if (!found) throw new ApiError("RESOURCE_NOT_FOUND", { id });
+  const [row] = await sql.all(`SELECT 1 FROM ${table} WHERE id = $1`, [id]);
+  if (!row) throw new ApiError("RESOURCE_NOT_FOUND", { id });
   const live = await sql.all(
     `SELECT ${COLUMNS} FROM ${TABLES} WHERE k.${column} = $1 AND k.revoked_at IS NULL ORDER BY k.id`,
     [id],

@@ -16,8 +16,8 @@ import { createKey, getConnectorKey, keysOfConnectors, revokeKeys } from "./api-
 import { getVectorStore } from "./vector-stores.ts";
 
 /**
- * Makes a connector, tied to one store, with its first key.
- * @throws ApiError VECTOR_STORE_NOT_FOUND, ALREADY_EXISTS if an id was asked for that is taken
+ * Creates a connector of one store, with its first key.
+ * @throws ApiError VECTOR_STORE_NOT_FOUND, ALREADY_EXISTS (the requested id is taken)
  */
 export async function createConnector(
   sql: Sql,
@@ -78,7 +78,7 @@ export async function updateConnector(
   return getConnector(sql, organizationId, id);
 }
 
-/** Deletes a connector and revokes its keys; what it synced stays. @throws ApiError CONNECTOR_NOT_FOUND */
+/** Deletes a connector and revokes its keys; its records stay. @throws ApiError CONNECTOR_NOT_FOUND */
 export async function deleteConnector(
   sql: Sql,
   organizationId: string,
@@ -91,7 +91,7 @@ export async function deleteConnector(
   return { id, object: "connector", deleted: true };
 }
 
-/** Adds a key to a connector, beside those it has. @throws ApiError CONNECTOR_NOT_FOUND, VALIDATION_ERROR */
+/** Adds another key to a connector. @throws ApiError CONNECTOR_NOT_FOUND, VALIDATION_ERROR */
 export async function createConnectorKey(
   sql: Sql,
   organizationId: string,

@@ -6,7 +6,7 @@ import { isoTime } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { isNoImport } from "../storage/rules.ts";
 
-/** @throws ApiError ALREADY_EXISTS if an id was asked for that is taken */
+/** @throws ApiError ALREADY_EXISTS (the requested id is taken) */
 export async function createOrganization(
   sql: Sql,
   { name, id = newId("org") }: { name: string; id?: string },
@@ -22,7 +22,7 @@ export async function findOrganization(sql: Sql, id: string): Promise<Organizati
   return row && toOrganization(row);
 }
 
-/** Those that there are; not the waiting rooms of unfinished imports. */
+/** All organizations but the hidden ones, which hold the stores of unfinished imports. */
 export async function listOrganizations(sql: Sql, request: PageRequest): Promise<List<Organization>> {
   const rows = await sql.all(
     `SELECT id, name, created_at FROM organizations WHERE id > $1 AND ${isNoImport("id")} ORDER BY id LIMIT $2`,

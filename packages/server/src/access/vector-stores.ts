@@ -23,8 +23,8 @@ interface NewVectorStore {
 }
 
 /**
- * @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS if an id was asked for that is taken,
- *   VALIDATION_ERROR if the settings do not go together
+ * @throws ApiError RESOURCE_NOT_FOUND (no such organization), ALREADY_EXISTS (the requested id is taken),
+ *   VALIDATION_ERROR (the settings contradict each other)
  */
 export async function createVectorStore(
   sql: Sql,
@@ -54,7 +54,7 @@ export async function getVectorStore(sql: Sql, organizationId: string, id: strin
   return toVectorStore(row, await countRecords(sql, [id]));
 }
 
-/** @param onlyId lists this store alone, for a key that is tied to it */
+/** @param onlyId lists only this store, for a key that opens no other */
 export async function listVectorStores(
   sql: Sql,
   organizationId: string,
@@ -74,7 +74,7 @@ export async function listVectorStores(
   return page(rows, request, (row) => toVectorStore(row, counts));
 }
 
-/** The live records of some stores; none for one that has no namespace yet. */
+/** The numbers of live records of stores; a store without namespaces has no entry. */
 async function countRecords(sql: Sql, storeIds: string[]): Promise<Map<string, number>> {
   if (storeIds.length === 0) return new Map();
   const places = storeIds.map((_, index) => `$${index + 1}`).join(", ");
@@ -86,8 +86,8 @@ async function countRecords(sql: Sql, storeIds: string[]): Promise<Map<string, n
 }
 
 /**
- * Settings after a change, which names some of them; null takes one away, so that its default is in force.
- * @throws ApiError VALIDATION_ERROR if they do not go together
+ * The settings after some have changed; null restores a setting's default.
+ * @throws ApiError VALIDATION_ERROR (the settings contradict each other)
  */
 function changeSettings(
   before: Record<string, unknown>,
@@ -100,7 +100,7 @@ function changeSettings(
   return after;
 }
 
-/** @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR if the settings do not go together */
+/** @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR (the settings contradict each other) */
 export async function updateVectorStore(
   sql: Sql,
   organizationId: string,
@@ -120,8 +120,7 @@ export async function updateVectorStore(
 }
 
 /**
- * Deletes a store for every caller at once; its rows are swept later. Its connectors go with it, and the keys of
- * both stop working.
+ * Deletes a store and its connectors, and revokes the keys of both. Maintenance sweeps the store's rows later.
  * @throws ApiError VECTOR_STORE_NOT_FOUND
  */
 export async function deleteVectorStore(

@@ -5,7 +5,7 @@ import { isoTime } from "../objects/times.ts";
 import type { Sql } from "../storage/port.ts";
 import { IS_FAILED } from "../storage/rules.ts";
 
-/** A content that the index gave up. */
+/** A record that the indexer failed to index. */
 export interface FailedRecord {
   object: "failed_record";
   vector_store_id: string;
@@ -13,7 +13,7 @@ export interface FailedRecord {
   id: string;
   attempts: number;
   error: string;
-  /** When it arrived. */
+  /** When the content arrived. */
   queued_at: string;
 }
 

@@ -3,7 +3,7 @@ import { isoTimeOrNull } from "../objects/times.ts";
 import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_FAILED, IS_PENDING, IS_SERVED, VERSIONS_PER_REVISION, versionsEnd } from "../storage/rules.ts";
 
-/** Contents of a store that are counted, oldest first: a backlog of millions would take longer to count than to ask. */
+/** The most queue entries that are counted, oldest first: counting a backlog of millions takes too long. */
 const COUNTED_MAX = 100_000;
 
 const TALLY = `count(*) FILTER (WHERE ${IS_PENDING}) AS pending, count(*) FILTER (WHERE ${IS_FAILED}) AS failed,
@@ -17,7 +17,7 @@ const toIndexing = (row: SqlRow): Indexing => ({
   oldest_pending_at: isoTimeOrNull(row.oldest),
 });
 
-/** How far the index of a store is. @param limit contents that are counted at most */
+/** The pending and failed entries of a store's index queue. @param limit the most entries to count */
 export async function indexingOf(sql: Sql, storeId: string, limit = COUNTED_MAX): Promise<Indexing> {
   const [row] = await sql.all(
     `SELECT ${TALLY} FROM
@@ -27,7 +27,7 @@ export async function indexingOf(sql: Sql, storeId: string, limit = COUNTED_MAX)
   return toIndexing(row!);
 }
 
-/** How far the index is with each namespace of a store. */
+/** The pending and failed entries of each namespace of a store. */
 export async function indexingByNamespace(
   sql: Sql,
   storeId: string,
@@ -43,7 +43,7 @@ export async function indexingByNamespace(
   return (namespace) => byNamespace.get(namespace) ?? UP_TO_DATE;
 }
 
-/** How far the index is with everything up to some revisions of a store. */
+/** The pending and failed entries that were enqueued up to each of these revisions of a store. */
 export async function indexingUpTo(
   sql: Sql,
   storeId: string,
@@ -71,11 +71,11 @@ export async function indexingUpTo(
 const add = (a: Indexing, b: Indexing): Indexing => ({
   pending: a.pending + b.pending,
   failed: a.failed + b.failed,
-  // Times of one form, in UTC: their texts are in their order.
+  // Both are in UTC and in one format, so they sort as texts.
   oldest_pending_at: [a, b].flatMap(({ oldest_pending_at }) => oldest_pending_at ?? []).sort()[0] ?? null,
 });
 
-/** How far the indexes of all stores are, every content counted. */
+/** The pending and failed entries of all stores, without a limit. */
 export async function indexingOfAll(sql: Sql): Promise<Indexing> {
   const [row] = await sql.all(
     `SELECT ${TALLY} FROM index_queue

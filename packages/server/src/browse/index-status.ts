@@ -6,28 +6,28 @@ import type { Sql, SqlRow } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 import { indexingOf } from "./index-progress.ts";
 
-/** An index of a store, as an operator sees it. */
+/** A build of a store's index, as operators see it. */
 export interface IndexBuild {
   build: number;
-  /** `active`: it serves. `building`: it will, once it has every record. */
+  /** `active`: it serves searches. `building`: it will serve them when it has every record. */
   state: "active" | "building";
-  /** Whose vectors it has; null: it has none. */
+  /** The model of its vectors; null: it has no vectors. */
   model: string | null;
   dimensions: number | null;
   language: string;
   chunks: number;
   created_at: string;
-  /** While it is being built: live records that it is past, of all. */
+  /** Only while building: how many of all live records it has passed. */
   progress?: { records: number; of: number };
 }
 
-/** The indexes of a store and how far they are. */
+/** The builds of a store, and its pending and failed entries. */
 export interface IndexStatus extends Indexing {
   vector_store_id: string;
   builds: IndexBuild[];
 }
 
-/** How far the index of a store is, every content counted. @throws ApiError VECTOR_STORE_NOT_FOUND */
+/** The builds of a store, and all its pending and failed entries. @throws ApiError VECTOR_STORE_NOT_FOUND */
 export async function getIndexStatus(
   sql: Sql,
   organizationId: string,
@@ -64,7 +64,7 @@ function toBuild(row: SqlRow): IndexBuild {
   };
 }
 
-/** A build goes over the records in the order of namespace and id. */
+/** Counts the records up to the build's position: it walks them by namespace and id. */
 async function progressOf(
   sql: Sql,
   storeId: string,

@@ -9,8 +9,7 @@ import type { Sql } from "../storage/port.ts";
 import { indexingByNamespace } from "./index-progress.ts";
 
 /**
- * The namespaces of a store, by name. One that only unfinished refreshes have named does not exist yet: no sync was
- * applied to it, so it has seen no timestamp.
+ * The namespaces of a store, by name. It leaves out namespaces that only open runs name: no sync was applied to them.
  * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR
  */
 export async function listNamespaces(

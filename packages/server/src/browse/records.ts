@@ -28,7 +28,7 @@ export interface RecordsRequest {
 
 /**
  * The records of a namespace, by id.
- * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR, LISTING_OUTDATED (a refresh came between two pages)
+ * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR, LISTING_OUTDATED (a refresh was applied between pages)
  */
 export async function listRecords(
   sql: Sql,
@@ -81,7 +81,7 @@ function readCursor(cursor: string): { generation: number; after: string } {
     const [generation, after] = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
     if (Number.isSafeInteger(generation) && typeof after === "string") return { generation, after };
   } catch {
-    // Not one of ours: the same answer as below.
+    // The error below is the answer to a malformed cursor too.
   }
   throw validationError([
     { field: "cursor", code: "INVALID_CURSOR", message: "Must be the next_cursor of an earlier page." },

@@ -7,8 +7,8 @@ import { isoTime } from "../objects/times.ts";
 import type { Sql } from "../storage/port.ts";
 
 /**
- * The unfinished staged runs of a store.
- * @param connectorId lists this connector's alone; null: all
+ * The open refresh runs of a store.
+ * @param connectorId lists only this connector's runs; null: all
  * @throws ApiError VECTOR_STORE_NOT_FOUND
  */
 export async function listRefreshes(
@@ -27,11 +27,11 @@ export async function listRefreshes(
      ORDER BY run_id LIMIT $4`,
     [storeId, pageStart(request), connectorId, pageSize(request) + 1],
   );
-  const named = await sql.all(
+  const namespaceRows = await sql.all(
     "SELECT run_id, namespace FROM refresh_run_namespaces WHERE store_id = $1 ORDER BY namespace",
     [storeId],
   );
-  const namespaces = Map.groupBy(named, (row) => row.run_id);
+  const namespaces = Map.groupBy(namespaceRows, (row) => row.run_id);
   return page(rows, request, (row) => ({
     object: "refresh",
     id: String(row.id),

@@ -21,7 +21,7 @@ export interface SyncsRequest {
 
 /**
  * The acknowledged syncs of a store, newest first.
- * @param connectorId lists this connector's alone; null: all
+ * @param connectorId lists only this connector's syncs; null: all
  * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR
  */
 export async function listSyncs(

@@ -3,15 +3,15 @@ import { formatDigest, hashedText } from "@tidemark/protocol/digest";
 import type { Sql } from "../storage/port.ts";
 import { IS_CURRENT } from "../storage/visibility.ts";
 
-/** Records read at once: memory stays constant. */
+/** Records per page: memory stays constant. */
 const PAGE_ROWS = 1000;
 
 export interface Verification {
   namespace: string;
-  /** What the namespace says of itself. */
+  /** As the namespace's row has them. */
   records: number;
   digest: string;
-  /** What its stored contents say, hashed anew. */
+  /** As recomputed from the stored contents. */
   counted_records: number;
   counted_digest: string;
   in_sync: boolean;

@@ -1,8 +1,8 @@
 import type { Service } from "../service.ts";
 
 /**
- * Makes an organization, a store, a connector and a reader's key on an empty database; leaves any other as it is.
- * @returns what to tell the person who started the server
+ * Creates an organization, a store, a connector and a reader's key, unless the database has an organization.
+ * @returns the text for the person who started the server
  */
 export async function bootstrap({ commands, url }: Pick<Service, "commands" | "url">): Promise<string> {
   const now = Date.now();
@@ -10,8 +10,8 @@ export async function bootstrap({ commands, url }: Pick<Service, "commands" | "u
   if (existing.data.length > 0) {
     return [
       `Tidemark is ready on ${url}. The API is described on ${url}/docs.`,
-      "The database already has an organization; its keys were shown when they were made.",
-      "For another: npx tidemark connector create --organization org_… --store vs_… NAME",
+      "The database already has an organization; its keys were shown when they were created.",
+      "To create another connector: npx tidemark connector create --organization org_… --store vs_… NAME",
     ].join("\n");
   }
   const organization = await commands.createOrganization({ name: "My organization" }, now);
@@ -47,9 +47,9 @@ export async function bootstrap({ commands, url }: Pick<Service, "commands" | "u
   its API key   ${connector.api_key}   (writes)
   reader's key  ${reader.api_key}   (searches)
 
-The keys are shown this once: keep them.
+The keys are shown only once: save them now.
 
-Sync a first record:
+Sync the first record:
 
 curl -s ${url}/v1/pipeline/sync \\
   -H 'X-API-Key: ${connector.api_key}' \\

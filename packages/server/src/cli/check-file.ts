@@ -5,31 +5,31 @@ import { fail, NOT_IN_SYNC } from "./output.ts";
 import { showProgress } from "./progress.ts";
 import { readRecords } from "./read-records.ts";
 
-/** Compares a namespace with a file. What differs is printed, and said by the exit code. */
+/** Compares a namespace with a file, prints the differences and sets the exit code. */
 export async function checkFile(path: string, options: FileOptions): Promise<void> {
   try {
     const { namespace, idField, format, json } = options;
-    if (path === "-") throw new Error("A check reads its file twice: it cannot be standard input.");
+    if (path === "-") throw new Error("check reads the file twice: name a file, not standard input.");
     const tidemark = openClient(options, () => {});
     const source = await digestOf(readRecords(path, idField, format).records);
-    const found = { records: 0, digest: "0".repeat(64) };
+    const stored = { records: 0, digest: "0".repeat(64) };
     for await (const listed of everyItem((page) => tidemark.listNamespaces(page))) {
-      if (listed.namespace === namespace) Object.assign(found, listed);
+      if (listed.namespace === namespace) Object.assign(stored, listed);
     }
-    const inSync = source === found.digest;
+    const inSync = source === stored.digest;
     const difference = inSync ? null : await countDifference();
     if (!inSync) process.exitCode = NOT_IN_SYNC;
     if (json) {
-      const digests = { source, server: found.digest };
+      const digests = { source, server: stored.digest };
       console.log(
-        JSON.stringify({ namespace, in_sync: inSync, records: found.records, digests, difference }, null, 2),
+        JSON.stringify({ namespace, in_sync: inSync, records: stored.records, digests, difference }, null, 2),
       );
-    } else if (difference === null) console.log(`${namespace}: in sync, ${found.records} records`);
+    } else if (difference === null) console.log(`${namespace}: in sync, ${stored.records} records`);
     else {
       const { missing, different, extra } = difference;
-      console.log(`${namespace}: NOT IN SYNC: ${missing} missing, ${different} different, ${extra} too many`);
-      for (const [what, ids] of Object.entries(difference.samples)) {
-        if (ids.length > 0) console.log(`  ${what}: ${ids.join(", ")}`);
+      console.log(`${namespace}: NOT IN SYNC: ${missing} missing, ${different} different, ${extra} extra`);
+      for (const [kind, ids] of Object.entries(difference.samples)) {
+        if (ids.length > 0) console.log(`  ${kind}: ${ids.join(", ")}`);
       }
     }
 
@@ -46,7 +46,7 @@ export async function checkFile(path: string, options: FileOptions): Promise<voi
         return {
           missing: created,
           different: updated,
-          extra: Math.max(0, found.records - updated - unchanged),
+          extra: Math.max(0, stored.records - updated - unchanged),
           samples: { missing: samples.created ?? [], different: samples.updated ?? [] },
         };
       } finally {

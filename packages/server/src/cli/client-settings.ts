@@ -5,7 +5,7 @@ import { Tidemark, type TidemarkOptions, type Wait } from "@tidemark/client";
 import { parseJson } from "@tidemark/protocol/parse-json";
 import { DEFAULT_URL, type ServerOptions } from "./options.ts";
 
-/** The members of a profile, in a JSON file of profiles by name, and the variables that go before them. */
+/** The members of a profile, and the environment variables that override them. */
 const VARIABLES = {
   url: "TIDEMARK_URL",
   api_key: "TIDEMARK_API_KEY",
@@ -16,36 +16,36 @@ const VARIABLES = {
 type Profile = { [Member in keyof typeof VARIABLES]?: string };
 
 /**
- * A client for the server and the store that options, environment and profile name.
+ * Opens a client for the server and store that options, environment or profile name.
  * @throws as {@link clientOptions}
  */
 export const openClient = (options: ServerOptions, onWait: (wait: Wait) => void): Tidemark =>
   new Tidemark({ ...clientOptions(options), onWait });
 
 /**
- * The server and the store that options, environment and profile name. The key is never an option: options are seen by
- * everyone on the machine.
- * @throws Error that says what is missing
+ * Reads the server and store to use from the options, the environment and the profile, in this order.
+ * The key is never an option, because every user of the machine can see a process's options.
+ * @throws Error if a setting is missing
  */
 export function clientOptions(options: ServerOptions): TidemarkOptions {
   const profile = readProfile(options.profile);
   const setting = (member: keyof Profile, option: string | undefined): string | undefined =>
     option ?? (process.env[VARIABLES[member]] || profile[member]);
-  const need = (member: keyof Profile, option?: string): string => {
+  const required = (member: keyof Profile, option?: string): string => {
     const value = setting(member, option);
     if (value) return value;
-    const named = member === "api_key" ? "" : `give --${member} or `;
-    throw new Error(`There is no ${member}: ${named}set ${VARIABLES[member]}, or write it into a profile.`);
+    const advice = member === "api_key" ? "" : `give --${member}, `;
+    throw new Error(`No ${member} is set: ${advice}set ${VARIABLES[member]} or add it to a profile.`);
   };
   return {
     url: setting("url", options.url) ?? DEFAULT_URL,
-    apiKey: need("api_key"),
-    organizationId: need("organization", options.organization),
-    vectorStoreId: need("store", options.store),
+    apiKey: required("api_key"),
+    organizationId: required("organization", options.organization),
+    vectorStoreId: required("store", options.store),
   };
 }
 
-/** @throws Error if the file cannot be read as profiles, or has not the one that is named */
+/** @throws Error if the file cannot be read, or does not have the named profile */
 function readProfile(option: string | undefined): Profile {
   const name = option ?? (process.env.TIDEMARK_PROFILE || undefined);
   const folder = process.env.XDG_CONFIG_HOME || join(homedir(), ".config");
@@ -56,7 +56,7 @@ function readProfile(option: string | undefined): Profile {
   } catch (error) {
     const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
     if (isAbsent && name === undefined) return {};
-    throw new Error(`The profiles in ${path} cannot be read: ${(error as Error).message}`);
+    throw new Error(`Cannot read the profiles in ${path}: ${(error as Error).message}`);
   }
   const profile = Object.hasOwn(profiles, name ?? "default") ? profiles[name ?? "default"] : undefined;
   if (profile === undefined && name !== undefined) throw new Error(`${path} has no profile ${name}.`);

@@ -6,8 +6,8 @@ import type { Storage } from "../storage/port.ts";
 import { fail } from "./output.ts";
 
 /**
- * Runs work of the machine's owner on the open database itself, beside a server or without one. An error is one line on
- * standard error and exit code 1.
+ * Opens the database, runs `work` on it and closes it; servers may use the database at the same time.
+ * An error becomes one line on standard error and exit code 1.
  */
 export async function withStorage(work: (storage: Storage, config: Config) => Promise<void>): Promise<void> {
   try {
@@ -24,13 +24,10 @@ export async function withStorage(work: (storage: Storage, config: Config) => Pr
   }
 }
 
-/**
- * Runs a command of the machine's owner straight on the database, beside a server or without one. An error is one
- * line on standard error and exit code 1.
- */
+/** Runs a command on the database as {@link withStorage} does. */
 export function withDatabase(work: (commands: Commands, config: Config) => Promise<void>): Promise<void> {
   return withStorage(async (storage, config) => {
-    // Loaded only now: a server that starts loads them in its threads.
+    // Imported here because a starting server loads the commands in its threads only.
     const { openCommands } = await import("../commands.ts");
     await work(openCommands(storage, config), config);
   });
@@ -48,19 +45,19 @@ export async function wholeList<T>(readPage: (request: PageRequest) => Promise<L
   return { object: "list", data, has_more: false, next_cursor: null };
 }
 
-/** Every store of every organization, or the one that is asked for. */
+/** Lists every store, or only `storeId`. @throws Error if no store has that id */
 export async function everyStore(
   commands: Commands,
   storeId: string | undefined,
 ): Promise<{ organization: Organization; store: VectorStore }[]> {
-  const found: { organization: Organization; store: VectorStore }[] = [];
+  const matches: { organization: Organization; store: VectorStore }[] = [];
   const organizations = await wholeList((page) => commands.listOrganizations(page));
   for (const organization of organizations.data) {
     const stores = await wholeList((page) => commands.listVectorStores(organization.id, page));
     for (const store of stores.data) {
-      if (storeId === undefined || store.id === storeId) found.push({ organization, store });
+      if (storeId === undefined || store.id === storeId) matches.push({ organization, store });
     }
   }
-  if (storeId !== undefined && found.length === 0) throw new Error(`There is no vector store ${storeId}.`);
-  return found;
+  if (storeId !== undefined && matches.length === 0) throw new Error(`There is no vector store ${storeId}.`);
+  return matches;
 }

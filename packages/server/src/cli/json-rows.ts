@@ -2,7 +2,7 @@ import { parseExactJson } from "@tidemark/protocol/exact-json";
 
 /**
  * Reads one JSON value.
- * @throws SyntaxError; Error for a number that a double cannot hold: it would reach the server as another one
+ * @throws SyntaxError; Error for a number that a double cannot hold, because the server would get another number
  */
 export function readJsonValue(text: string): unknown {
   return parseExactJson(text, (source) => {
@@ -11,8 +11,8 @@ export function readJsonValue(text: string): unknown {
 }
 
 /**
- * The texts of the items of a JSON array, without holding the array.
- * @throws SyntaxError if the text is not one array; what is wrong within an item is found when it is read
+ * Yields the text of each item of a JSON array without holding the whole array.
+ * @throws SyntaxError if the text is not one array; the items' own syntax is not checked
  */
 export async function* readArrayItems(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   let depth = 0;
@@ -33,16 +33,16 @@ export async function* readArrayItems(chunks: AsyncIterable<string>): AsyncGener
       }
       if (depth === 0) {
         if (/\s|\uFEFF/.test(character)) continue;
-        if (character !== "[" || ended) throw new SyntaxError("It is not one JSON array.");
+        if (character !== "[" || ended) throw new SyntaxError("The file is not one JSON array.");
         depth = 1;
         from = at + 1;
       } else if (character === '"') inString = true;
       else if (character === "[" || character === "{") depth++;
       else if (character === "]" || character === "}") {
         if (--depth > 0) continue;
-        if (character !== "]") throw new SyntaxError("It is not one JSON array.");
+        if (character !== "]") throw new SyntaxError("The file is not one JSON array.");
         item += chunk.slice(from, at);
-        // After a comma there must be one.
+        // After a comma, even an empty item is yielded: reading it then fails.
         if (items > 0 || item.trim() !== "") yield item;
         item = "";
         ended = true;

@@ -2,21 +2,21 @@ import { existsSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Where a file is written before it is whole. */
+/** The path of a file until it is complete. */
 export const partialOf = (path: string): string => `${path}.partial`;
 
-/** @throws Error if there is such a file: none is ever overwritten */
+/** @throws Error if the file exists: commands never overwrite files */
 export function mustBeNew(path: string): void {
-  if (existsSync(path)) throw new Error(`${path} exists already.`);
+  if (existsSync(path)) throw new Error(`${path} already exists.`);
 }
 
-/** Puts a file that is whole in its place; when it resolves, it is on disk under its name. */
-export async function settle(path: string): Promise<void> {
+/** Moves a complete file to its final path; resolves when the file is on disk there. */
+export async function moveIntoPlace(path: string): Promise<void> {
   const file = await open(partialOf(path), "r+");
   await file.sync().finally(() => file.close());
   mustBeNew(path);
   await rename(partialOf(path), path);
-  // Windows has no such thing.
+  // Windows cannot sync a folder.
   if (process.platform === "win32") return;
   const folder = await open(dirname(path), "r");
   await folder.sync().finally(() => folder.close());

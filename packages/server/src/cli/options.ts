@@ -2,7 +2,7 @@ import { isName } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
-/** `--json`, which every command for scripts has. */
+/** The option `--json`. */
 export const jsonOption = () => new Option("--json", "print JSON, for scripts").default(false);
 
 /** Reads an id that a person chose: its prefix, then letters, digits, `-` and `_`. */
@@ -10,7 +10,7 @@ export function idParser(prefix: string) {
   const pattern = new RegExp(`^${prefix}_[A-Za-z0-9_-]{1,64}$`);
   return (text: string): string => {
     if (pattern.test(text)) return text;
-    throw new InvalidArgumentError(`It must be ${prefix}_ and 1 to 64 letters, digits, - or _.`);
+    throw new InvalidArgumentError(`It must be ${prefix}_ followed by 1 to 64 letters, digits, - or _.`);
   };
 }
 
@@ -25,7 +25,7 @@ export const organizationOption = (command: Command) =>
 
 export const DEFAULT_URL = "http://127.0.0.1:8787";
 
-/** Which server and store: what is not given here is taken from the environment, or from a profile. */
+/** The server and the store; the environment or a profile has what is missing here. */
 export interface ServerOptions {
   url?: string;
   organization?: string;
@@ -39,7 +39,7 @@ export const withServerOptions = (command: Command) =>
     .option("--url <url>", `the server (TIDEMARK_URL; ${DEFAULT_URL})`)
     .option("--organization <id>", "the organization, org_… (TIDEMARK_ORGANIZATION)")
     .option("--store <id>", "the vector store, vs_… (TIDEMARK_STORE)")
-    .option("--profile <name>", "a profile of the configuration file (TIDEMARK_PROFILE)");
+    .option("--profile <name>", "the profile of the configuration file (TIDEMARK_PROFILE)");
 
 export const FORMATS = ["ndjson", "json", "csv"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -55,7 +55,9 @@ export interface FileOptions extends ServerOptions {
 export function withFileOptions(command: Command): Command {
   command
     .requiredOption("--namespace <name>", "the namespace of the records")
-    .option("--id-field <name>", "the member or column that is a record's id", "id")
-    .addOption(new Option("--format <format>", "default: by the file's name").choices(FORMATS));
+    .option("--id-field <name>", "the JSON member or CSV column with a record's id", "id")
+    .addOption(
+      new Option("--format <format>", "the file's format; default: by its extension").choices(FORMATS),
+    );
   return withServerOptions(command).addOption(jsonOption());
 }

@@ -1,7 +1,7 @@
 import { ApiError, type FieldError } from "@tidemark/protocol/errors";
 import type { List } from "@tidemark/protocol/management";
 
-/** Prints an object: as JSON for scripts, or its members, one a line, for a person. */
+/** Prints an object, as JSON for scripts or one member per line for a person. */
 export function printObject(object: object, json: boolean): void {
   if (json) {
     console.log(JSON.stringify(object, null, 2));
@@ -10,12 +10,12 @@ export function printObject(object: object, json: boolean): void {
   const members = Object.entries(object).filter(([name, value]) => name !== "object" && isPlain(value));
   const width = Math.max(...members.map(([name]) => name.length));
   for (const [name, value] of members) console.log(`${name.padEnd(width)}  ${value}`);
-  if ("api_key" in object) console.log("\nThe key is shown this once: keep it now.");
+  if ("api_key" in object) console.log("\nThe key is shown only once: save it now.");
 }
 
 const isPlain = (value: unknown) => value !== null && typeof value !== "object";
 
-/** Prints a list: as JSON for scripts, or as a table of some columns for a person. */
+/** Prints a list, as JSON for scripts or as a table of `columns` for a person. */
 export function printList<T extends object>(
   list: List<T>,
   columns: (keyof T & string)[],
@@ -40,11 +40,11 @@ export function printList<T extends object>(
   }
 }
 
-/** Exit codes of commands that talk to a server, beside 0 (done) and 1 (an error). */
+/** Exit codes of commands that talk to a server, besides 0 (done) and 1 (error). */
 export const REFUSED = 2;
 export const NOT_IN_SYNC = 3;
 
-/** Reports an error to the person at the terminal, and makes the process end with 1. */
+/** Prints an error to standard error, and sets exit code 1. */
 export function fail(error: unknown): void {
   const { message } = error as Error;
   const id = error instanceof ApiError ? error.details.id : undefined;

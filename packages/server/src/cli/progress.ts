@@ -2,10 +2,10 @@ import type { Wait } from "@tidemark/client";
 import { Presets, SingleBar } from "cli-progress";
 import type { RecordFile } from "./read-records.ts";
 
-/** A transfer bar is updated at most so often: a page takes a few milliseconds. */
+/** How often a transfer bar is drawn at most: a page takes only a few milliseconds. */
 const FRAMES_PER_SECOND = 10;
 
-/** What a person at a terminal sees while records are sent. In a pipe there is none of it. */
+/** Shows a person at a terminal how far a sync is; shows nothing in a pipe. */
 export interface ProgressDisplay {
   /** @param records acknowledged so far */
   show(records: number): void;
@@ -15,7 +15,7 @@ export interface ProgressDisplay {
 
 const NONE: ProgressDisplay = { show() {}, showWait() {}, end() {} };
 
-/** A bar with rate and time left on standard error, if that is a terminal. */
+/** Starts a bar with the rate and the time left on standard error, if that is a terminal. */
 export function showProgress(file: RecordFile): ProgressDisplay {
   if (!process.stderr.isTTY) return NONE;
   const format =
@@ -38,20 +38,20 @@ export function showProgress(file: RecordFile): ProgressDisplay {
       });
     },
     showWait({ reason, delayMs }) {
-      const why = reason === "rate_limit" ? "rate limit" : "no answer, trying again";
+      const why = reason === "rate_limit" ? "rate limit" : "no answer, retrying";
       bar.update({ note: `(${why}: ${Math.ceil(delayMs / 1000)} s)` });
     },
     end: () => bar.stop(),
   };
 }
 
-/** A bar on standard error for a person at a terminal; in a pipe there is none. */
+/** Shows a person at a terminal how far a transfer is; shows nothing in a pipe. */
 export interface TransferBar {
   show(done: number, rows: number): void;
   end(): void;
 }
 
-/** @param total of what is counted; 0 if it is not known @param unit what the rows are */
+/** Starts a bar. @param total 0 if it is unknown @param unit the name of what `rows` counts */
 export function startTransferBar(total: number, unit = "rows"): TransferBar {
   if (!process.stderr.isTTY) return { show() {}, end() {} };
   const format =

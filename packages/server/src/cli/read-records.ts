@@ -7,19 +7,19 @@ import { parse } from "csv-parse";
 import { readArrayItems, readJsonValue } from "./json-rows.ts";
 import type { Format } from "./options.ts";
 
-/** The records of a file, and how far it was read. */
+/** The records of a file, and how much of it was read. */
 export interface RecordFile {
   records: AsyncGenerator<SourceRecord & { id: string }>;
-  /** Its bytes; undefined for standard input. */
+  /** The file's size; undefined for standard input. */
   bytes: number | undefined;
   bytesRead(): number;
 }
 
 /**
- * Reads a file's rows as records: `data` is the row, the id is one of its members.
+ * Reads a file's rows as records: the row becomes `data`, and its member `idField` the id.
  * @param path of a file, or `-` for standard input
- * @param format default: by the file's name; NDJSON for standard input
- * @throws Error; while records are read, one that names the row
+ * @param format default: by the file's extension; NDJSON for standard input
+ * @throws Error if the file or its format cannot be read; while records are read, an Error that names the row
  */
 export function readRecords(path: string, idField: string, format: Format = formatOf(path)): RecordFile {
   const isInput = path === "-";
@@ -35,11 +35,11 @@ function formatOf(path: string): Format {
   if (path === "-") return "ndjson";
   const format = { ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv" } as const;
   const known = format[extname(path).toLowerCase() as keyof typeof format];
-  if (known === undefined) throw new Error(`The format of ${path} is not known by its name: give --format.`);
+  if (known === undefined) throw new Error(`The extension of ${path} is unknown: give --format.`);
   return known;
 }
 
-/** A row, and how a person finds it. */
+/** A row, and where a person finds it. */
 interface Row {
   where: string;
   value: unknown;
@@ -48,7 +48,7 @@ interface Row {
 async function* rowsOf(source: AsyncGenerator<Buffer>, format: Format): AsyncGenerator<Row> {
   if (format === "csv") {
     const parser = parse({ bom: true, columns: readHeader, skip_empty_lines: true, info: true });
-    // Its error is the parser's too, and is thrown where the parser is read.
+    // The pipeline hands its error to the parser, and the loop below throws it.
     pipeline(decode(source), parser, () => {});
     for await (const { record, info } of parser) yield { where: `line ${info.lines}`, value: record };
   } else if (format === "json") {
@@ -64,10 +64,10 @@ async function* rowsOf(source: AsyncGenerator<Buffer>, format: Format): AsyncGen
   }
 }
 
-/** @throws Error for two columns of one name, of which a row could keep only one */
+/** @throws Error if two columns have one name, because a row can have only one of them */
 function readHeader(names: string[]): string[] {
-  const twice = names.find((name, index) => names.indexOf(name) < index);
-  if (twice !== undefined) throw new Error(`There are two columns ${JSON.stringify(twice)}.`);
+  const repeated = names.find((name, index) => names.indexOf(name) < index);
+  if (repeated !== undefined) throw new Error(`Two columns are named ${JSON.stringify(repeated)}.`);
   return names;
 }
 
@@ -78,7 +78,7 @@ async function* counted(stream: Readable, count: (bytes: number) => void): Async
   }
 }
 
-/** Bytes that are not UTF-8 are an error: they would be kept as something else. */
+/** Decodes UTF-8, and throws for other bytes, because they would be stored as something else. */
 async function* decode(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const chunk of source) yield decoder.decode(chunk, { stream: true });
@@ -99,12 +99,14 @@ async function* toRecords(
 ): AsyncGenerator<SourceRecord & { id: string }> {
   for await (const { where, value } of rows) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new Error(`${where}: It is not an object.`);
+      throw new Error(`${where}: The row is not an object.`);
     }
     const data = value as Record<string, unknown>;
     const id = Object.hasOwn(data, idField) ? data[idField] : undefined;
     if ((typeof id !== "string" && typeof id !== "number") || id === "") {
-      throw new Error(`${where}: There is no text or number in ${JSON.stringify(idField)} (--id-field).`);
+      throw new Error(
+        `${where}: ${JSON.stringify(idField)} has no text or number; name the id with --id-field.`,
+      );
     }
     yield { id: String(id), data };
   }

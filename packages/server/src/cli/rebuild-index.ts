@@ -6,8 +6,8 @@ import { everyStore } from "./database.ts";
 import { describeModel } from "./describe-index.ts";
 import { startTransferBar, type TransferBar } from "./progress.ts";
 
-const LOOK_EVERY_MS = 1000;
-/** A build that does not get on for so long has nobody who works on it, or no embeddings. */
+const POLL_MS = 1000;
+/** Without progress for this long, no server works on the build, or its embeddings endpoint is away. */
 const PATIENCE_MS = 15_000;
 
 export interface RebuildOptions {
@@ -26,8 +26,8 @@ interface StoreToRebuild {
 }
 
 /**
- * Begins a new index of the stores that the options name, prints what began, and waits for it if asked to.
- * @throws Error before any index began if a store would lose its embeddings, or get them again, unasked
+ * Begins a new index of the stores that the options name, prints them, and waits for the indexes with `wait`.
+ * @throws Error before any index begins if the options do not fit the embeddings of a store or of the environment
  */
 export async function rebuildIndexes(
   commands: Commands,
@@ -39,8 +39,8 @@ export async function rebuildIndexes(
     const settings = JSON.stringify(store.settings);
     stores.push({ organizationId: organization.id, storeId: store.id, settings });
   }
-  // All are looked at before one is begun.
-  for (const store of stores) mustFit(await statusOf(commands, store), config, options.lexical);
+  // Every store is checked before the first build begins.
+  for (const store of stores) checkEmbeddings(await statusOf(commands, store), config, options.lexical);
   const begun: IndexStatus[] = [];
   for (const store of stores) {
     await commands.beginBuild(store.storeId, store.settings, true);
@@ -49,19 +49,21 @@ export async function rebuildIndexes(
   if (!options.json) console.log(begun.map(describeBegun).join("\n") || "There is no vector store yet.");
   if (options.wait) await waitFor(commands, stores);
   if (options.json) {
-    const shown = options.wait ? await Promise.all(stores.map((store) => statusOf(commands, store))) : begun;
-    console.log(JSON.stringify(shown, null, 2));
-  } else if (options.wait) console.log("Done: the new indexes serve.");
+    const statuses = options.wait
+      ? await Promise.all(stores.map((store) => statusOf(commands, store)))
+      : begun;
+    console.log(JSON.stringify(statuses, null, 2));
+  } else if (options.wait) console.log("Done: searches use the new indexes.");
   else if (begun.length > 0) {
-    console.log("tidemark serve makes it in the background; tidemark index status shows how far it is.");
+    console.log("tidemark serve builds it in the background; tidemark index status shows how far it is.");
   }
 }
 
 const statusOf = (commands: Commands, { organizationId, storeId }: StoreToRebuild): Promise<IndexStatus> =>
   commands.getIndexStatus(organizationId, storeId);
 
-/** @throws Error if a store would lose its embeddings, or get them again, without anybody having said so */
-function mustFit(
+/** @throws Error if a store would lose its embeddings without --lexical, or embed again in spite of it */
+function checkEmbeddings(
   { vector_store_id, builds }: IndexStatus,
   { embeddingsUrl }: Config,
   lexical: boolean,
@@ -69,23 +71,23 @@ function mustFit(
   const model = builds.at(-1)?.model ?? null;
   if (lexical && embeddingsUrl) {
     throw new Error(
-      "--lexical is for servers without embeddings, and TIDEMARK_EMBEDDINGS_URL is set: a server with it would embed again.",
+      "--lexical needs an environment without embeddings: unset TIDEMARK_EMBEDDINGS_URL here and on the server, or leave --lexical out.",
     );
   }
   if (model !== null && !embeddingsUrl && !lexical) {
     throw new Error(
-      `${vector_store_id} has embeddings of ${model}, and this environment names none: set TIDEMARK_EMBEDDINGS_URL and TIDEMARK_EMBEDDINGS_MODEL as the server has them, or give --lexical to do without.`,
+      `${vector_store_id} has embeddings of ${model}, but this environment has no embeddings endpoint: set TIDEMARK_EMBEDDINGS_URL and TIDEMARK_EMBEDDINGS_MODEL as on the server, or give --lexical to index without embeddings.`,
     );
   }
 }
 
 function describeBegun({ vector_store_id, builds }: IndexStatus): string {
   const build = builds.at(-1)!;
-  const what = build.state === "building" ? "a new index" : "the first index";
-  return `${vector_store_id}: began ${what}, ${describeModel(build)}.`;
+  const index = build.state === "building" ? "a new index" : "the first index";
+  return `${vector_store_id}: began ${index}, ${describeModel(build)}.`;
 }
 
-/** Waits until no store has an index under way, with a bar for a person at a terminal. */
+/** Waits until no store has a build in progress; shows a bar to a person at a terminal. */
 async function waitFor(commands: Commands, stores: StoreToRebuild[]): Promise<void> {
   let bar: TransferBar | undefined;
   let total = 0;
@@ -95,7 +97,7 @@ async function waitFor(commands: Commands, stores: StoreToRebuild[]): Promise<vo
     for (;;) {
       const statuses = await Promise.all(stores.map((store) => statusOf(commands, store)));
       const building = statuses.flatMap(({ builds }) => builds.filter(({ state }) => state === "building"));
-      // A store that is done has no progress any more: what is left counts.
+      // A finished build has no progress, so the bar counts the records that are left.
       const left = building.reduce((sum, { progress }) => sum + progress!.of - progress!.records, 0);
       total = Math.max(total, left);
       bar ??= startTransferBar(total, "records");
@@ -103,11 +105,13 @@ async function waitFor(commands: Commands, stores: StoreToRebuild[]): Promise<vo
       if (building.length === 0) return;
       if (left !== before) movedAt = performance.now();
       else if (performance.now() - movedAt > PATIENCE_MS) {
-        console.error("No progress: is tidemark serve running, and does its embeddings endpoint answer?");
+        console.error(
+          "No progress: check that tidemark serve is running and that its embeddings endpoint answers.",
+        );
         movedAt = Number.POSITIVE_INFINITY;
       }
       before = left;
-      await pause(LOOK_EVERY_MS);
+      await pause(POLL_MS);
     }
   } finally {
     bar?.end();

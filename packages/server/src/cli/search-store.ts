@@ -20,10 +20,10 @@ export interface SearchOptions extends ServerOptions {
   json: boolean;
 }
 
-/** How wide a row is where there is no terminal. */
+/** The width of a row without a terminal. */
 const PIPE_COLUMNS = 160;
 
-/** Searches over HTTP, and prints what was found. */
+/** Searches over HTTP and prints the results. Sets exit code 3 if `afterSync` is not searchable in time. */
 export async function searchStore(query: string, options: SearchOptions): Promise<void> {
   try {
     const settings = clientOptions(options);
@@ -42,14 +42,14 @@ export async function searchStore(query: string, options: SearchOptions): Promis
       console.log(JSON.stringify(answer, null, 2));
       return;
     }
-    // The words of the chunks are those of the query if they are so in the store's language.
+    // Which words of a chunk match depends on the store's language.
     const store = await new Management(settings).getVectorStore(settings.vectorStoreId);
     const { language } = readTextSettings(store.settings);
     const tokensOf = await analyzerFor(language);
-    const sought = withoutStopWords(query, language);
+    const words = withoutStopWords(query, language);
     const columns = process.stdout.columns || PIPE_COLUMNS;
     const mark = (word: string) => styleText("bold", word);
-    for (const line of describeResults(answer, { query: sought, tokensOf, columns, mark })) console.log(line);
+    for (const line of describeResults(answer, { query: words, tokensOf, columns, mark })) console.log(line);
     for (const warning of answer.warnings ?? []) console.error(`tidemark: ${warning}`);
   } catch (error) {
     fail(error);

@@ -8,7 +8,7 @@ import { wholeList, withDatabase } from "./database.ts";
 import { jsonOption, organizationOption } from "./options.ts";
 import { printList } from "./output.ts";
 
-/** `tidemark store|connector|key list`: prints a whole list of one organization. */
+/** `tidemark store|connector|key list`: prints a list of one organization. */
 export function listSubcommand<T extends object>(
   description: string,
   readPage: (commands: Commands, organization: string, page: PageRequest) => Promise<List<T>>,
@@ -30,9 +30,9 @@ export function listSubcommand<T extends object>(
 
 /** `tidemark org|store|connector|key revoke ID`: a running server stops accepting the keys within 5 seconds. */
 export function revokeSubcommand(owner: KeyOwner): Command {
-  const what = owner === "key" ? "a key" : `every key of a ${owner.replace("_", " ")}`;
+  const keys = owner === "key" ? "a key" : `every key of a ${owner.replace("_", " ")}`;
   return new Command("revoke")
-    .description(`revoke ${what.replace("a organization", "an organization")}`)
+    .description(`revoke ${keys.replace("a organization", "an organization")}`)
     .argument("<id>")
     .addOption(jsonOption())
     .action((id: string, { json }: { json: boolean }) =>

@@ -12,7 +12,7 @@ export interface SyncOptions extends FileOptions {
   dryRun: boolean;
 }
 
-/** Sends a file's records. What happened is printed, and said by the exit code. */
+/** Sends a file's records, prints the changes and sets the exit code. */
 export async function syncFile(path: string, options: SyncOptions): Promise<void> {
   let progress: ProgressDisplay | undefined;
   try {
@@ -32,7 +32,7 @@ export async function syncFile(path: string, options: SyncOptions): Promise<void
       const plan = await tidemark.plan(file.records, syncOptions);
       progress.end();
       report(plan, options, { samples: plan.samples, refused: plan.refusal?.details ?? null });
-      if (plan.refusal) refuse(plan.refusal);
+      if (plan.refusal) reportRefusal(plan.refusal);
     } else {
       const result = await tidemark.syncAll(file.records, syncOptions);
       progress.end();
@@ -42,12 +42,12 @@ export async function syncFile(path: string, options: SyncOptions): Promise<void
   } catch (error) {
     progress?.end();
     fail(error);
-    if (error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED")) refuse(error);
+    if (error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED")) reportRefusal(error);
   }
 }
 
-/** Says which namespaces would lose too much. */
-function refuse({ details }: TidemarkError<"REMOVAL_LIMIT_EXCEEDED">): void {
+/** Prints which namespaces would lose too many records, and sets the exit code. */
+function reportRefusal({ details }: TidemarkError<"REMOVAL_LIMIT_EXCEEDED">): void {
   for (const { namespace, records, removed, cleared } of details.namespaces) {
     const lost = removed + cleared;
     console.error(
@@ -73,7 +73,7 @@ function report(result: SyncAllResult, { json, dryRun }: SyncOptions, more: obje
   const counts = Object.entries(changes).filter(([, count]) => count > 0);
   const verdict = {
     true: "; in sync",
-    false: "; NOT IN SYNC: something else wrote the namespace",
+    false: "; NOT IN SYNC: another writer changed the namespace",
     undefined: "",
   };
   console.log(

@@ -2,13 +2,13 @@ import type { Finding } from "../storage/finding.ts";
 import type { Sql } from "../storage/port.ts";
 import { listUnfinished } from "../transfer/unfinished.ts";
 
-/** Work that is due for longer than this was left by a server that does not run, or does not keep up. */
+/** Work that is overdue by more means that no server runs or that it is too slow. */
 const LATE_MS = 3_600_000;
-/** Namespaces that wait to be swept, from which on it is worth a word. */
+/** The most namespaces that may wait to be swept without a warning. */
 const SWEEPS_MAX = 1000;
 
 /**
- * Looks for work that was begun and not finished.
+ * Checks for unfinished work.
  * @param now ms since 1970
  * @param refreshRunMs how long an open refresh may pause
  */
@@ -26,14 +26,15 @@ async function count(sql: Sql, text: string, values: number[] = []): Promise<num
   return Number(Object.values(row!)[0] ?? 0);
 }
 
-/** The database remembers when this clock last said what. */
+/** Compares this machine's clock with the time of the last sync. */
 async function examineTimes(sql: Sql, now: number): Promise<Finding> {
   const check = "last sync";
   const last = await count(sql, "SELECT max(last_sync_at) AS last FROM namespaces");
-  if (last === 0) return { check, status: "ok", message: "there was none yet" };
+  if (last === 0) return { check, status: "ok", message: "no sync yet" };
   const message = `at ${new Date(last).toISOString()}`;
   if (last <= now + 60_000) return { check, status: "ok", message };
-  const advice = "Set this machine's clock: it is behind the one that the last sync was received by.";
+  const advice =
+    "Set this machine's clock: it is behind the clock of the server that received the last sync.";
   return { check, status: "failed", message: `${message}, which is in the future`, advice };
 }
 
@@ -47,8 +48,9 @@ async function examineRefreshes(sql: Sql, due: number): Promise<Finding> {
   );
   const message = `${open} in progress`;
   if (late === 0) return { check, status: "ok", message };
-  const advice = "They should have expired: is tidemark serve running? Its log says if maintenance fails.";
-  return { check, status: "warning", message: `${message}, ${late} of them overdue`, advice };
+  const advice =
+    "They should have expired. Check that tidemark serve runs; its log says whether maintenance fails.";
+  return { check, status: "warning", message: `${message}, ${late} overdue`, advice };
 }
 
 async function examineSweeps(sql: Sql): Promise<Finding> {
@@ -64,18 +66,19 @@ async function examineSweeps(sql: Sql): Promise<Finding> {
   );
   const message = `${namespaces} namespaces and ${stores} deleted stores wait to be swept`;
   if (namespaces <= SWEEPS_MAX) return { check, status: "ok", message };
-  const advice = "tidemark serve sweeps them in the background: is one running, and does the number fall?";
+  const advice =
+    "tidemark serve sweeps them in the background. Check that it runs and that the number falls.";
   return { check, status: "warning", message, advice };
 }
 
 async function examineImports(sql: Sql): Promise<Finding> {
   const check = "imports";
   const unfinished = await listUnfinished(sql);
-  if (unfinished.length === 0) return { check, status: "ok", message: "none is unfinished" };
+  if (unfinished.length === 0) return { check, status: "ok", message: "none unfinished" };
   const ids = unfinished.map(
     ({ export_id, stores }) => `${export_id} (${stores.join(", ") || "no store yet"})`,
   );
   const [first] = unfinished;
-  const advice = `Run the same tidemark import again, or remove it: tidemark import --discard ${first!.export_id}`;
+  const advice = `Repeat the same tidemark import to finish it, or remove it: tidemark import --discard ${first!.export_id}`;
   return { check, status: "warning", message: `unfinished: ${ids.join("; ")}`, advice };
 }

@@ -5,17 +5,17 @@ import type { Sql } from "../storage/port.ts";
 import { examineBacklog } from "./backlog.ts";
 import { examineEmbeddings, examineIndexing } from "./indexing.ts";
 
-/** Looks at everything around a server that can be wrong, and changes nothing. @param now ms since 1970 */
+/** Checks everything that can be wrong around a server, and changes nothing. @param now ms since 1970 */
 export async function examine(config: Config, now: number): Promise<Finding[]> {
   const { databaseUrl, databaseConnections, databaseTimeoutMs, refreshRunHours } = config;
-  const look = async (sql: Sql) => [
+  const examineTables = async (sql: Sql) => [
     ...(await examineBacklog(sql, now, refreshRunHours * 3_600_000)),
     ...(await examineIndexing(sql, now, config)),
   ];
-  // Loaded as needed: of two engines one is used.
+  // Only the engine in use is loaded.
   if (isSqlite(databaseUrl)) {
     const { examineSqlite } = await import("../storage/sqlite/examine.ts");
-    return [...(await examineSqlite(databaseUrl, look)), await examineEmbeddings(config)];
+    return [...(await examineSqlite(databaseUrl, examineTables)), await examineEmbeddings(config)];
   }
   if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new Error("TIDEMARK_DATABASE_URL must begin with file: or postgres://.");
@@ -23,5 +23,5 @@ export async function examine(config: Config, now: number): Promise<Finding[]> {
   const { examinePostgres } = await import("../storage/postgres/examine.ts");
   const embeds = config.embeddingsUrl !== "";
   const limits = { connections: databaseConnections, timeoutMs: databaseTimeoutMs, embeds };
-  return [...(await examinePostgres(databaseUrl, limits, look)), await examineEmbeddings(config)];
+  return [...(await examinePostgres(databaseUrl, limits, examineTables)), await examineEmbeddings(config)];
 }

@@ -5,19 +5,19 @@ import type { Finding } from "../storage/finding.ts";
 import type { Sql } from "../storage/port.ts";
 import { IS_FAILED, IS_PENDING, IS_SERVED } from "../storage/rules.ts";
 
-/** An indexer that runs is seconds behind. */
+/** A running indexer is only seconds behind. */
 const LAG_MAX_MS = 5 * 60_000;
-/** Stores that a message names. */
+/** The most stores that a message names. */
 const NAMED_MAX = 5;
-/** The server may have patience; a person who asks what is wrong has less. */
+/** A person waits for this check, so its timeout is shorter than the server's. */
 const ANSWER_WITHIN_MS = 5000;
 
-/** Looks for what search lacks. @param now ms since 1970 */
+/** Checks what search needs: the index, its failed records and its models. @param now ms since 1970 */
 export async function examineIndexing(sql: Sql, now: number, config: Config): Promise<Finding[]> {
   return [await examineLag(sql, now), await examineFailed(sql), await examineModels(sql, config)];
 }
 
-/** Rows of stores that are there; a deleted one's are being removed. */
+/** Leaves out deleted stores, whose rows are being removed. */
 const LIVE = `store_id IN (SELECT s.id FROM vector_stores s WHERE ${IS_SERVED})`;
 
 async function examineLag(sql: Sql, now: number): Promise<Finding> {
@@ -30,7 +30,7 @@ async function examineLag(sql: Sql, now: number): Promise<Finding> {
   const lagMs = Math.max(0, now - Number(row!.oldest));
   const message = `${pending} contents wait, the oldest for ${Math.round(lagMs / 1000)} s`;
   if (lagMs <= LAG_MAX_MS) return { check, status: "ok", message };
-  const advice = "Is tidemark serve running, and does the number fall? Its log says why indexing fails.";
+  const advice = "Check that tidemark serve runs and that the number falls. Its log says why indexing fails.";
   return { check, status: "warning", message, advice };
 }
 
@@ -48,13 +48,13 @@ async function examineFailed(sql: Sql): Promise<Finding> {
     first.first!,
   ]);
   const where = nameSome(stores.map(({ store_id, failed }) => `${store_id} (${failed})`));
-  const message = `${failed} failed in ${where}; the first because: ${row?.error ?? "unknown"}`;
+  const message = `${failed} failed in ${where}; the first error: ${row?.error ?? "unknown"}`;
   const advice =
-    "Search does not find them by what they say now. tidemark index failed lists them; mend the cause, then tidemark index retry.";
+    "Search does not find them by their current content. List them with tidemark index failed, fix the cause, and run tidemark index retry.";
   return { check, status: "warning", message, advice };
 }
 
-/** Vectors of another model than the server's are of no use to it. */
+/** Search cannot use vectors of another model than the server's. */
 async function examineModels(sql: Sql, { embeddingsUrl, embeddingsModel }: Config): Promise<Finding> {
   const check = "index model";
   const rows = await sql.all(
@@ -64,19 +64,19 @@ async function examineModels(sql: Sql, { embeddingsUrl, embeddingsModel }: Confi
      ORDER BY store_id`,
   );
   const model = embeddingsUrl ? embeddingsModel : null;
-  const others = rows.flatMap((row) => {
+  const otherModels = rows.flatMap((row) => {
     const indexed = readBuildSettings(String(row.settings)).embeddings?.model;
     return indexed !== undefined && indexed !== model ? [`${row.store_id} (${indexed})`] : [];
   });
-  if (others.length === 0) {
+  if (otherModels.length === 0) {
     const message =
-      model === null ? "every index is lexical" : `no index has vectors of another than ${model}`;
+      model === null ? "every index is lexical" : `no index has vectors of a model other than ${model}`;
     return { check, status: "ok", message };
   }
-  const configured = model === null ? "no endpoint is configured" : `the endpoint's is ${model}`;
+  const configured = model === null ? "no endpoint is configured" : `the configured model is ${model}`;
   const advice =
-    "New texts of these stores wait, and search in them is lexical. Configure their model again, or tidemark index rebuild.";
-  const message = `vectors of another model in ${nameSome(others)}; ${configured}`;
+    "New texts of these stores wait, and search in them is lexical. Configure their model again, or run tidemark index rebuild.";
+  const message = `vectors of another model in ${nameSome(otherModels)}; ${configured}`;
   return { check, status: "warning", message, advice };
 }
 
@@ -92,8 +92,8 @@ export async function examineEmbeddings(config: Config): Promise<Finding> {
     ...config,
     embeddingsTimeoutMs: Math.min(config.embeddingsTimeoutMs, ANSWER_WITHIN_MS),
   });
-  if (!embedder) return { check, status: "ok", message: "none are configured: search is lexical" };
-  // The path and what follows may have a key in them.
+  if (!embedder) return { check, status: "ok", message: "no endpoint is configured: search is lexical" };
+  // The URL's path and query may contain a key.
   const { host } = new URL(config.embeddingsUrl);
   const started = performance.now();
   try {
@@ -103,7 +103,7 @@ export async function examineEmbeddings(config: Config): Promise<Finding> {
     return { check, status: "ok", message };
   } catch (error) {
     const advice =
-      "Look at TIDEMARK_EMBEDDINGS_* and at the endpoint. Syncs go on; search is lexical, and new texts wait.";
+      "Check TIDEMARK_EMBEDDINGS_* and the endpoint. Until it answers, syncs continue, search is lexical, and new texts wait.";
     const message = `${embedder.model} at ${host}: ${(error as Error).message}`;
     return { check, status: "failed", message, advice };
   }

@@ -1,32 +1,32 @@
-/** What a text is embedded for: some models embed a question differently from what answers it. */
+/** What a text is embedded for: some models embed questions and answers differently. */
 export type Purpose = "query" | "chunk";
 
-/** Makes vectors of texts. */
+/** Turns texts into vectors. */
 export interface Embedder {
   readonly model: string;
-  /** How many numbers a vector has; null: not known before the first answer. */
+  /** The number of dimensions of a vector; null: not known before the first answer. */
   readonly dimensions: number | null;
-  /** What a chunk's vector depends on beside its text: a vector that is kept is found again by both. */
+  /** The settings on which a chunk's vector depends: text and fingerprint together identify a saved vector. */
   readonly fingerprint: string;
   /**
-   * Sends the texts in requests of a limited size, of which a limited number run at once over all callers. A text that
-   * is too long for the model is cut, and its vector is that of its beginning. A query waits behind no chunks.
-   * @param texts none of them empty
-   * @returns a vector of length 1 for each text, in their order: the cosine of two is their dot product
-   * @throws EmbedderUnavailable if the embedder did not answer as it should
-   * @throws TextRefused if it answers, but not for some of the texts
+   * Embeds texts, in requests of a limited size, of which all callers together run a limited number in parallel. If a
+   * text is too long for the model, only its beginning is embedded. Queries do not wait for chunks.
+   * @param texts non-empty texts
+   * @returns a vector of length 1 for each text, in their order: the cosine of two vectors is their dot product
+   * @throws EmbedderUnavailable if the embedder gave no valid answer
+   * @throws TextRefused if the embedder works, but refuses some of the texts
    * @throws the signal's reason if it was aborted
    */
   embed(texts: string[], options: { purpose: Purpose; signal?: AbortSignal }): Promise<Float32Array[]>;
 }
 
-/** The vectors that arrived nevertheless, at the places of their texts, so that nobody pays for them again. */
+/** The vectors that arrived before an error, at the indexes of their texts, so that they can be saved. */
 type Embedded = readonly (Float32Array | null)[];
 
-/** The embedder does not answer, or not as it should: no text is to blame, and later may be better. */
+/** The embedder gave no valid answer for a reason other than the texts; a later call may succeed. */
 export class EmbedderUnavailable extends Error {
   override name = "EmbedderUnavailable";
-  /** How long the embedder wants to be left alone, ms; null where it does not say. */
+  /** How long the endpoint asks clients to wait, ms; null: it does not say. */
   readonly retryAfterMs: number | null;
   readonly embedded: Embedded;
 
@@ -37,12 +37,12 @@ export class EmbedderUnavailable extends Error {
   }
 }
 
-/** The embedder works, but does not take these texts; the same text again is of no use. */
+/** The embedder works, but refuses some texts; sending them again is useless. */
 export class TextRefused extends Error {
   override name = "TextRefused";
-  /** The first of them. */
+  /** The index of the first refused text. */
   readonly index: number;
-  /** Why, for each of them, by its index. */
+  /** The reason for each refused text, by its index. */
   readonly refusals: ReadonlyMap<number, string>;
   readonly embedded: Embedded;
 

@@ -1,13 +1,13 @@
-/** An answer that is none, whatever the texts were. */
+/** The endpoint's answer is invalid, whatever the texts were. */
 export class BrokenAnswer extends Error {}
 
 /**
- * Reads the vectors out of an answer of an OpenAI-compatible endpoint.
- * @param answer the body's JSON, of which nothing is believed
- * @param texts how many texts were sent
- * @returns a vector of length 1 a text, in the order of the texts; null where the endpoint gave no direction: a number
- *   that is none (NaN is null in JSON) or nothing but zeros
- * @throws BrokenAnswer if it is not one vector a text, all with the same number of dimensions
+ * Reads the vectors from an answer of an OpenAI-compatible endpoint.
+ * @param answer the body's JSON, not validated
+ * @param texts the number of texts in the request
+ * @returns a vector of length 1 per text, in the order of the texts; null for a vector with NaN (null in JSON) or only
+ *   zeros, which has no direction
+ * @throws BrokenAnswer unless the answer has one vector per text, all with the same number of dimensions
  */
 export function readVectors(answer: unknown, texts: number): (Float32Array | null)[] {
   const data = isObject(answer) ? answer.data : undefined;
@@ -21,7 +21,7 @@ export function readVectors(answer: unknown, texts: number): (Float32Array | nul
   return embeddings.map(toUnitVector);
 }
 
-/** The vectors by `index`: an endpoint may answer in any order. Those that give no index answer in the texts' order. */
+/** The vectors sorted by `index`, because an endpoint may answer in any order; without indexes, in the given order. */
 function inOrder(data: unknown[]): unknown[][] {
   const sorted: unknown[][] = [];
   const numbered = data.some((item) => isObject(item) && typeof item.index === "number");

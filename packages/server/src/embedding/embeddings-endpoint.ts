@@ -3,26 +3,25 @@ import { EmbedderUnavailable } from "./embedder.ts";
 import { BrokenAnswer, readVectors } from "./embeddings-answer.ts";
 import { describeFailure, readRetryAfter } from "./endpoint-failure.ts";
 
-/** Bytes that a number has at most in an answer, with the line and the indentation that some servers give it. */
+/** The longest number in an answer, with the newline and indentation that some servers add. */
 const NUMBER_BYTES_MAX = 48;
-/** Bytes of an answer beside the numbers. */
+/** The bytes of an answer without its numbers, at most. */
 const ENVELOPE_BYTES_MAX = 64 * 1024;
-/** An answer is held as a whole while it is read. */
+/** The largest answer, because it is held in memory as a whole. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
-/** Of an answer that is an error only the beginning is read. */
+/** Only the beginning of an error's body is read. */
 const ERROR_BYTES_MAX = 16 * 1024;
 
 /**
- * Statuses that may be about a text: 400, 413 and 422 by their meaning, 403 from a firewall that dislikes what it
- * reads, 500 where a server fails over one text (Ollama answers so when a vector has NaN in it, llama.cpp when a text
- * is too long).
+ * Statuses that a text may cause: 400, 413 and 422 by their meaning, 403 from a firewall that inspects texts, and 500
+ * from a server that fails over one text (Ollama if a vector has NaN in it, llama.cpp if a text is too long).
  */
 const ABOUT_TEXTS = new Set([400, 403, 413, 422, 500]);
 
-/** What servers say when a text or a request is too long for the model. Go's "context deadline" means something else. */
+/** Matches the errors of servers for too long texts or requests, but not Go's "context deadline". */
 const TOO_LONG = /\btokens\b|\bcontext (?:length|size|window)\b|\btoo (?:long|large|big)\b|\blength\b/i;
 
-/** The endpoint answered that it does not take these texts, or failed over them. */
+/** The endpoint refused the texts, or failed over them. */
 export class Refusal extends Error {
   readonly status: number;
   readonly tooLong: boolean;
@@ -34,12 +33,12 @@ export class Refusal extends Error {
   }
 }
 
-/** An OpenAI-compatible endpoint for embeddings: one request, one checked answer, no second try. */
+/** An OpenAI-compatible endpoint for embeddings: sends a request once and validates the answer. */
 export class EmbeddingsEndpoint {
   #config: Config;
   #url: URL;
   #headers: Record<string, string>;
-  /** The dimensions that are asked for, or else those of the last answer. */
+  /** The configured dimensions, or else those of the last answer; null: not known yet. */
   dimensions: number | null;
 
   constructor(config: Config) {
@@ -58,9 +57,9 @@ export class EmbeddingsEndpoint {
   }
 
   /**
-   * Asks for the vectors of some texts.
-   * @param timeoutMs until the whole answer must have arrived
-   * @returns vectors of length 1, in the order of the texts; null where the endpoint gave NaN or zeros
+   * Requests the vectors of texts.
+   * @param timeoutMs the time for the whole answer to arrive
+   * @returns vectors of length 1, in the order of the texts; null if the endpoint gave NaN or zeros for a text
    * @throws EmbedderUnavailable, Refusal, or the signal's reason if it was aborted
    */
   async request(
@@ -71,7 +70,7 @@ export class EmbeddingsEndpoint {
     const body = JSON.stringify({
       model: embeddingsModel,
       input: texts,
-      // The one format that every server knows.
+      // Every server supports this format.
       encoding_format: "float",
       ...(embeddingsDimensions > 0 && { dimensions: embeddingsDimensions }),
     });
@@ -104,10 +103,10 @@ export class EmbeddingsEndpoint {
     const { embeddingsDimensions } = this.#config;
     const expected = this.dimensions ?? dimensions;
     if (dimensions !== expected || dimensions > EMBEDDING_DIMENSIONS_MAX) {
-      // What was seen and not asked for may have been the mistake: the next answer decides.
+      // Unless dimensions are configured, the earlier answer may have been the wrong one: the next answer decides.
       if (embeddingsDimensions === 0) this.dimensions = null;
-      const wanted = dimensions === expected ? `at most ${EMBEDDING_DIMENSIONS_MAX}` : `${expected}`;
-      throw this.#unavailable(`gave vectors with ${dimensions} dimensions instead of ${wanted}`);
+      const allowed = dimensions === expected ? `at most ${EMBEDDING_DIMENSIONS_MAX}` : `${expected}`;
+      throw this.#unavailable(`gave vectors with ${dimensions} dimensions instead of ${allowed}`);
     }
     this.dimensions = dimensions;
     return vectors;
@@ -116,7 +115,7 @@ export class EmbeddingsEndpoint {
   /**
    * Sends a request and reads its answer.
    * @returns the answer's JSON; undefined if its body is empty
-   * @throws EmbedderUnavailable, Refusal, or what `fetch` and `JSON.parse` throw
+   * @throws EmbedderUnavailable, Refusal, or an error of `fetch` or `JSON.parse`
    */
   async #exchange(body: string, texts: number, signal: AbortSignal): Promise<unknown> {
     // Following a redirect would take the key and the texts to another server.
@@ -131,7 +130,7 @@ export class EmbeddingsEndpoint {
     const limitBytes = this.#answerBytesMax(texts);
     const { bytes, whole } = await read(response, limitBytes);
     if (!whole) throw this.#unavailable(`gave an answer of more than ${limitBytes} bytes`);
-    // Unlike a buffer's own decoder, this one drops a byte order mark, which is no JSON.
+    // Unlike a buffer's own decoder, this one drops a byte order mark, which JSON does not allow.
     const text = new TextDecoder().decode(bytes);
     if (text === "") return undefined;
     // Python writes NaN and infinite numbers, which JSON does not have.
@@ -144,7 +143,7 @@ export class EmbeddingsEndpoint {
     const { bytes } = await read(response, ERROR_BYTES_MAX, { tolerant: true });
     const { said, message } = describeFailure(response, `${bytes}`, this.#config.embeddingsApiKey);
     const retryAfterMs = readRetryAfter(headers, Date.now());
-    // A server that asks to come again later says that it is not about the texts.
+    // A server that sends `Retry-After` does not refuse the texts.
     if (ABOUT_TEXTS.has(status) && retryAfterMs === null) {
       const tooLong = status === 413 || (status !== 403 && TOO_LONG.test(said));
       return new Refusal(status, `The embeddings endpoint ${message}`, tooLong);
@@ -157,21 +156,21 @@ export class EmbeddingsEndpoint {
     return Math.min(ANSWER_BYTES_MAX, texts * (dimensions * NUMBER_BYTES_MAX + 256) + ENVELOPE_BYTES_MAX);
   }
 
-  #unavailable(what: string, retryAfterMs: number | null = null): EmbedderUnavailable {
-    const message = `The embeddings endpoint at ${this.#url.host} ${what}`;
+  #unavailable(problem: string, retryAfterMs: number | null = null): EmbedderUnavailable {
+    const message = `The embeddings endpoint at ${this.#url.host} ${problem}`;
     return new EmbedderUnavailable(message.replace(/(?<![.?!])$/, "."), retryAfterMs);
   }
 }
 
 function keyHeader(apiKey: string, url: URL): Record<string, string> {
   if (apiKey === "") return {};
-  // Azure's deployment URLs name an API version and want the key in a header of their own; its v1 URL needs neither.
+  // Azure's deployment URLs have an API version and take the key in `api-key`; Azure's v1 URL has neither.
   return url.searchParams.has("api-version") ? { "api-key": apiKey } : { authorization: `Bearer ${apiKey}` };
 }
 
 /**
  * Reads a body up to a limit.
- * @param tolerant whether a body that breaks off is as good as one that ends
+ * @param tolerant whether to return the beginning of a body that breaks off
  */
 async function read(
   { body }: Response,
@@ -192,7 +191,7 @@ async function read(
   return { bytes: Buffer.concat(chunks).subarray(0, limitBytes), whole: size <= limitBytes };
 }
 
-/** Why there is no answer. Only codes: a message may have in it what was sent. */
+/** Why there is no answer. It shows error codes only, because a message may contain what was sent. */
 function reasonOf(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof SyntaxError) return "gave an answer that is not JSON";

@@ -3,51 +3,51 @@ import { type Embedder, EmbedderUnavailable, type Purpose, TextRefused } from ".
 import { EmbeddingsEndpoint, Refusal } from "./embeddings-endpoint.ts";
 import { RequestSlots } from "./request-slots.ts";
 
-/** Characters of the texts in one request; one token has at least one. */
+/** Characters of one request's texts; a token has at least one character. */
 const REQUEST_CHARACTERS_MAX = 64_000;
-/** Characters of one text: what the models with the longest inputs, of 8192 tokens, read of prose. */
+/** Characters of one text: about as much prose as the models with the longest inputs, 8192 tokens, read. */
 const TEXT_CHARACTERS_MAX = 32_000;
-/** Times that a text is cut in half because the endpoint finds it too long. */
+/** How often a text is halved that the endpoint finds too long. */
 const CUTS_MAX = 4;
-/** Queries that are embedded at once, and requests that may wait for their turn. */
+/** Queries that are embedded in parallel, and requests that may wait for a slot. */
 const QUERIES_MAX = 16;
 const WAITING_MAX = 1000;
-/** What any endpoint takes that takes anything: it tells a text that is refused from an endpoint that refuses all. */
+/** Every working endpoint takes this text: it tells a refused text from an endpoint that refuses every text. */
 const HARMLESS_TEXT = "Tidemark";
 
 interface Item {
-  /** Its place among the caller's texts. */
+  /** The text's index among the caller's texts. */
   index: number;
   text: string;
   cuts: number;
-  /** Whether the endpoint failed over it when it was alone. */
+  /** Whether the endpoint failed over this text in a request of its own. */
   failed: boolean;
 }
 
-/** One call of `embed`, and what has come of it. */
+/** One call of `embed` and its results so far. */
 interface Call {
   prefix: string;
   timeoutMs: number;
   signal: AbortSignal | undefined;
   embedded: (Float32Array | null)[];
   refusals: Map<number, string>;
-  /** Whether the endpoint has taken a text, be it the harmless one: it is not set up wrongly. */
+  /** Whether the endpoint has taken any text in this call, which shows that its settings are right. */
   proven: boolean;
 }
 
-/** The embedder that the settings name; null if they name none. */
+/** The embedder of the settings; null if no endpoint is configured. */
 export function openEmbedder(config: Config): Embedder | null {
   return config.embeddingsUrl === "" ? null : new EndpointEmbedder(config);
 }
 
-/** Embeds by any endpoint that speaks OpenAI's protocol. It tries nothing again later: that is the caller's. */
+/** Embeds with an endpoint that speaks OpenAI's protocol. Callers retry later, not this class. */
 class EndpointEmbedder implements Embedder {
   readonly model: string;
   readonly fingerprint: string;
   #config: Config;
   #endpoint: EmbeddingsEndpoint;
   #slots: Record<Purpose, RequestSlots>;
-  /** Texts in a request; fewer than configured after the endpoint has shown that it takes fewer. */
+  /** Texts of one request; fewer than configured once the endpoint has refused a batch for its size. */
   #batchMax: number;
 
   constructor(config: Config) {
@@ -78,7 +78,7 @@ class EndpointEmbedder implements Embedder {
     const query = purpose === "query";
     const { embeddingsQueryPrefix, embeddingsChunkPrefix } = this.#config;
     const { embeddingsQueryTimeoutMs, embeddingsTimeoutMs } = this.#config;
-    // Someone waits for a query: its limit is for all of it, the wait for a slot too.
+    // A person waits for a query, so its timeout includes the wait for a slot.
     const deadline = query ? AbortSignal.timeout(embeddingsQueryTimeoutMs) : undefined;
     const call: Call = {
       prefix: query ? embeddingsQueryPrefix : embeddingsChunkPrefix,
@@ -102,12 +102,12 @@ class EndpointEmbedder implements Embedder {
     return call.embedded as Float32Array[];
   }
 
-  /** Takes one batch after the other, in as many lines as there are slots; each waits for each of its slots anew. */
+  /** Embeds all batches, in as many parallel workers as there are slots; each batch waits for a slot of its own. */
   async #embedAll(texts: string[], slots: RequestSlots, call: Call): Promise<void> {
     let next = 0;
     let failure: unknown;
     const embedNext = async () => {
-      // While it waited, the last batch may have gone, or another have failed.
+      // While this worker waited, another may have taken the last batch or failed.
       if (failure !== undefined || next >= texts.length) return;
       const batch = this.#nextBatch(texts, next);
       next += batch.length;
@@ -120,9 +120,9 @@ class EndpointEmbedder implements Embedder {
         });
       }
     };
-    const lines = Math.min(this.#config.embeddingsConcurrency, Math.ceil(texts.length / this.#batchMax));
-    // What is under way may still succeed, and is paid for: it is waited for after a failure, too.
-    await Promise.all(Array.from({ length: lines }, embedBatches));
+    const workers = Math.min(this.#config.embeddingsConcurrency, Math.ceil(texts.length / this.#batchMax));
+    // After a failure, requests in progress are still awaited: their vectors are paid for.
+    await Promise.all(Array.from({ length: workers }, embedBatches));
     if (failure !== undefined) throw failure;
   }
 
@@ -130,7 +130,7 @@ class EndpointEmbedder implements Embedder {
     const batch: Item[] = [];
     let characters = 0;
     for (let index = from; index < texts.length && batch.length < this.#batchMax; index++) {
-      // Half of a surrogate pair is no text for a server.
+      // Servers reject half of a surrogate pair.
       const text = cut(texts[index]!, TEXT_CHARACTERS_MAX).toWellFormed();
       characters += text.length;
       if (batch.length > 0 && characters > REQUEST_CHARACTERS_MAX) break;
@@ -140,9 +140,8 @@ class EndpointEmbedder implements Embedder {
   }
 
   /**
-   * Embeds a batch; where the endpoint does not take all of it, its halves, until those texts are known that it does
-   * not take.
-   * @returns whether it took every text as it was
+   * Embeds a batch. If the endpoint refuses it, the halves are embedded, until the refused texts are known.
+   * @returns whether the endpoint took every text whole, in this one request
    */
   async #embedBatch(batch: Item[], call: Call): Promise<boolean> {
     let refusal: Refusal | undefined;
@@ -158,12 +157,12 @@ class EndpointEmbedder implements Embedder {
     }
     if (refused.length === 0) return true;
     if (refused.length < batch.length) {
-      // NaN may come from a text's neighbours in the batch: once more without them.
+      // A text's neighbours in the batch may cause its NaN: retry without them.
       await this.#embedBatch(refused, call);
       return false;
     }
 
-    // A server that fails does not say that it is the text: each time it has to show that it works otherwise.
+    // A server error does not prove that the text causes it: each time, the server has to take a harmless text.
     const failed = refusal === undefined || refusal.status >= 500;
     if (!refusal?.tooLong && (failed || !call.proven)) await this.#proveWorking(call);
     if (batch.length > 1) return this.#embedHalves(batch, call, !failed);
@@ -175,8 +174,8 @@ class EndpointEmbedder implements Embedder {
       await this.#embedBatch([{ ...item, failed: true }], call);
     } else {
       if (!call.proven) await this.#proveWorking(call);
-      const why = refusal?.message ?? "The embeddings endpoint gave NaN or zeros for the text.";
-      call.refusals.set(item.index, why);
+      const reason = refusal?.message ?? "The embeddings endpoint gave NaN or zeros for the text.";
+      call.refusals.set(item.index, reason);
     }
     return false;
   }
@@ -186,14 +185,14 @@ class EndpointEmbedder implements Embedder {
     const middle = Math.ceil(batch.length / 2);
     const first = await this.#embedBatch(batch.slice(0, middle), call);
     const second = await this.#embedBatch(batch.slice(middle), call);
-    // Nothing was wrong with any of the texts: there were too many of them.
+    // The endpoint took both halves whole: it refused the batch for its size.
     if (learn && first && second) this.#batchMax = Math.min(this.#batchMax, middle);
     return false;
   }
 
-  /** @throws EmbedderUnavailable if the endpoint does not take a harmless text either: then it is not the texts */
+  /** @throws EmbedderUnavailable if the endpoint refuses a harmless text too, so that the texts are not the cause */
   async #proveWorking(call: Call): Promise<void> {
-    const advice = "check TIDEMARK_EMBEDDINGS_MODEL and TIDEMARK_EMBEDDINGS_DIMENSIONS";
+    const advice = "for any text: check TIDEMARK_EMBEDDINGS_MODEL and TIDEMARK_EMBEDDINGS_DIMENSIONS";
     try {
       const [vector] = await this.#request([{ text: HARMLESS_TEXT }], call);
       if (!vector) throw new EmbedderUnavailable("The embeddings endpoint gives NaN or zeros for any text.");
@@ -201,7 +200,7 @@ class EndpointEmbedder implements Embedder {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const misconfigured = error.status === 400 || error.status === 422;
-      throw new EmbedderUnavailable(misconfigured ? `${error.message} (any text: ${advice})` : error.message);
+      throw new EmbedderUnavailable(misconfigured ? `${error.message} (${advice})` : error.message);
     }
   }
 

@@ -1,10 +1,10 @@
-/** A wait that is longer is asked about again after this time, ms: quotas are raised, clocks are wrong. */
+/** The longest pause, ms, even if a server asks for more: quotas are raised, clocks are wrong. */
 const RETRY_AFTER_MAX_MS = 10 * 60_000;
 
-/** Of what a server says, this much is passed on. */
+/** The longest error message of a server that is passed on. */
 const SAID_CHARACTERS_MAX = 300;
 
-/** What a person can do about a status that does not pass by itself. */
+/** What a person can do about a status that does not go away by itself. */
 const ADVICE: Record<number, string> = {
   401: "check TIDEMARK_EMBEDDINGS_API_KEY",
   403: "check TIDEMARK_EMBEDDINGS_API_KEY",
@@ -13,10 +13,10 @@ const ADVICE: Record<number, string> = {
 };
 
 /**
- * Puts an answer that is an error into words.
- * @param body its body, or the beginning
- * @param apiKey what must not be in the words
- * @returns `said` by the server, empty if it said nothing in a form that is known; `message` after "The endpoint …"
+ * Describes an error answer.
+ * @param body the answer's body, or its beginning
+ * @param apiKey the key, which is removed from the description
+ * @returns `said`: the server's own message, empty if its form is unknown; `message`: what follows "The endpoint …"
  */
 export function describeFailure(
   { status, headers }: { status: number; headers: Headers },
@@ -47,9 +47,9 @@ function saidIn(body: string): string {
     return "";
   }
   const { error, message, detail } = membersOf(parsed);
-  // FastAPI gives a list of mistakes, each with the input that was wrong beside its message.
-  const [mistake] = Array.isArray(detail) ? detail : [];
-  const candidates = [membersOf(error).message, error, message, detail, membersOf(mistake).msg];
+  // FastAPI gives a list of errors, each with a message and the wrong input.
+  const [first] = Array.isArray(detail) ? detail : [];
+  const candidates = [membersOf(error).message, error, message, detail, membersOf(first).msg];
   return candidates.find((text) => typeof text === "string") ?? "";
 }
 
@@ -58,16 +58,16 @@ function membersOf(value: unknown): Record<string, unknown> {
 }
 
 /**
- * How long a server wants to be left alone: `Retry-After` in seconds or as a date, or OpenAI's `retry-after-ms`.
+ * How long a server asks clients to wait: `Retry-After` in seconds or as a date, or OpenAI's `retry-after-ms`.
  * @param now ms since 1970
  * @returns ms, at most ten minutes; null if it does not say
  */
 export function readRetryAfter(headers: Headers, now: number): number | null {
-  const given = headers.get("retry-after-ms")?.trim();
+  const afterMs = headers.get("retry-after-ms")?.trim();
   const after = headers.get("retry-after")?.trim();
   const number = /^\d+(\.\d+)?$/;
   let ms = Number.NaN;
-  if (given && number.test(given)) ms = Number(given);
+  if (afterMs && number.test(afterMs)) ms = Number(afterMs);
   else if (after) ms = number.test(after) ? Number(after) * 1000 : Date.parse(after) - now;
   return Number.isNaN(ms) ? null : Math.min(RETRY_AFTER_MAX_MS, Math.max(0, Math.ceil(ms)));
 }

@@ -3,11 +3,11 @@ import type { EmbedderUnavailable } from "./embedder.ts";
 const FIRST_PAUSE_MS = 500;
 const PAUSE_MAX_MS = 30_000;
 
-/** How long an endpoint that fails is left alone: longer each time, with jitter, and as long as it asks for. */
+/** Pauses calls to a failing endpoint: longer after each failure, with jitter, and at least as long as it asks for. */
 export class EndpointPause {
-  /** Nobody asks it before, ms since 1970. */
+  /** No call before this time, ms since 1970. */
   until = 0;
-  /** Why. */
+  /** The message of the last failure. */
   reason = "";
   #failures = 0;
 
@@ -17,7 +17,7 @@ export class EndpointPause {
     this.reason = message;
   }
 
-  /** After a failure one asks again at a time: the others are not kept waiting for an answer that may not come. */
+  /** Call before a request: after a failure only one request runs, so that the others do not wait for a timeout. */
   asking(now: number): void {
     if (this.#failures > 0) this.until = now + PAUSE_MAX_MS;
   }

@@ -1,14 +1,14 @@
 import { EmbedderUnavailable } from "./embedder.ts";
 
-/** Lets a limited number of requests run at once; the others wait in the order in which they came. */
+/** Runs a limited number of requests in parallel; the others wait in the order of their arrival. */
 export class RequestSlots {
   #free: number;
   #waitingMax: number;
   #waiting = new Set<() => void>();
 
   /**
-   * @param count requests at once
-   * @param waitingMax those that may wait
+   * @param count requests that may run in parallel
+   * @param waitingMax requests that may wait
    */
   constructor(count: number, waitingMax: number) {
     this.#free = count;
@@ -17,7 +17,7 @@ export class RequestSlots {
 
   /**
    * Waits for a slot and does the work in it.
-   * @throws EmbedderUnavailable if too many wait already; the signal's reason if it is aborted while this waits
+   * @throws EmbedderUnavailable if too many requests wait already; the signal's reason if it is aborted during the wait
    */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
@@ -32,7 +32,7 @@ export class RequestSlots {
 
   #wait(signal?: AbortSignal): Promise<void> {
     if (this.#waiting.size >= this.#waitingMax) {
-      throw new EmbedderUnavailable("Too many texts wait for the embeddings endpoint.");
+      throw new EmbedderUnavailable("Too many requests wait for the embeddings endpoint.");
     }
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -49,7 +49,7 @@ export class RequestSlots {
     });
   }
 
-  /** Gives a slot to the one that waits longest. */
+  /** Gives a slot to the request that has waited longest. */
   #give(): void {
     const [next] = this.#waiting;
     if (next) next();

@@ -13,7 +13,7 @@ import { answerClientError, sendError } from "./errors.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { IndexProgress } from "./index-progress.ts";
 import { managementRoutes } from "./management-routes.ts";
-import { refuseOtherMethods } from "./methods.ts";
+import { rejectOtherMethods } from "./methods.ts";
 import { Metrics } from "./metrics.ts";
 import { finishDocument, OPENAPI_HEAD } from "./openapi.ts";
 import { metricsRoute, probeRoutes } from "./operations-routes.ts";
@@ -29,14 +29,14 @@ const IDLE_CONNECTION_MS = 72_000;
 
 export interface App {
   server: FastifyInstance;
-  /** Serves `/metrics` alone, where they have a port of their own. */
+  /** Serves only `/metrics`; undefined unless the settings give metrics a port of their own. */
   metricsServer: FastifyInstance | undefined;
-  /** From now on new requests get 503. */
+  /** Makes the server answer new requests with 503, except probes. */
   drain(): void;
   close(): Promise<void>;
 }
 
-/** Builds the HTTP side over some commands. It does not listen yet. */
+/** Returns the HTTP servers for these commands. They do not listen yet. */
 export async function buildApp(
   config: Config,
   commands: Commands,
@@ -68,7 +68,7 @@ export async function buildApp(
   });
 
   server.addHook("onSend", async (_request, reply) => {
-    // A connection that stayed open behind its last answer would hold the shutdown up.
+    // An idle connection would delay the shutdown.
     if (draining) reply.header("connection", "close");
   });
 
@@ -91,7 +91,7 @@ export async function buildApp(
   };
 }
 
-/** Adds every route, and the page that describes them. */
+/** Adds every route, and the page that documents them. */
 async function addRoutes(
   server: FastifyInstance,
   context: HttpContext,
@@ -103,9 +103,9 @@ async function addRoutes(
       finishDocument((document as { openapiObject: object }).openapiObject) as never,
   });
   await server.register(swaggerUi, { routePrefix: "/docs" });
-  const finishMethods = refuseOtherMethods(server);
+  const finishMethods = rejectOtherMethods(server);
   await server.register(async (api) => {
-    // After the key and the rate limit, so that this answer has the limit's headers too.
+    // This check follows the rate limit, so that a 406 also has the rate limit's headers.
     api.addHook("preParsing", async (request) => {
       if (!acceptsJson(request.headers.accept)) throw new ApiError("NOT_ACCEPTABLE");
     });
@@ -114,16 +114,16 @@ async function addRoutes(
       await api.register(pipelineRoutes(context), { prefix });
     }
     await api.register(managementRoutes(context), { prefix: "/v1/organizations" });
-    const ofStore = { prefix: "/v1/organizations/:organization_id/vector-stores/:vector_store_id" };
-    await api.register(browseRoutes(context), ofStore);
-    await api.register(searchRoutes(context), ofStore);
+    const prefix = "/v1/organizations/:organization_id/vector-stores/:vector_store_id";
+    await api.register(browseRoutes(context), { prefix });
+    await api.register(searchRoutes(context), { prefix });
   });
   await server.register(probeRoutes(context));
   if (options.metrics) await server.register(metricsRoute(context));
   finishMethods();
 }
 
-/** Whether an `Accept` header (RFC 9110) admits application/json; a missing one does. */
+/** Whether an `Accept` header (RFC 9110) allows application/json; a missing header does. */
 function acceptsJson(accept = "*/*"): boolean {
   return accept.split(",").some((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
@@ -134,7 +134,7 @@ function acceptsJson(accept = "*/*"): boolean {
 
 const isProbe = (url: string) => url === "/livez" || url === "/readyz" || url === "/metrics";
 
-/** A server with the rules that hold for every answer: the envelope, request ids, log lines, limits. */
+/** Returns a server without routes, with the rules for every answer: errors, request ids, logs, limits. */
 function createServer(config: Config, log: Logger): FastifyInstance {
   const server = fastify({
     loggerInstance: log,
@@ -150,7 +150,7 @@ function createServer(config: Config, log: Logger): FastifyInstance {
     http: {
       maxHeaderSize: HEADER_BYTES,
       headersTimeout: Math.min(config.requestTimeoutMs, 60_000),
-      // Refused below: Node's own answer has no body.
+      // The hook below rejects a missing header, because Node's own answer has no body.
       requireHostHeader: false,
     },
     clientErrorHandler: answerClientError,
@@ -158,10 +158,10 @@ function createServer(config: Config, log: Logger): FastifyInstance {
       reply.header("x-request-id", request.id);
       sendError(error, request, reply as never);
     },
-    // Parameters that are too long are the schemas' to refuse.
+    // The schemas reject parameters that are too long.
     routerOptions: { maxParamLength: HEADER_BYTES },
   });
-  // An expectation that is not known may be ignored (RFC 9110); Node's own answer has no body.
+  // RFC 9110 lets a server ignore unknown expectations; Node's own answer would have no body.
   server.server.on("checkExpectation", (request, response) =>
     server.server.emit("request", request, response),
   );
@@ -171,9 +171,9 @@ function createServer(config: Config, log: Logger): FastifyInstance {
       throw new ApiError("BAD_REQUEST", { reason: "The Host header is missing." });
     }
   });
-  // No body is read before a route asked for it: a path that does not exist is 404 whatever comes with it.
+  // Only routes add parsers, so that an unknown path is a 404 whatever the body is.
   server.removeAllContentTypeParsers();
-  // Answers are made by us, to the letter: schemas document them and do not filter them.
+  // Schemas document the answers; Fastify must not filter answers by them.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.setErrorHandler((error, request, reply) => sendError(error, request, reply));
   server.setNotFoundHandler((request, reply) =>

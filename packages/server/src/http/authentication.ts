@@ -5,12 +5,12 @@ import { hashKey, readKey } from "../access/key-format.ts";
 import type { Commands } from "../commands.ts";
 import { type SlidingWindows, setRateHeaders } from "./rate-limits.ts";
 
-/** A key that is revoked keeps working for at most this long: the contract allows 5 seconds. */
+/** How long a revoked key may keep working; the contract allows 5 seconds. */
 const IDENTITY_CACHE_MS = 2000;
 const IDENTITY_CACHE_ENTRIES = 10_000;
 const LAST_USED_FLUSH_MS = 30_000;
 
-/** Tells who a request comes from, by its `X-API-Key`. */
+/** Identifies the caller of a request by its `X-API-Key`. */
 export class Authentication {
   #commands: Commands;
   #failures: SlidingWindows;
@@ -19,7 +19,7 @@ export class Authentication {
   #lastUsed = new Map<string, number>();
   #flushTimer: NodeJS.Timeout;
 
-  /** @param failures counts requests without a valid key, per client address */
+  /** @param failures counts requests without a valid key, by client address */
   constructor(commands: Commands, failures: SlidingWindows, now: () => number) {
     this.#commands = commands;
     this.#failures = failures;
@@ -60,12 +60,12 @@ export class Authentication {
     return identity;
   }
 
-  /** Forgets who is who: for this process, keys that were just revoked stop working at once. */
+  /** Clears the cache of identities, so that this process rejects revoked keys immediately. */
   forget(): void {
     this.#cache.clear();
   }
 
-  /** Writes down when keys were last used. */
+  /** Stores when keys were last used. */
   async flush(): Promise<void> {
     const used = [...this.#lastUsed];
     this.#lastUsed.clear();
@@ -80,7 +80,7 @@ export class Authentication {
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Who the request comes from; set by {@link Authentication.authenticate}. */
+    /** The caller; set by {@link Authentication.authenticate}. */
     identity: Identity;
   }
 }

@@ -25,7 +25,7 @@ const SyncsQuery = Type.Object(
 
 const ANY_ROLE: Role[] = ["admin", "reader", "connector"];
 
-/** What a store holds: namespaces, records, unfinished refreshes, the history of syncs. */
+/** Routes that list a store's namespaces, records, unfinished refreshes and syncs. */
 export function browseRoutes(context: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
@@ -38,7 +38,7 @@ export function browseRoutes(context: HttpContext) {
 function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void {
   const route = keyedRoutes(app, "Contents");
   route("GET", "/namespaces", {
-    summary: "List the namespaces, with their counts and digests",
+    summary: "List the namespaces with their counts and digests",
     params: StoreParams,
     querystring: PageQuery,
     response: ListOf(NamespaceObject),
@@ -66,11 +66,11 @@ function addRecordRoutes(app: FastifyInstance, { commands }: HttpContext): void 
   });
 }
 
-/** Refreshes and syncs, of which a connector sees its own. */
+/** Routes of refreshes and syncs; a connector sees only its own. */
 function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
   const route = keyedRoutes(app, "Contents");
   route("GET", "/refreshes", {
-    summary: "List the unfinished staged refreshes; a connector sees its own",
+    summary: "List the unfinished refreshes; a connector sees only its own",
     params: StoreParams,
     querystring: PageQuery,
     response: ListOf(RefreshObject),
@@ -88,7 +88,7 @@ function addSyncRoutes(app: FastifyInstance, { commands }: HttpContext): void {
       commands.abortRefresh(organization_id, vector_store_id, run_id, identity.connectorId),
   });
   route("GET", "/syncs", {
-    summary: "List the acknowledged syncs, newest first; a connector sees its own",
+    summary: "List the acknowledged syncs, newest first; a connector sees only its own",
     params: StoreParams,
     querystring: SyncsQuery,
     response: ListOf(SyncObject),

@@ -6,7 +6,7 @@ import type { IndexProgress } from "./index-progress.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BytesInFlight } from "./request-body.ts";
 
-/** What the routes work with. */
+/** The services and settings that routes use. */
 export interface HttpContext {
   config: Config;
   commands: Commands;
@@ -15,8 +15,8 @@ export interface HttpContext {
   indexProgress: IndexProgress;
   inFlight: BytesInFlight;
   log: Logger;
-  /** The clock, ms since 1970. */
+  /** Returns the time in ms since 1970. */
   now: () => number;
-  /** True from the moment the server began to stop. */
+  /** Whether the server is stopping. */
   draining: () => boolean;
 }

@@ -4,30 +4,30 @@ import { ApiError, ERRORS, type ErrorCode, errorBody } from "@tidemark/protocol/
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { newRequestId } from "./request-id.ts";
 
-/** Seconds after which a caller should try again when the server cannot serve it now. */
+/** `Retry-After` of a 503, in seconds. */
 const RETRY_AFTER_S = 1;
 
-/** What the framework's and its plugins' own errors are in the contract's list, by the 4xx that they ask for. */
+/** The contract's codes for errors of Fastify and its plugins, by their status. */
 const FRAMEWORK_ERRORS: Record<number, ErrorCode> = {
   400: "BAD_REQUEST",
-  // Only the files of the docs page answer it, to paths outside their folder.
+  // Only the docs page answers 403, to paths outside its folder.
   403: "RESOURCE_NOT_FOUND",
   404: "RESOURCE_NOT_FOUND",
   413: "PAYLOAD_TOO_LARGE",
   415: "UNSUPPORTED_MEDIA_TYPE",
 };
 
-/** The answer that an error stands for; whatever is not an answer is a fault of ours. */
+/** Returns the error to answer with: INTERNAL_ERROR unless `error` is an API or client error. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   const code = FRAMEWORK_ERRORS[(error as { statusCode?: number }).statusCode ?? 0];
   if (code) return new ApiError(code);
-  const fault = new ApiError("INTERNAL_ERROR");
-  fault.cause = error;
-  return fault;
+  const internal = new ApiError("INTERNAL_ERROR");
+  internal.cause = error;
+  return internal;
 }
 
-/** Answers a request with an error, in the one envelope, and logs what the body must not say. */
+/** Answers a request with an error body, and logs the cause of a 5xx, which the body must not contain. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const answer = toApiError(error);
   const { status } = ERRORS[answer.code];
@@ -45,7 +45,7 @@ function describeCause(cause: unknown): unknown {
   return cause instanceof Error ? { message: cause.message, stack: cause.stack } : cause;
 }
 
-/** Answers what Node's parser refuses before there is a request: broken HTTP, headers too large or too slow. */
+/** Answers input that Node's parser rejects before a request exists, such as malformed HTTP. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();

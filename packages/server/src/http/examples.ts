@@ -3,7 +3,7 @@ const STORE = {
   vector_store_id: "vs_01jd0y3k9r8m2n4p6q8s0t2v4w",
 };
 
-/** Examples by the name of their schema. */
+/** Examples of the API document, by the name of their schema. */
 export const EXAMPLES: Record<string, unknown[] | undefined> = {
   CheckExistsRequest: [{ ...STORE, namespace: "clickup_tasks", ids: ["task_1", "task_2", "task_3"] }],
   CheckExistsResponse: [{ existing_ids: ["task_1", "task_3"], new_ids: ["task_2"], total_checked: 3 }],

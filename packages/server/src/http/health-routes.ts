@@ -19,9 +19,9 @@ import { type IndexProgress, lagOf } from "./index-progress.ts";
 import { describeRoute } from "./openapi.ts";
 import { strictValidator } from "./strict-validator.ts";
 
-/** How long the database may take to answer before it counts as away. */
+/** How long the database may take to answer before it counts as unreachable. */
 const PROBE_TIMEOUT_MS = 2000;
-/** Search that is further behind than this is worth a look: an indexer that runs is seconds behind. */
+/** A lag that an operator should look into: a running indexer is only seconds behind. */
 const LAG_DEGRADED_MS = 5 * 60_000;
 
 const ValidateQuery = Type.Object(
@@ -33,7 +33,7 @@ const ValidateQuery = Type.Object(
 export function healthRoutes({ commands, authentication, indexProgress, now }: HttpContext) {
   return async (app: FastifyInstance) => {
     app.setValidatorCompiler(strictValidator);
-    // What is asked stands in the query; a body that comes along is let be.
+    // These routes read only the query; they ignore any body.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", async () => undefined);
     app.route({
@@ -41,7 +41,7 @@ export function healthRoutes({ commands, authentication, indexProgress, now }: H
       url: "/health",
       schema: describeRoute({
         tag: "Health",
-        summary: "Whether the service and its parts work",
+        summary: "Report the health of the service and its components",
         response: HealthResponse,
         errors: [],
         keyed: false,
@@ -56,8 +56,8 @@ export function healthRoutes({ commands, authentication, indexProgress, now }: H
           },
           await examineIndex(indexProgress, database.reachable),
         ];
-        const found = components.map(({ status }) => status);
-        const status = HEALTH.find((one) => found.includes(one))!;
+        const statuses = components.map(({ status }) => status);
+        const status = WORST_FIRST.find((candidate) => statuses.includes(candidate))!;
         const response: HealthResponse = {
           status,
           components,
@@ -73,7 +73,7 @@ export function healthRoutes({ commands, authentication, indexProgress, now }: H
       url: "/health/validate",
       schema: describeRoute({
         tag: "Health",
-        summary: "Whether a connector's key, organization and store fit together",
+        summary: "Check a connector's key, organization and vector store",
         querystring: ValidateQuery,
         response: ValidateResponse,
         errors: [400, 401, 422],
@@ -98,33 +98,29 @@ export function healthRoutes({ commands, authentication, indexProgress, now }: H
 
 type Component = HealthResponse["components"][number];
 
-/** The worst first. */
-const HEALTH: HealthStatus[] = ["unhealthy", "degraded", "healthy"];
+const WORST_FIRST: HealthStatus[] = ["unhealthy", "degraded", "healthy"];
 
-/**
- * How far search is behind. A failed record does not make the service less healthy for everybody else: it is shown, and
- * for the operator to look at.
- */
+/** Reports how far search is behind. Failed records are counted but do not degrade the service. */
 async function examineIndex(indexProgress: IndexProgress, reachable: boolean): Promise<Component> {
   if (!reachable) {
     return { name: "index", status: "unhealthy", details: { reason: "the database does not answer" } };
   }
-  const lag = await soon(indexProgress.read());
-  if (!lag) return { name: "index", status: "degraded", details: { reason: "not counted in time" } };
+  const lag = await withTimeout(indexProgress.read());
+  if (!lag) return { name: "index", status: "degraded", details: { reason: "the count took too long" } };
   const { pending, failed, lagMs } = lag;
   const status = lagMs > LAG_DEGRADED_MS ? "degraded" : "healthy";
   return { name: "index", status, details: { pending, failed, lag_seconds: Math.round(lagMs / 1000) } };
 }
 
-/** Whether the database answers, and how fast. */
+/** Returns whether the database answers, and how fast. */
 export async function probeDatabase(commands: Commands): Promise<{ reachable: boolean; ms: number }> {
   const started = performance.now();
-  const answered = await soon(commands.findOrganization("org_").then(() => true));
+  const answered = await withTimeout(commands.findOrganization("org_").then(() => true));
   return { reachable: answered === true, ms: Math.round(performance.now() - started) };
 }
 
-/** What comes within the time limit; undefined if nothing does, or an error. */
-async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
+/** Returns the answer, or undefined if it fails or takes longer than PROBE_TIMEOUT_MS. */
+async function withTimeout<T>(answer: Promise<T>): Promise<T | undefined> {
   const timeout = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => timeout.resolve(undefined), PROBE_TIMEOUT_MS);
   const first = await Promise.race([answer.catch(() => undefined), timeout.promise]);
@@ -132,7 +128,7 @@ async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
   return first;
 }
 
-/** The checks of a "test connection" button. What is not the key's fails alike whether it exists or not. */
+/** Returns the checks of a connector's "test connection". They do not reveal whether foreign ids exist. */
 async function validate(
   commands: Commands,
   now: number,
@@ -152,7 +148,7 @@ async function validate(
     api_key:
       identity.role === "connector"
         ? pass("The API key is valid.")
-        : fail(`The API key has the role ${identity.role}; a pipeline needs a connector's key.`),
+        : fail(`The API key has the role ${identity.role}; a pipeline needs a connector key.`),
     organization: ownOrganization
       ? pass("The organization is accessible.")
       : fail("The organization is not accessible with this API key."),
@@ -162,7 +158,7 @@ async function validate(
     vector_store: store ? pass("The vector store accepts syncs.") : fail(notAccessible),
     index: store
       ? pass(describeIndexing(await commands.indexingOf(storeId), now))
-      : fail("The index cannot be checked without its store."),
+      : fail("The index was not checked, because its vector store is not accessible."),
   };
 }
 
@@ -171,14 +167,14 @@ function notFoundAsUndefined(error: unknown): VectorStore | undefined {
   throw error;
 }
 
-/** Search that is behind is no reason to send nothing: the check says so, and passes. */
+/** Describes how far search is behind. The check passes regardless, because syncs still work. */
 function describeIndexing(indexing: Indexing, now: number): string {
   const { pending, failed } = indexing;
   const seconds = Math.round(lagOf(indexing, now) / 1000);
   const behind =
     pending === 0
-      ? "Search has everything that was synced"
-      : `Search is up to ${seconds} s behind: ${pending} changes wait for the index`;
-  if (failed === 0) return `${behind}.`;
-  return `${behind}; ${failed} could not be indexed, and wait for the server's operator.`;
+      ? "Search is up to date."
+      : `Search is up to ${seconds} s behind. Changes waiting for the index: ${pending}.`;
+  if (failed === 0) return behind;
+  return `${behind} Changes that could not be indexed: ${failed}. Ask the server's operator to retry them.`;
 }

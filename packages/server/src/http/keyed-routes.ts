@@ -9,21 +9,22 @@ import { permit } from "./permissions.ts";
 export const OrganizationParams = Type.Object({ organization_id: OrganizationId });
 export const StoreParams = Type.Object({ ...OrganizationParams.properties, vector_store_id: VectorStoreId });
 
-/** Statuses of the errors that each of these routes may answer, and of those that come with a body. */
+/** Statuses of the errors that each of these routes may answer. */
 const ERRORS = [401, 403, 404, 422, 503];
+/** Statuses of the errors that a route with a body may answer as well. */
 const BODY_ERRORS = [400, 413, 415];
 
-/** A route that a key opens, with its handler's arguments checked against the schemas beside it. */
+/** A route that needs a key. Its schemas check and type the handler's arguments. */
 interface KeyedRoute<Params extends TSchema, Query extends TSchema, Body extends TSchema>
   extends Omit<RouteDescription, "tag" | "errors" | "keyed"> {
   params: Params;
   querystring?: Query;
   body?: Body;
-  /** Statuses of errors that this route answers beside the usual ones. */
+  /** Statuses of errors that only this route answers. */
   errors?: number[];
-  /** The keys that open it. */
+  /** The roles that may use the route. */
   roles: Role[];
-  /** Names what was done in the audit log; what it was done to is the answer's `id`. */
+  /** The action in the audit log; the answer's `id` is the target. */
   audit?: string;
   handler(request: {
     params: Static<Params>;
@@ -33,7 +34,7 @@ interface KeyedRoute<Params extends TSchema, Query extends TSchema, Body extends
   }): Promise<object>;
 }
 
-/** Gives a function that adds routes with one tag to the app: documented, opened by keys of some roles, audited. */
+/** Returns a function that adds documented and audited routes with this tag, and checks the key's role. */
 export function keyedRoutes(app: FastifyInstance, tag: RouteDescription["tag"]) {
   return <Params extends typeof OrganizationParams, Query extends TSchema, Body extends TSchema>(
     method: HTTPMethods,
@@ -55,7 +56,7 @@ export function keyedRoutes(app: FastifyInstance, tag: RouteDescription["tag"]) 
   };
 }
 
-/** An audit line: who did what to what. */
+/** Logs which key did what to which object. */
 function logAudit(request: FastifyRequest, action: string, target: string): void {
   const { keyId, organizationId } = request.identity;
   request.log.info({ audit: action, target, key_id: keyId, organization_id: organizationId }, "audit");

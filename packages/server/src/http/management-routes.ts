@@ -25,7 +25,7 @@ import { strictValidator } from "./strict-validator.ts";
 const ConnectorParams = Type.Object({ ...OrganizationParams.properties, connector_id: ConnectorId });
 const KeyParams = Type.Object({ ...ConnectorParams.properties, key_id: ApiKeyId });
 
-/** Stores, connectors and their keys, below `/v1/organizations`. */
+/** Routes of vector stores, connectors and their keys, under `/v1/organizations`. */
 export function managementRoutes(context: HttpContext) {
   return async (app: FastifyInstance) => {
     receiveJsonBodies(app, LIMITS.managementBodyBytes, context.inFlight);
@@ -50,7 +50,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     handler: ({ params, body }) => commands.createVectorStore(params.organization_id, body, now()),
   });
   route("GET", "/:organization_id/vector-stores", {
-    summary: "List the vector stores that the key opens",
+    summary: "List the vector stores that the key can access",
     params: OrganizationParams,
     querystring: PageQuery,
     response: ListOf(VectorStore),
@@ -66,7 +66,7 @@ function addStoreRoutes(app: FastifyInstance, { commands, authentication, now }:
     handler: ({ params }) => commands.getVectorStore(params.organization_id, params.vector_store_id),
   });
   route("PATCH", "/:organization_id/vector-stores/:vector_store_id", {
-    summary: "Rename or describe a vector store, or change its settings",
+    summary: "Change the name, description or settings of a vector store",
     params: StoreParams,
     body: UpdateVectorStore,
     response: VectorStore,
@@ -151,7 +151,7 @@ function addConnectorKeyRoutes(app: FastifyInstance, { commands, authentication,
     status: 201,
     roles: ["admin"],
     audit: "key.create",
-    // The body may be left out.
+    // The body is optional.
     handler: ({ params: { organization_id, connector_id }, body }) =>
       commands.createConnectorKey(organization_id, connector_id, body ?? {}, now()),
   });

@@ -4,15 +4,15 @@ import type { FastifyInstance, HTTPMethods } from "fastify";
 const METHODS: HTTPMethods[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /**
- * Makes every path that exists answer 405 to the methods that it has not, with those that it has in `Allow`.
- * Call it before the routes are added, and the returned function after them.
+ * Makes every path answer 405 to methods that it does not support, with the supported ones in `Allow`.
+ * Call this function before adding the routes, and the returned function after adding them.
  */
-export function refuseOtherMethods(app: FastifyInstance): () => void {
+export function rejectOtherMethods(app: FastifyInstance): () => void {
   const methodsByUrl = new Map<string, Set<HTTPMethods>>();
   app.addHook("onRoute", ({ url, method }) => {
     const methods = methodsByUrl.get(url) ?? new Set();
     methodsByUrl.set(url, methods);
-    for (const each of [method].flat()) methods.add(each as HTTPMethods);
+    for (const name of [method].flat()) methods.add(name as HTTPMethods);
   });
   return () => {
     for (const [url, methods] of [...methodsByUrl]) {

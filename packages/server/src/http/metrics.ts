@@ -5,7 +5,7 @@ import type { Commands } from "../commands.ts";
 import type { SyncAnswer } from "../pipeline.ts";
 import type { IndexLag, IndexProgress } from "./index-progress.ts";
 
-/** What an operator watches. One instance a server. */
+/** The Prometheus metrics of one server. */
 export class Metrics {
   readonly registry = new Registry();
 
@@ -19,7 +19,7 @@ export class Metrics {
 
   #databaseSeconds = new Histogram({
     name: "tidemark_database_duration_seconds",
-    help: "Time a pipeline request spent in its database transaction, waiting for it included.",
+    help: "Time that a pipeline request spent in its database transaction or waiting for it.",
     labelNames: ["command"],
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
@@ -27,14 +27,14 @@ export class Metrics {
 
   #operations = new Counter({
     name: "tidemark_sync_operations_total",
-    help: "Operations of acknowledged syncs, by what became of their records (stale ones among them).",
+    help: "Operations of acknowledged syncs, including stale and failed ones, by outcome.",
     labelNames: ["outcome"],
     registers: [this.registry],
   });
 
   #searchSeconds = new Histogram({
     name: "tidemark_search_duration_seconds",
-    help: "Time of a search, the embedding of its query included, by how it was answered; not of those that may wait for a sync.",
+    help: "Search time including the embedding of the query, by mode; excludes searches with after_sync.",
     labelNames: ["mode"],
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
@@ -42,14 +42,14 @@ export class Metrics {
 
   #searches = new Counter({
     name: "tidemark_searches_total",
-    help: "Searches that were answered, by how.",
+    help: "Answered searches, by mode.",
     labelNames: ["mode"],
     registers: [this.registry],
   });
 
   #searchWarnings = new Counter({
     name: "tidemark_search_warnings_total",
-    help: "Searches whose answer has a warning, as a lexical one because the embeddings endpoint is away.",
+    help: "Searches whose answer has a warning, such as one about an unreachable embeddings endpoint.",
     registers: [this.registry],
   });
 
@@ -60,19 +60,19 @@ export class Metrics {
       help: "Live records of all stores.",
       registers: [this.registry],
       async collect() {
-        // Unknown while the database is away: the other metrics are needed then.
+        // While the database is unreachable, the other metrics must still be served.
         this.set(await commands.countRecords().catch(() => Number.NaN));
       },
     });
     new Gauge({
       name: "tidemark_bytes_in_flight",
-      help: "Bytes of request bodies that are held now.",
+      help: "Bytes of request bodies that the server currently holds.",
       registers: [this.registry],
       collect() {
         this.set(bytesInFlight());
       },
     });
-    const gaugeOfProgress = (name: string, help: string, pick: (level: IndexLag) => number) =>
+    const gaugeOfProgress = (name: string, help: string, pick: (lag: IndexLag) => number) =>
       new Gauge({
         name,
         help,
@@ -83,17 +83,17 @@ export class Metrics {
       });
     gaugeOfProgress(
       "tidemark_index_pending",
-      "Contents of all stores that wait for the index.",
+      "Contents of all stores that wait to be indexed.",
       ({ pending }) => pending,
     );
     gaugeOfProgress(
       "tidemark_index_failed",
-      "Contents of all stores that the index failed on, until an operator asks for another try.",
+      "Contents of all stores that could not be indexed and wait for an operator to retry them.",
       ({ failed }) => failed,
     );
     gaugeOfProgress(
       "tidemark_index_lag_seconds",
-      "Age of the oldest content that waits for the index; 0 if none does.",
+      "Age of the oldest content that waits to be indexed; 0 if none waits.",
       ({ lagMs }) => lagMs / 1000,
     );
   }
@@ -116,7 +116,7 @@ export class Metrics {
     if (results.failed > 0) this.#operations.inc({ outcome: "failed" }, results.failed);
   }
 
-  /** @param ms null where it may have waited for a sync */
+  /** @param ms null if the search may have waited for a sync */
   noteSearch({ mode, warnings }: SearchResponse, ms: number | null): void {
     this.#searches.inc({ mode });
     if (warnings) this.#searchWarnings.inc();

@@ -33,7 +33,7 @@ const ErrorResponse = Type.Object({
   }),
 });
 
-/** Schemas that the document names once and refers to. */
+/** Schemas that the document defines once, under these names, and refers to. */
 const COMPONENTS: Record<string, TSchema> = {
   CheckExistsRequest,
   CheckExistsResponse,
@@ -62,10 +62,10 @@ const COMPONENTS: Record<string, TSchema> = {
 
 const NAMES = new Map(Object.entries(COMPONENTS).map(([name, schema]) => [JSON.stringify(schema), name]));
 
-/** On its way into the document a schema is rewritten; this member tells which of the components it is. */
+/** Fastify rewrites schemas before they reach the document; this member still identifies the component. */
 const COMPONENT = "x-component";
 
-/** A copy of a schema in which every component says its name. */
+/** Copies a schema and adds its name to every component in it. */
 function markComponents<T>(schema: T): T {
   if (typeof schema !== "object" || schema === null) return schema;
   if (Array.isArray(schema)) return schema.map(markComponents) as T;
@@ -85,13 +85,13 @@ export interface RouteDescription {
   /** The body of the 200, or of the status in `status`. */
   response: TSchema;
   status?: number;
-  /** Statuses of errors that it answers. */
+  /** Statuses of the errors that the route answers. */
   errors: number[];
-  /** False: no key is needed. */
+  /** Whether the route needs a key; true by default. */
   keyed?: boolean;
 }
 
-/** A route's schema for Fastify: what its parts are checked against, and what the document says of it. */
+/** Returns a route's schema for Fastify, which checks requests and appears in the document. */
 export function describeRoute(route: RouteDescription) {
   const { tag, summary, body, params, querystring, response, status = 200, errors, keyed = true } = route;
   const responses: Record<number, unknown> = {
@@ -116,25 +116,24 @@ function errorDescription(status: number): string {
   return codes.map(([code]) => code).join(", ");
 }
 
-/** The head of the document. */
+/** The parts of the document that do not depend on the routes. */
 export const OPENAPI_HEAD = {
   openapi: "3.1.0",
   info: {
     title: "Tidemark",
     version: VERSION,
-    description:
-      "Keeps a vector store in sync with its sources: push what changed, and search what is there.",
+    description: "Keeps a vector store in sync with its sources: push changes, and search the records.",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   },
   servers: [{ url: "http://127.0.0.1:8787", description: "A server started with npm start" }],
   tags: [
-    { name: "Pipeline", description: "What data pipelines call. Both prefixes behave the same." },
-    { name: "Health", description: "For connectors and monitors." },
-    { name: "Vector stores", description: "Management, with an admin key." },
-    { name: "Connectors", description: "Management, with an admin key." },
-    { name: "Contents", description: "What a store holds, and how it came there." },
-    { name: "Search", description: "What applications and agents ask, with a reader's key." },
-    { name: "Operations", description: "For the machine's own probes and metrics." },
+    { name: "Pipeline", description: "Data pipelines call these endpoints. Both prefixes behave the same." },
+    { name: "Health", description: "Checks for connectors and monitoring." },
+    { name: "Vector stores", description: "Manage vector stores with an admin key." },
+    { name: "Connectors", description: "Manage connectors and their keys with an admin key." },
+    { name: "Contents", description: "List the namespaces, records, refreshes and syncs of a vector store." },
+    { name: "Search", description: "Search a vector store with a reader or admin key." },
+    { name: "Operations", description: "Probes for load balancers and orchestrators." },
   ],
   components: {
     securitySchemes: { apiKey: { type: "apiKey", in: "header", name: "X-API-Key" } },
@@ -142,7 +141,7 @@ export const OPENAPI_HEAD = {
   security: [{ apiKey: [] }],
 } as const;
 
-/** Puts the named schemas into `components`, refers to them where they stand, and adds the examples. */
+/** Moves the named schemas to `components`, leaves references in their place, and adds the examples. */
 export function finishDocument(document: object): object {
   const finished = referToComponents(document) as { components: { schemas: object } };
   finished.components.schemas = Object.fromEntries(

@@ -6,7 +6,7 @@ import { describeRoute } from "./openapi.ts";
 
 const Status = Type.Object({ status: Type.String() });
 
-/** Probes for whatever runs the server. They need no key and say nothing about its data. */
+/** Probes for load balancers and orchestrators. They need no key and reveal no data. */
 export function probeRoutes({ commands, draining }: HttpContext) {
   return async (app: FastifyInstance) => {
     app.get(
@@ -14,7 +14,7 @@ export function probeRoutes({ commands, draining }: HttpContext) {
       {
         schema: describeRoute({
           tag: "Operations",
-          summary: "Whether the process runs",
+          summary: "Report whether the process runs",
           response: Status,
           errors: [],
           keyed: false,
@@ -27,7 +27,7 @@ export function probeRoutes({ commands, draining }: HttpContext) {
       {
         schema: describeRoute({
           tag: "Operations",
-          summary: "Whether the process should be sent requests",
+          summary: "Report whether the process is ready for requests",
           response: Status,
           errors: [],
           keyed: false,
@@ -42,7 +42,7 @@ export function probeRoutes({ commands, draining }: HttpContext) {
   };
 }
 
-/** Prometheus metrics. */
+/** The route of the Prometheus metrics. */
 export function metricsRoute({ metrics }: Pick<HttpContext, "metrics">) {
   return async (app: FastifyInstance) => {
     app.get("/metrics", { schema: { hide: true } }, async (_request, reply) =>

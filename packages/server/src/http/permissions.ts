@@ -3,7 +3,7 @@ import type { Role } from "@tidemark/protocol/management";
 import type { FastifyRequest } from "fastify";
 
 /**
- * Route hook: lets keys of these roles pass, for what they open. It runs after the request's shape was checked.
+ * Returns a route hook that allows keys of these roles to access their own organization and store.
  * @throws ApiError INSUFFICIENT_PERMISSIONS
  */
 export function permit(...roles: Role[]) {

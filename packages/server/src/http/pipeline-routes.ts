@@ -9,17 +9,17 @@ import { describeRoute } from "./openapi.ts";
 import { limitRate } from "./rate-limits.ts";
 import { receiveRawBodies } from "./request-body.ts";
 
-/** `sync` and `check-exists`, below one prefix. */
+/** Routes of `sync` and `check-exists`, under one prefix. */
 export function pipelineRoutes(context: HttpContext) {
   const { commands, config, authentication, metrics, inFlight, now } = context;
   const limit = (policy: "sync" | "check-exists") =>
     limitRate(policy, config.rateLimitPerMinute, commands, now);
   return async (app: FastifyInstance) => {
-    // Bodies are judged by the commands, in their thread; here their schema only documents them.
+    // The commands check bodies in their own thread; the schemas here only document them.
     app.setValidatorCompiler(() => () => true);
     receiveRawBodies(app, config.bodyLimitBytes, inFlight);
     app.addHook("preValidation", async (request) => {
-      // A request with neither a body nor a content type comes past the parser.
+      // Fastify skips the parser if a request has neither a body nor a content type.
       if (request.body === undefined) throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
     });
     app.route<{ Body: RequestBody }>({
@@ -27,7 +27,7 @@ export function pipelineRoutes(context: HttpContext) {
       url: "/check-exists",
       schema: describeRoute({
         tag: "Pipeline",
-        summary: "Which of these ids exist in a namespace",
+        summary: "Check which ids exist in a namespace",
         body: CheckExistsRequest,
         response: CheckExistsResponse,
         errors: [400, 401, 403, 413, 415, 422, 429, 503],
@@ -44,7 +44,7 @@ export function pipelineRoutes(context: HttpContext) {
       url: "/sync",
       schema: describeRoute({
         tag: "Pipeline",
-        summary: "Apply up to 5000 upserts and deletes, all or none",
+        summary: "Apply up to 5000 upserts and deletes atomically",
         body: SyncRequest,
         response: SyncResponse,
         errors: [400, 401, 403, 409, 413, 415, 422, 429, 503],

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Commands } from "../commands.ts";
 import type { RateWindow } from "../storage/port.ts";
 
-/** Route hook: counts the request for its organization. @throws ApiError RATE_LIMIT_EXCEEDED */
+/** Returns a route hook that limits an organization's requests. @throws ApiError RATE_LIMIT_EXCEEDED */
 export function limitRate(
   policy: "sync" | "check-exists",
   limit: number,
@@ -19,7 +19,7 @@ export function limitRate(
   };
 }
 
-/** The headers of draft-ietf-httpapi-ratelimit-headers, and the older ones. */
+/** Sets the headers of draft-ietf-httpapi-ratelimit-headers, and the older `X-RateLimit-*` headers. */
 export function setRateHeaders(
   reply: FastifyReply,
   policy: string,
@@ -40,7 +40,7 @@ export function setRateHeaders(
 
 const MAX_WINDOWS = 100_000;
 
-/** Sliding windows in memory, one a name: for what need not be shared with other processes. */
+/** Sliding windows in the memory of this process, one for each name. */
 export class SlidingWindows {
   readonly limit: number;
   #requests = new Map<string, number[]>();
@@ -51,15 +51,15 @@ export class SlidingWindows {
 
   count(name: string, now: number): RateWindow {
     const since = now - LIMITS.rateWindowMs;
-    const kept = (this.#requests.get(name) ?? []).filter((at) => at > since);
-    const allowed = kept.length < this.limit;
-    if (allowed) kept.push(now);
+    const recent = (this.#requests.get(name) ?? []).filter((at) => at > since);
+    const allowed = recent.length < this.limit;
+    if (allowed) recent.push(now);
     if (this.#requests.size >= MAX_WINDOWS) this.#requests.clear();
-    this.#requests.set(name, kept);
+    this.#requests.set(name, recent);
     return {
       allowed,
-      remaining: this.limit - kept.length,
-      resetMs: (kept[0] ?? now) + LIMITS.rateWindowMs - now,
+      remaining: this.limit - recent.length,
+      resetMs: (recent[0] ?? now) + LIMITS.rateWindowMs - now,
     };
   }
 }

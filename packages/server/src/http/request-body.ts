@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { type RequestBody, readBody, releaseMemory } from "../wire/read-body.ts";
 import { readJson } from "../wire/read-json.ts";
 
-/** Bounds the bytes of all bodies that are being received or worked on. */
+/** Limits the bytes of all bodies that the server receives or processes at the same time. */
 export class BytesInFlight {
   #held = 0;
   #max: number;
@@ -12,12 +12,11 @@ export class BytesInFlight {
     this.#max = max;
   }
 
-  /** Bytes held now. */
   get held(): number {
     return this.#held;
   }
 
-  /** @throws ApiError SERVICE_UNAVAILABLE if there is no room; a single body of any allowed size always fits */
+  /** @throws ApiError SERVICE_UNAVAILABLE over the limit, unless this is the only body */
   hold(bytes: number): void {
     if (this.#held > 0 && this.#held + bytes > this.#max) {
       throw new ApiError("SERVICE_UNAVAILABLE", { outcome: "not_applied", reason: "too much is in flight" });
@@ -31,8 +30,8 @@ export class BytesInFlight {
 }
 
 /**
- * Makes routes receive their JSON bodies unparsed, as {@link RequestBody}: pipeline bodies are large, and are
- * decompressed, parsed and checked in another thread. The bytes count as in flight until the answer was sent.
+ * Makes routes receive their JSON bodies as unparsed {@link RequestBody}s, which another thread decompresses,
+ * parses and checks. The bytes count as in flight until the answer is sent.
  */
 export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFlight: BytesInFlight): void {
   app.decorateRequest("heldBytes", 0);
@@ -46,7 +45,7 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
   app.addContentTypeParser(
     "application/json",
     async (request: FastifyRequest, payload: NodeJS.ReadableStream) => {
-      // The caller may have left while the key was looked up: nothing would tell so any more.
+      // If the caller left during authentication, the payload emits neither `end` nor `error`.
       if (request.raw.destroyed) throw endedEarly();
       const gzip = isGzip(request);
       const announced = Number(request.headers["content-length"] ?? 0);
@@ -56,17 +55,17 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
         request.heldBytes = bytes;
       };
       hold(announced);
-      // Memory of its own, outside Node's shared pool, so that it can be handed to another thread.
+      // Only memory outside Node's shared pool can be transferred to another thread.
       let bytes = Buffer.allocUnsafeSlow(announced);
       let received = 0;
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      // After an error the rest is still read, and dropped: the caller gets the answer, not a broken connection.
+      // After an error, the rest is read and dropped, so that the caller gets an answer, not a reset.
       payload.on("data", (chunk: Buffer) => {
         const total = received + chunk.length;
         if (total > limitBytes) return reject(tooLarge(limitBytes));
         try {
           if (total > bytes.length) {
-            // Only a body of unknown length grows: by doubling, within the limit.
+            // A body of unknown length doubles its buffer, up to the limit.
             const larger = Buffer.allocUnsafeSlow(Math.min(limitBytes, Math.max(total, 2 * bytes.length)));
             hold(larger.length);
             bytes.copy(larger, 0, 0, received);
@@ -74,7 +73,7 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
           }
           chunk.copy(bytes, received);
           received = total;
-          // Only memory that is all its own: a piece of what others share must stay.
+          // A chunk of a shared buffer must not be released.
           if (chunk.byteLength === chunk.buffer.byteLength) releaseMemory(chunk);
         } catch (error) {
           reject(error);
@@ -89,20 +88,20 @@ export function receiveRawBodies(app: FastifyInstance, limitBytes: number, inFli
   );
 }
 
-/** Makes routes receive their JSON bodies parsed, strictly: for small management requests. */
+/** Makes routes receive their JSON bodies parsed; suits the small bodies of management requests. */
 export function receiveJsonBodies(app: FastifyInstance, limitBytes: number, inFlight: BytesInFlight): void {
   receiveRawBodies(app, limitBytes, inFlight);
   app.addHook("preValidation", async (request) => {
     const body = request.body as RequestBody | undefined;
     if (body === undefined) return;
-    // Many clients send a content type with every request, with a DELETE too.
+    // Many clients send a content type even with a DELETE.
     if (body.bytes.length === 0 && request.method === "DELETE") {
       request.body = undefined;
       return;
     }
     const { value, inexact } = readJson(readBody(body, limitBytes));
     if (inexact.length > 0) throw validationError(inexact);
-    // The validator could not tell it from a body that is missing.
+    // The validator could not tell null from a missing body.
     if (value === null) {
       throw validationError([{ field: "body", code: "INVALID_TYPE", message: "Must be an object." }]);
     }
@@ -110,10 +109,10 @@ export function receiveJsonBodies(app: FastifyInstance, limitBytes: number, inFl
   });
 }
 
-/** Hardly anybody reads this answer; it keeps out of the log of faults what was no fault of the server's. */
+/** The caller rarely gets this 400, but a 5xx would be logged as an error of the server. */
 function endedEarly(): ApiError {
   return new ApiError("BAD_REQUEST", {
-    reason: "The connection was closed before the whole body was there.",
+    reason: "The connection was closed before the whole body arrived.",
   });
 }
 
@@ -131,7 +130,7 @@ function isGzip(request: FastifyRequest): boolean {
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** How much of {@link BytesInFlight} this request holds. */
+    /** How many bytes of {@link BytesInFlight} this request holds. */
     heldBytes: number;
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** An id for one request: in every log line of it, in `X-Request-Id`, and in the `trace_id` of its errors. */
+/** Returns an id for a request's log lines, its `X-Request-Id` header and the `trace_id` of its errors. */
 export function newRequestId(): string {
   return `req_${randomBytes(12).toString("base64url")}`;
 }

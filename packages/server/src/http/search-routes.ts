@@ -6,7 +6,7 @@ import { keyedRoutes, StoreParams } from "./keyed-routes.ts";
 import { receiveJsonBodies } from "./request-body.ts";
 import { strictValidator } from "./strict-validator.ts";
 
-/** Search in a store. */
+/** The route that searches a store. */
 export function searchRoutes({ commands, authentication, inFlight, metrics }: HttpContext) {
   return async (app: FastifyInstance) => {
     receiveJsonBodies(app, LIMITS.managementBodyBytes, inFlight);

@@ -3,18 +3,18 @@ import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
 import { shapeCheck } from "../wire/check-shape.ts";
 
-/** Checks the parts of a request against their schemas, with the contract's errors; no JSON type is coerced. */
+/** Checks a request's parts against their schemas, without coercing JSON types. */
 export const strictValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const check = shapeCheck(schema);
   return (data: unknown) => {
-    // A route whose fields are all optional may be called without a body.
+    // A missing body is valid if all its fields are optional.
     const missing = httpPart === "body" && (data === undefined || data === null);
     const value = missing ? {} : httpPart === "querystring" ? readNumbers(schema, data) : data;
     return check.matches(value) ? { value } : { error: validationError(check.errors(value)) };
   };
 };
 
-/** Query parameters are text: those that the schema calls integers are read as such. */
+/** Converts the query parameters that the schema declares as integers. */
 function readNumbers(schema: TSchema, query: unknown): Record<string, unknown> {
   const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
   return Object.fromEntries(

@@ -4,9 +4,9 @@ import type { PreparedBuild } from "./prepare.ts";
 import type { VectorNumbers } from "./save-vectors.ts";
 
 /**
- * Adds the chunks of some versions and their segment to a build, and notes what it has then.
- * @param numbers of the vectors, as `saveVectors` found them
- * @param dropped what the build has lost in this transaction
+ * Adds the chunks of some versions and their segment to a build, and updates the build's counts.
+ * @param numbers the numbers of the vectors, from `saveVectors`
+ * @param dropped the chunks and terms that the build has lost in this transaction
  */
 export async function addToBuild(
   { index }: LedgerTransaction,

@@ -3,21 +3,21 @@ import type { Build } from "../storage/index-port.ts";
 import type { Storage } from "../storage/port.ts";
 import { mustRebuild, sameSpace } from "./build-settings.ts";
 
-/** The build that a store's index should become: the newest one that is not on its way out. */
+/** A store's newest build that is not retired: the one that serves, or is going to. */
 export const newestBuild = (builds: Build[]): Build | undefined =>
   builds.findLast(({ state }) => state !== "retired");
 
-/** Whether a store's index is, or becomes, what it should be. */
+/** Whether a store's newest build has the target settings. */
 export function hasWantedBuild(builds: Build[], target: BuildSettings): boolean {
   const newest = newestBuild(builds);
   return newest !== undefined && !mustRebuild(newest.settings, target);
 }
 
 /**
- * Begins the build that a store needs: its first, which serves at once, or one that replaces another when it has
- * every record.
- * @param forced begins one in any case, with another model too
- * @returns true if there was something to do
+ * Begins the build that a store needs: its first, which serves immediately, or one that replaces the active build once
+ * it has every record.
+ * @param forced begins a build even if none is needed, with the target's model
+ * @returns true if a build was begun
  */
 export function beginBuild(
   storage: Storage,
@@ -31,10 +31,10 @@ export function beginBuild(
     const builds = await index.builds();
     const newest = newestBuild(builds);
     if (newest && !forced && !mustRebuild(newest.settings, target)) return false;
-    // Without a reason of its own, a new build keeps the model that the store has.
-    const kept = newest?.settings.embeddings;
-    const embeddings = forced ? target.embeddings : (kept ?? target.embeddings);
-    // An earlier build's vectors are its own, too: they are as long, and need not be made again.
+    // Only a forced build changes the model.
+    const current = newest?.settings.embeddings;
+    const embeddings = forced ? target.embeddings : (current ?? target.embeddings);
+    // A build of the same space reuses the vectors of the earlier one.
     const earlier = ofSameSpace(embeddings, builds);
     const dimensions = embeddings?.dimensions ?? earlier?.settings.embeddings?.dimensions ?? null;
     const settings: BuildSettings = { ...target, embeddings: embeddings && { ...embeddings, dimensions } };
@@ -46,7 +46,7 @@ export function beginBuild(
       build,
       state: newest ? "building" : "active",
       settings,
-      // A number that no space ever had: vectors outlive the rows of their builds.
+      // A new space takes its build's number, which no space had before: vectors outlive the rows of their builds.
       space: embeddings && (earlier?.space ?? build),
       nextChunk: 0,
       nextSegment: 0,
@@ -59,6 +59,6 @@ export function beginBuild(
   });
 }
 
-/** The build whose vectors those with these settings are compared with, and are the same for the same text. */
+/** A build whose vectors can be reused for these settings. */
 const ofSameSpace = (embeddings: EmbeddingSettings | null, builds: Build[]): Build | undefined =>
   builds.find((build) => build.space !== null && sameSpace(build.settings.embeddings, embeddings));

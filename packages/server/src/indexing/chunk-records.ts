@@ -7,21 +7,21 @@ import { chunkRecord } from "../text/record-text.ts";
 import { analyzerFor } from "../text/tokens.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 
-/** A batch is closed when it has so many chunks, so that its transaction stays short. */
+/** A batch takes no further record when it has this many chunks, so that its transaction stays short. */
 const CHUNKS_PER_BATCH = 600;
 
 /** A chunk that is about to be indexed. */
 export interface PreparedChunk extends Chunk {
-  /** How many terms it has. */
+  /** The number of its terms. */
   terms: number;
-  /** Of the text that its vector stands for; null if the build has no vectors, or the chunk no text. */
+  /** The hash of its text, which finds its vector; null if the build has no vectors or the chunk no text. */
   hash: string | null;
 }
 
-/** A batch of entries, and the chunks that each build has of their contents. */
+/** A batch of entries, and the chunks of their contents for each build. */
 export interface ChunkedBatch {
   entries: QueueEntry[];
-  /** Versions among the entries that had no content. */
+  /** Versions of the entries that had no content. */
   empty: number[];
   /** Entries that the batch has no room for. */
   left: QueueEntry[];
@@ -32,13 +32,13 @@ export interface ChunkedBatch {
 export interface BuildChunks {
   build: Build;
   chunks: PreparedChunk[];
-  /** The terms of each of the chunks. */
+  /** The terms of each chunk. */
   termsOf: ReadonlyMap<PreparedChunk, string[]>;
 }
 
 /**
- * Fills a batch: makes the chunks of the entries' contents for each build, until there are enough of them.
- * @param old the build whose chunks are taken over where a content is gone; null: they are not
+ * Fills a batch: chunks the entries' contents for each build until the batch has enough chunks.
+ * @param old the build whose chunks replace a content that is gone; null: none do
  */
 export async function chunkRecords(
   { storage, embedder }: Pick<PrepareContext, "storage" | "embedder">,
@@ -58,14 +58,14 @@ export async function chunkRecords(
   const chunks = builds.map((): PreparedChunk[] => []);
   let count = 0;
   let end = 0;
-  // A record's versions stay together.
+  // All versions of a record are in one batch.
   const isFull = () => count >= CHUNKS_PER_BATCH && !isSameRecord(entries[end - 1], entries[end]);
   for (; end < entries.length && !isFull(); end++) {
     const entry = entries[end]!;
     const content = contents.get(entry.version);
-    const read = content === undefined ? null : (parseJson(content) as { data: Record<string, unknown> });
+    const parsed = content === undefined ? null : (parseJson(content) as { data: Record<string, unknown> });
     for (const [index, { chunk, adopt }] of chunkers.entries()) {
-      const made = read ? chunk(entry, read.data) : (oldByVersion.get(entry.version) ?? []).map(adopt);
+      const made = parsed ? chunk(entry, parsed.data) : (oldByVersion.get(entry.version) ?? []).map(adopt);
       chunks[index]!.push(...made);
       count += made.length;
     }
@@ -83,12 +83,12 @@ export async function chunkRecords(
   };
 }
 
-/** Makes the chunks of records as one build has them. */
+/** Makes the chunks of records for one build. */
 interface Chunker {
   chunk(record: RecordVersion, data: Record<string, unknown>): PreparedChunk[];
-  /** Takes over a chunk of another build whose record's text is gone: only what was shown of it is left. */
+  /** Takes over a chunk of another build, of which only the shown text is left. */
   adopt(chunk: Chunk): PreparedChunk;
-  /** The terms of each chunk that it made, for the segment. */
+  /** The terms of each chunk that this chunker made. */
   readonly termsOf: ReadonlyMap<PreparedChunk, string[]>;
 }
 
@@ -97,11 +97,11 @@ async function openChunker({ settings, space }: Build, embedder: Embedder | null
   const termsOf = new Map<PreparedChunk, string[]>();
   const prepare = (chunk: Chunk, title: string, words: string): PreparedChunk => {
     const { namespace, id, version, ordinal, text } = chunk;
-    // What a title says counts twice. A record is found by its id too, which may be in none of its fields.
+    // The title counts twice, because the text begins with it. The id may be in none of the record's fields.
     const terms = analyze([title, text, ...(ordinal === 0 ? [id] : []), words].join("\n"));
-    // No endpoint takes an empty text: a record of numbers alone is found by its words.
-    const embedded = space === null || text === "" ? null : textHash(embedder, text);
-    const prepared = { namespace, id, version, ordinal, text, terms: terms.length, hash: embedded };
+    // No endpoint takes an empty text; the lexical retriever finds a record of numbers alone.
+    const hash = space === null || text === "" ? null : textHash(embedder, text);
+    const prepared = { namespace, id, version, ordinal, text, terms: terms.length, hash };
     termsOf.set(prepared, terms);
     return prepared;
   };
@@ -115,6 +115,6 @@ async function openChunker({ settings, space }: Build, embedder: Embedder | null
   };
 }
 
-/** What a vector is kept by: the same text, embedded the same way, has the same. */
+/** The key of a vector: equal for the same text that is embedded the same way. */
 const textHash = (embedder: Embedder | null, text: string) =>
   hash("sha256", `${embedder?.fingerprint ?? ""}\n${text}`, "hex");

@@ -1,14 +1,15 @@
 import type { Deferral, QueueEntry } from "../storage/index-port.ts";
 
-/** Tries of one record before it has failed, and the pauses between them. */
+/** After this many attempts an entry is failed. */
 const ATTEMPTS_MAX = 6;
 const FIRST_PAUSE_MS = 1000;
-/** How long records wait at least that the endpoint could not be asked for. */
+/** The least time that an entry waits for an unavailable endpoint. */
 const UNAVAILABLE_PAUSE_MS = 1000;
 
 /**
- * How an entry is deferred.
- * @param reason why the record failed; null: it did not, the endpoint did, and is left alone until a moment
+ * Until when an entry is deferred, with how many attempts.
+ * @param reason why the record failed; null: the endpoint is unavailable, which costs the entry no attempt
+ * @param until when the endpoint may be called again, ms since 1970
  */
 export function deferralOf(
   { version, attempts }: Pick<QueueEntry, "version" | "attempts">,

@@ -5,26 +5,26 @@ import { fits } from "./build-settings.ts";
 import type { PreparedChunk } from "./chunk-records.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 
-/** Null: there is none for the text. */
+/** The vector of a text; null: it has none. */
 type Embedding = Float32Array | null;
 
 interface Embedded {
   vectors: NewVector[];
-  /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
+  /** Versions that cannot be published now, and why; null: the endpoint is unavailable. */
   blocked: Map<number, string | null>;
   endpoint: EndpointNews | null;
 }
 
-/** What was learnt of the endpoint for a model. */
+/** Whether the endpoint for a model worked. */
 export interface EndpointNews {
   model: string;
-  /** Why it cannot be used now; null: it worked. */
+  /** Why the endpoint cannot be used now; null: it worked. */
   unavailable: string | null;
 }
 
 /**
  * Embeds the chunks whose text has no vector yet.
- * @param refused what becomes of a chunk that the embedder refuses: its record fails, or it has no vector
+ * @param refused what happens to a chunk that the embedder refuses: its record fails, or the chunk has no vector
  */
 export async function embedMissing(
   { storage, embedder, pause, now }: PrepareContext,
@@ -52,7 +52,7 @@ export async function embedMissing(
     return { vectors: [], blocked, endpoint: { model, unavailable } };
   };
   if (embedder?.model !== model)
-    return unused(`The index has vectors of ${model}, which this server has no endpoint for.`);
+    return unused(`The index has vectors of ${model}, and this server has no endpoint for that model.`);
   if (pause.until > now()) return unused(pause.reason);
   const texts = missing.map((key) => byHash.get(key)![0]!.text);
   let embedded: Embedding[];
@@ -63,7 +63,7 @@ export async function embedMissing(
     if (!embedded.every((vector) => vector && fits(vector, settings))) throw misfit(embedded, settings);
     pause.worked();
   } catch (error) {
-    // What was embedded nevertheless is kept: nobody pays for it twice.
+    // The vectors that arrived before the error are saved, so that no text is embedded twice.
     if (error instanceof TextRefused) {
       refusals = error.refusals;
     } else if (error instanceof EmbedderUnavailable) {
@@ -83,7 +83,7 @@ export async function embedMissing(
   return { vectors, blocked, endpoint: { model, unavailable } };
 }
 
-/** An embedder may have begun to give other vectors, or to give them to a process that has seen none before. */
+/** The error for vectors of another length, which an embedder may suddenly return. */
 function misfit(embedded: Embedding[], { model, dimensions }: EmbeddingSettings): EmbedderUnavailable {
   const misfitting = embedded.find((vector) => vector?.length !== dimensions)?.length;
   return new EmbedderUnavailable(

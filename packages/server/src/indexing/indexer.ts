@@ -4,27 +4,27 @@ import type { EndpointNews } from "./embed-missing.ts";
 import type { IndexSteps } from "./steps.ts";
 import { StoreVisits } from "./store-visits.ts";
 
-/** Pause between looks for work where nobody says that there is some: another process may have left it. */
+/** Pause between two looks for work without a wake-up: another process may have enqueued it. */
 const IDLE_PAUSE_MS = 500;
-/** Batches that are worked on at once: one is written while the next is read. */
+/** Batches in progress at the same time: one is written while the next is read. */
 const WORKERS = 2;
 /** Pause between two rounds of maintenance of the vectors. */
 const MAINTAIN_EVERY_MS = 15_000;
-/** A store with a backlog is left out of so many rounds in a row: ten minutes. */
+/** Maintenance skips a store with a backlog at most this many rounds in a row: ten minutes. */
 const MAINTAIN_SKIPPED_MAX = 40;
-/** What is under way at the end gets so long; it is taken up again by whoever comes next. */
+/** How long `stop` waits for batches in progress; unfinished ones are claimed again after their lease. */
 const STOP_PATIENCE_MS = 1000;
 
 export interface Indexer {
-  /** Says that there may be work now. */
+  /** Tells the indexer that there may be work now. */
   wake(): void;
-  /** Ends after the batches that are under way, or, where an embeddings endpoint lets them wait, without them. */
+  /** Stops after the batches in progress, or without them if they take longer than a second. */
   stop(): Promise<void>;
 }
 
 /**
- * Keeps the indexes of all stores up to date, in small batches, one store after the other: no store's backlog keeps the
- * others waiting. What it was at when it ends, however it ends, is taken up by whoever comes next.
+ * Keeps the indexes of all stores up to date, in small batches, one store after the other, so that no store's backlog
+ * delays the others. Another indexer claims unfinished work when its lease ends, even after a crash.
  */
 export function startIndexer(steps: IndexSteps, log: Logger): Indexer {
   let woken = Promise.withResolvers<void>();
@@ -75,7 +75,7 @@ export function startIndexer(steps: IndexSteps, log: Logger): Indexer {
   };
 }
 
-/** Logs once that the embeddings endpoint for a model cannot be used, and once that it can again. */
+/** Logs once that the endpoint for a model is unavailable, and once that it is available again. */
 function endpointLog(log: Logger): (news: EndpointNews) => void {
   const unusable = new Set<string>();
   return ({ model, unavailable }) => {
@@ -91,8 +91,8 @@ function endpointLog(log: Logger): (news: EndpointNews) => void {
 }
 
 /**
- * Maintains the vectors of each store now and then, and logs what is new of them. A store with a backlog waits, unless
- * its backlog never ends: an index takes a single vector much longer than its share of building the index of all.
+ * Maintains the vectors of each store every 15 seconds, and logs what changed. A store with a backlog is skipped for
+ * ten minutes at most: building a vector index once is much cheaper than adding its vectors one by one.
  */
 async function maintainVectors(
   steps: IndexSteps,

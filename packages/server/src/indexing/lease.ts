@@ -1,2 +1,2 @@
-/** How long marks are taken for; whoever took them asks for more time while it works on them. */
+/** How long a claim lasts; the indexer renews it while it works on the entries. */
 export const LEASE_MS = 30_000;

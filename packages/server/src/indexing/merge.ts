@@ -6,18 +6,18 @@ import type { Storage } from "../storage/port.ts";
 
 /** Bytes of a merged segment that one transaction writes. */
 const STEP_BYTES = 1024 * 1024;
-/** Whoever makes a segment and is silent for so long has abandoned it. */
+/** A merge that writes nothing for this long is abandoned. */
 const PATIENCE_MS = 60_000;
 
 /** Segments that are to become one. */
 export interface Merge {
   build: number;
   inputs: Segment[];
-  /** The one that they become. */
+  /** The merged segment. */
   into: Segment;
 }
 
-/** What to merge in a store's index; null: it is well as it is. Changes nothing. */
+/** Which segments of a store's index to merge next; null: none. Only reads. */
 export async function findMerge(
   storage: Storage,
   storeId: string,
@@ -31,9 +31,7 @@ export async function findMerge(
   return null;
 }
 
-/**
- * Looks at what is live of each segment only where so much is dead that one of them must be worth a merge by itself.
- */
+/** Counts the live chunks of each segment, if so many are dead that one of the segments may need a merge by itself. */
 async function countLive(storage: Storage, storeId: string, build: Build, segments: Segment[]) {
   const numbered = segments.reduce((sum, { chunks }) => sum + chunks, 0);
   if (build.chunks > numbered / 2) return segments;
@@ -41,13 +39,13 @@ async function countLive(storage: Storage, storeId: string, build: Build, segmen
   for (const segment of segments) {
     const { firstChunk, endChunk, chunks } = segment;
     const live = await storage.index.liveChunks(storeId, build.build, firstChunk, endChunk);
-    // Those of other segments between them are counted too: never more of it is taken for dead than is.
+    // The range may include other segments' chunks: a segment then counts as more live than it is, never as less.
     counted.push({ ...segment, live: Math.min(live.length, chunks) });
   }
   return counted;
 }
 
-/** Begins a merge; null if the segments are no longer there, or somebody else is at it. */
+/** Begins a merge; null if the segments are no longer there, or another process is merging. */
 export function beginMerge(
   storage: Storage,
   storeId: string,
@@ -77,13 +75,13 @@ export function beginMerge(
   });
 }
 
-/** Some blocks of a merged segment, and how many chunks those up to here have. */
+/** Some blocks of a merged segment, and the number of chunks in all blocks so far. */
 export interface MergedBlocks {
   blocks: SegmentBlock[];
   chunks: number;
 }
 
-/** The blocks of the merged segment, as many at a time as one transaction may write. */
+/** The blocks of the merged segment, in steps that one transaction each may write. */
 export async function* mergedBlocks(
   storage: Storage,
   storeId: string,
@@ -125,7 +123,7 @@ async function* readBlocks(storage: Storage, storeId: string, build: number, seg
   }
 }
 
-/** Writes a step of a merge. @returns false if somebody else took it over */
+/** Writes a step of a merge. @returns false if another process has taken the merge over */
 export function addToMerge(
   storage: Storage,
   storeId: string,
@@ -143,7 +141,7 @@ export function addToMerge(
   });
 }
 
-/** Puts the merged segment in the place of those that it was made of, in one instant. */
+/** Replaces the inputs by the merged segment, in one transaction. */
 export function finishMerge(
   storage: Storage,
   storeId: string,

@@ -2,25 +2,24 @@ import type { RecordVersion } from "../storage/index-port.ts";
 import type { RecordRow } from "../storage/port.ts";
 import { recordKey } from "../storage/record-key.ts";
 
-/** What publishing a batch changes, besides what it adds. */
+/** What publishing a batch changes. */
 export interface Publication {
-  /** Versions whose chunks search shall find now. */
+  /** Versions whose chunks are added to the index. */
   publish: Set<number>;
-  /** Rows of records, as they are to be: found by another version. */
+  /** Rows with their new `indexed` version. */
   indexed: RecordRow[];
-  /** Versions whose chunks nobody needs any more. */
+  /** Versions whose chunks no row is found by any longer. */
   drop: RecordVersion[];
 }
 
 /**
- * Decides what becomes of queued versions: the fence between the index and the ledger. A version is published if a row
- * of its record has it, the current one or one that an open run has staged, whatever happened since it was queued; the
- * record is then no longer found by what it was found by before. Rows that wait for their own text are found by what
- * the current one is, so that no refresh that is applied takes a record back. Chunks of a version that no row is found
- * by go.
+ * Decides which queued versions become searchable: the fence between the index and the ledger. A version is published
+ * only if a row of its record still has it, either the current row or one that an open run has staged. It replaces the
+ * version by which the row was found before. Staged rows whose own text is not indexed yet follow the current row, so
+ * that applying a refresh never brings an older text back. The chunks of a version that no row is found by are dropped.
  *
- * @param entries versions to be settled, whose chunks are ready
- * @param rows the rows of their records that matter, as the ledger has them now
+ * @param entries the versions to settle, whose chunks are ready
+ * @param rows the rows of their records, read in this transaction
  */
 export function planPublication(
   entries: RecordVersion[],

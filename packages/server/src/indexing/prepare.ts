@@ -8,37 +8,37 @@ import { deferralOf } from "./deferral.ts";
 import { type EndpointNews, embedMissing } from "./embed-missing.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 
-/** Records with everything that search needs of them, ready to be published. */
+/** Records with their chunks, terms and vectors, ready to be published. */
 export interface Prepared {
-  /** The entries that this settles. */
+  /** The entries that publishing settles. */
   entries: RecordVersion[];
-  /** Versions among them that had no content. */
+  /** Versions of the batch that had no content. */
   empty: number[];
   builds: PreparedBuild[];
-  /** Entries that have to wait, because they failed, or because the batch was full. */
+  /** Entries that have to wait, because they failed or the batch was full. */
   deferrals: Deferral[];
-  /** What was learnt of embeddings endpoints; of one that nothing was needed of: nothing. */
+  /** Whether the endpoints that the batch called worked. */
   endpoints: EndpointNews[];
 }
 
 /** What a batch adds to one build. */
 export interface PreparedBuild {
   build: number;
-  /** As the build had them. */
+  /** The build's settings when the batch was prepared. */
   settings: BuildSettings;
   chunks: PreparedChunk[];
-  /** The segment of these chunks, whose positions in it are those in the list. */
+  /** The segment of these chunks, in the order of the list. */
   blocks: SegmentBlock[];
-  /** Vectors that had to be made. */
+  /** Newly made vectors. */
   vectors: NewVector[];
 }
 
 /**
- * Reads the contents of entries, makes chunks of them, and embeds the chunks that have no vector yet. It changes
- * nothing, so it may take as long as it takes: {@link publish} looks again.
- * @param old the build that the records are taken over from, if they are: no new build may lose what the old one finds.
- *   So a chunk that the embedder refuses has no vector, instead of failing its record, and a text that is gone is what
- *   `old` has of it
+ * Reads the contents of entries, makes chunks of them, and embeds the chunks that have no vector yet. It writes nothing
+ * and may take long, because {@link publish} reads the rows again.
+ * @param old the active build that a rebuild replaces; null: this is no rebuild. A rebuild must not lose a record that
+ *   the old build finds: a refused chunk goes without a vector instead of failing its record, and the old build's
+ *   chunks replace a content that is gone
  */
 export async function prepare(
   context: PrepareContext,
@@ -72,12 +72,12 @@ export async function prepare(
 interface EmbeddedBatch {
   /** New vectors, by build. */
   vectors: Map<number, NewVector[]>;
-  /** Versions that cannot be published now, and why: null where only the endpoint is to blame. */
+  /** Versions that cannot be published now, and why; null: the endpoint is unavailable. */
   blocked: Map<number, string | null>;
   endpoints: EndpointNews[];
 }
 
-/** Embeds what builds lack. A chunk that is to have no vector loses its hash. */
+/** Embeds the chunks that have no vector. A chunk that gets none loses its hash. */
 async function embedBatch(
   context: PrepareContext,
   storeId: string,
@@ -90,7 +90,7 @@ async function embedBatch(
   for (const { build, chunks } of embedding) {
     if (isOutgoing(build, builds, context.embedder)) for (const chunk of chunks) chunk.hash = null;
   }
-  // Builds of one space have their vectors in common.
+  // Builds of one space share their vectors.
   for (const peers of Map.groupBy(embedding, ({ build }) => build.space).values()) {
     const chunks = peers.flatMap((peer) => peer.chunks);
     const made = await embedMissing(context, storeId, peers[0]!.build, chunks, refused);
@@ -101,9 +101,7 @@ async function embedBatch(
   return embedded;
 }
 
-/**
- * A build that one of the configured model is about to replace: it gets no more vectors, so that it can go on serving.
- */
+/** Whether a build of the configured model is replacing this one, which then serves on without new vectors. */
 function isOutgoing(build: Build, builds: Build[], embedder: Embedder | null): boolean {
   const hasModel = ({ settings }: Build) => settings.embeddings?.model === embedder?.model;
   return (

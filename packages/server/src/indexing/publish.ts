@@ -7,13 +7,13 @@ import { planPublication } from "./plan-publication.ts";
 import type { Prepared } from "./prepare.ts";
 import { saveVectors, saveVectorsAhead, withoutVector } from "./save-vectors.ts";
 
-/** How long entries wait that could not be settled because something changed meanwhile. */
+/** How long an entry waits that was not settled because something changed after it was prepared. */
 const CHANGED_PAUSE_MS = 100;
 
 /**
- * Makes prepared records found, in one short transaction in the store's turn, as far as they are still what was read: a
- * slow embedding never overwrites newer text, and never brings a deleted record back. Sent twice, or by two processes,
- * it does the same as once.
+ * Makes prepared versions searchable, in one short transaction under the store lock. Only versions that a row still has
+ * are published: a slow embedding never overwrites newer text or brings a deleted record back. Publishing twice, even
+ * by two processes, has the effect of publishing once.
  */
 export async function publish(
   storage: Storage,
@@ -27,9 +27,9 @@ export async function publish(
   if (deferrals.length > 0) await storage.index.defer(storeId, deferrals);
 }
 
-/** @returns entries that have to be looked at again */
+/** @returns deferrals of the entries that must be prepared again */
 async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number): Promise<Deferral[]> {
-  // What is left of a deleted store is being swept.
+  // The sweep removes the queue of a deleted store.
   if (!(await tx.storeExists())) return [];
   const { index } = tx;
   const defer = (versions: Iterable<number>): Deferral[] =>
@@ -37,7 +37,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
   const queued = await index.queued(prepared.entries.map(({ version }) => version));
   const entries = prepared.entries.filter(({ version }) => queued.has(version));
   const builds = (await index.builds()).filter(({ state }) => state !== "retired");
-  // Saved in any case: nobody pays for a vector twice.
+  // Vectors are saved even if the batch is not published, so that no text is embedded twice.
   const numbers = await saveVectors(tx, builds, prepared);
   const isSame =
     builds.length === prepared.builds.length && builds.every((build) => isPreparedFor(prepared, build));
@@ -66,7 +66,7 @@ async function publishIn(tx: LedgerTransaction, prepared: Prepared, now: number)
   return defer(waiting);
 }
 
-/** Whether a batch was prepared for a build as it is. */
+/** Whether the build's settings are still those that the batch was prepared with. */
 function isPreparedFor(prepared: Prepared, { build, settings: is }: Build): boolean {
   const was = prepared.builds.find((batch) => batch.build === build)?.settings;
   if (!was) return false;
@@ -75,7 +75,7 @@ function isPreparedFor(prepared: Prepared, { build, settings: is }: Build): bool
   return sameEmbeddings && sameText(is, was);
 }
 
-/** The ids that versions are of. */
+/** The records of versions, by namespace. */
 export function namesOf(versions: RecordVersion[]): NamespaceIds[] {
   const byNamespace = Map.groupBy(versions, ({ namespace }) => namespace);
   return [...byNamespace].map(([namespace, records]) => ({

@@ -2,20 +2,20 @@ import { getVectorStore } from "../access/vector-stores.ts";
 import type { Sql } from "../storage/port.ts";
 import { IS_FAILED } from "../storage/rules.ts";
 
-/** Contents that one transaction makes due: syncs of the store wait behind it. */
+/** Entries that one transaction makes due; the store's syncs wait for it. */
 const RETRIED_AT_ONCE = 5000;
 
 /**
- * Has some of what was given up tried again at once, with as many tries as at first.
- * @param of only of this namespace, only this record; null: all
- * @returns how many: after 0 none is left
+ * Makes failed entries due now, with all their attempts; call it until it returns 0.
+ * @param scope the namespace and the record to retry; null: all
+ * @returns the number of entries made due, at most {@link RETRIED_AT_ONCE}
  * @throws ApiError VECTOR_STORE_NOT_FOUND
  */
 export async function retryFailed(
   sql: Sql,
   organizationId: string,
   storeId: string,
-  of: { namespace: string | null; id: string | null },
+  scope: { namespace: string | null; id: string | null },
 ): Promise<number> {
   await getVectorStore(sql, organizationId, storeId);
   const retried = await sql.all(
@@ -24,7 +24,7 @@ export async function retryFailed(
           AND (CAST($2 AS TEXT) IS NULL OR namespace = $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3)
         LIMIT ${RETRIED_AT_ONCE})
      RETURNING version`,
-    [storeId, of.namespace, of.id],
+    [storeId, scope.namespace, scope.id],
   );
   return retried.length;
 }

@@ -7,8 +7,8 @@ import type { Prepared } from "./prepare.ts";
 export type VectorNumbers = Map<number, Map<string, number>>;
 
 /**
- * Saves new vectors before the store's turn begins, because adding to many of them takes long. As long as nobody knows
- * how long a space's vectors are, it is the turn that decides.
+ * Saves new vectors before the store lock is taken, because adding to a large vector index takes long. The vectors of
+ * a space whose dimensions are not known yet are saved under the lock, which decides the dimensions.
  */
 export async function saveVectorsAhead(storage: Storage, storeId: string, prepared: Prepared): Promise<void> {
   if (prepared.builds.every(({ vectors }) => vectors.length === 0)) return;
@@ -22,7 +22,7 @@ export async function saveVectorsAhead(storage: Storage, storeId: string, prepar
   }
 }
 
-/** Saves new vectors that are not saved yet. @returns the numbers of all that the batch needs */
+/** Saves the new vectors that are not saved yet. @returns the numbers of all vectors that the batch needs */
 export async function saveVectors(
   { index }: LedgerTransaction,
   builds: Build[],
@@ -36,7 +36,7 @@ export async function saveVectors(
     const hashes = [...new Set(chunks.flatMap(({ hash }) => hash ?? []))];
     const find = () => (hashes.length > 0 ? index.findVectors(space, hashes) : new Map<string, number>());
     const saved = await find();
-    // Two of the first batches may have come back with vectors of different lengths.
+    // Two of the first batches may have vectors of different lengths.
     const { embeddings } = build.settings;
     const missing = vectors.filter(
       ({ hash, embedding }) => !saved.has(hash) && embeddings && fits(embedding, embeddings),
@@ -47,7 +47,7 @@ export async function saveVectors(
   return numbers;
 }
 
-/** Versions that lack a vector: one that was there was removed since. */
+/** Versions that lack a vector, because it was removed after the batch was prepared. */
 export function withoutVector({ builds }: Prepared, numbers: VectorNumbers): number[] {
   return builds.flatMap(({ build, chunks }) =>
     chunks.flatMap(({ hash, version }) => (hash !== null && !numbers.get(build)!.has(hash) ? [version] : [])),

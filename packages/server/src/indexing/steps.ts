@@ -18,25 +18,25 @@ import type { PrepareContext } from "./prepare-context.ts";
 import { publish } from "./publish.ts";
 import { type PreparedStep, prepareStep, publishStep, type Step } from "./walk.ts";
 
-/** Entries that are claimed at once. */
+/** Entries of one claim. */
 const BATCH_ENTRIES = 500;
 
 export interface IndexingContext extends PrepareContext {
-  /** The embeddings that are configured; null: none. */
+  /** The configured embeddings; null: none. */
   embeddings: EmbeddingSettings | null;
-  /** Merges under way, by the segment that is being made. */
+  /** Merges in progress, by {@link mergeKey}. */
   merges: Map<string, AsyncGenerator<MergedBlocks>>;
 }
 
 /**
- * The steps of bringing indexes up to date, each of which either reads and works out or writes: commands.ts says which,
- * and so in which thread it runs.
+ * The steps of bringing indexes up to date. Each step either reads and computes or writes; its duty in commands.ts
+ * decides in which thread it runs.
  */
 export const indexSteps = {
-  /** Every store, and whether it has something to do. */
+  /** Every store, and whether its index has work to do. */
   storesToIndex: ({ storage, now }: IndexingContext) => storage.index.stores(now()),
 
-  /** Whether a store's index is, or is becoming, what its settings ask for. */
+  /** Whether a store's newest build has the settings that the store asks for. */
   async isIndexUpToDate(
     { storage, embeddings }: IndexingContext,
     storeId: string,
@@ -48,7 +48,7 @@ export const indexSteps = {
     );
   },
 
-  /** Begins the build that a store's settings ask for, if it lacks one; or, forced, in any case. */
+  /** Begins the build that a store's settings ask for, if it has none yet or `forced` is true. */
   beginBuild(
     { storage, embeddings, now }: IndexingContext,
     storeId: string,
@@ -59,12 +59,12 @@ export const indexSteps = {
     return beginBuild(storage, storeId, target, { now: now(), forced });
   },
 
-  /** Claims some contents that wait. */
+  /** Claims due entries of a store for the length of a lease. */
   claimEntries({ storage, now }: IndexingContext, storeId: string): Promise<QueueEntry[]> {
     return storage.index.claim(storeId, now(), now() + LEASE_MS, BATCH_ENTRIES);
   },
 
-  /** Asks for more time. */
+  /** Extends the lease of claimed entries. */
   renewClaim({ storage, now }: IndexingContext, storeId: string, entries: QueueEntry[]): Promise<void> {
     const dueAt = now() + LEASE_MS;
     return storage.index.defer(
@@ -73,7 +73,7 @@ export const indexSteps = {
     );
   },
 
-  /** Works out what claimed contents add; null if the store has no build to add to. */
+  /** Prepares claimed entries; null if the store has no build to add to. */
   async prepareEntries(
     context: IndexingContext,
     storeId: string,
@@ -86,7 +86,7 @@ export const indexSteps = {
   publishEntries: ({ storage, now }: IndexingContext, storeId: string, prepared: Prepared): Promise<void> =>
     publish(storage, storeId, prepared, now()),
 
-  /** Defers a content that could not be looked at. */
+  /** Defers an entry whose preparation or publication failed. */
   deferEntry(
     { storage, now }: IndexingContext,
     storeId: string,
@@ -121,12 +121,12 @@ export const indexSteps = {
     return done ? null : value;
   },
 
-  /** Forgets a merge, however it ended: run where its blocks are read. */
+  /** Forgets a merge that ended; must run in the thread of {@link nextMerged}. */
   async endMerge({ merges }: IndexingContext, storeId: string, merge: Merge): Promise<void> {
     merges.delete(mergeKey(storeId, merge));
   },
 
-  /** Keeps comparisons with a store's vectors quick. @returns what an operator should know of it */
+  /** Keeps comparisons with a store's vectors quick. @returns a line for the operator's log */
   maintainVectors: ({ storage }: IndexingContext, storeId: string) => storage.index.maintainVectors(storeId),
 
   addToMerge: ({ storage, now }: IndexingContext, storeId: string, merge: Merge, blocks: MergedBlocks) =>
@@ -137,7 +137,7 @@ export const indexSteps = {
 
 const mergeKey = (storeId: string, { build, into }: Merge) => `${storeId} ${build} ${into.segment}`;
 
-/** The steps as the indexer calls them, in whichever thread they run. */
+/** The steps as the indexer calls them: each runs in the thread of its duty. */
 export type IndexSteps = {
   [Name in keyof typeof indexSteps]: (typeof indexSteps)[Name] extends (
     context: IndexingContext,

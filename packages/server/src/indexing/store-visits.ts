@@ -4,7 +4,7 @@ import type { EndpointNews } from "./embed-missing.ts";
 import { LEASE_MS } from "./lease.ts";
 import type { IndexSteps } from "./steps.ts";
 
-/** What the indexer gives to its visits, and hears from them. */
+/** What the visits use of the indexer. */
 export interface VisitContext {
   steps: IndexSteps;
   noteEndpoint(news: EndpointNews): void;
@@ -12,19 +12,19 @@ export interface VisitContext {
   stopped(): boolean;
 }
 
-/** The visits of one indexer to its stores: what it knows of each, and the steps that it runs for one. */
+/** Runs the steps for one store at a time, and remembers what this process knows of each store. */
 export class StoreVisits {
   #context: VisitContext;
-  /** The settings that each store's index is up to date with. */
+  /** The settings with which each store's index was last compared. */
   #settings = new Map<string, string>();
-  /** Stores with a build or a merge under way: only one of each may run for a store in this process. */
+  /** Stores with a build or merge step in progress: this process runs one at a time for a store. */
   #busy = new Set<string>();
 
   constructor(context: VisitContext) {
     this.#context = context;
   }
 
-  /** Whether a visit to the store would find something to do. */
+  /** Whether a visit to the store would find work. */
   isWorthwhile({ storeId, settings, due, building }: StoreToIndex): boolean {
     return due || building || this.#settings.get(storeId) !== settings;
   }
@@ -55,7 +55,7 @@ export class StoreVisits {
   }
 
   /**
-   * Publishes a batch. If one of its contents makes it fail, the others are published without it.
+   * Publishes a batch. If the batch fails, each entry is published alone, and only the ones that fail are deferred.
    * @returns false if the embeddings endpoint is unavailable
    */
   async #settle(storeId: string, entries: QueueEntry[]): Promise<boolean> {
@@ -85,7 +85,7 @@ export class StoreVisits {
     return prepared.endpoints.every(({ unavailable }) => unavailable === null);
   }
 
-  /** Takes the build of a store's new index one step further. @returns false if there was no step to take */
+  /** Runs the next step of a store's new build. @returns false if there was none */
   async #build(storeId: string): Promise<boolean> {
     const { steps, noteEndpoint } = this.#context;
     const next = await steps.prepareBuildStep(storeId);
@@ -94,24 +94,24 @@ export class StoreVisits {
     return !!next?.step;
   }
 
-  /** Merges segments of one size into one, if a store has enough of them. */
+  /** Runs the merge that a store's index needs, if any. */
   async #merge(storeId: string): Promise<void> {
     const { steps } = this.#context;
-    const found = await steps.findMerge(storeId);
-    const begun = found && (await steps.beginMerge(storeId, found));
-    if (!begun) return;
+    const segments = await steps.findMerge(storeId);
+    const merge = segments && (await steps.beginMerge(storeId, segments));
+    if (!merge) return;
     try {
       for (;;) {
-        const blocks = await steps.nextMerged(storeId, begun);
+        const blocks = await steps.nextMerged(storeId, merge);
         if (blocks === null) break;
-        if (!(await steps.addToMerge(storeId, begun, blocks))) return;
+        if (!(await steps.addToMerge(storeId, merge, blocks))) return;
       }
-      await steps.finishMerge(storeId, begun);
+      await steps.finishMerge(storeId, merge);
     } finally {
-      await steps.endMerge(storeId, begun);
+      await steps.endMerge(storeId, merge);
     }
   }
 }
 
-/** Whether the database is to blame, and no content. */
+/** Whether the database failed, and not an entry. */
 const isUnavailable = (error: unknown) => error instanceof ApiError && error.code === "SERVICE_UNAVAILABLE";

@@ -7,30 +7,30 @@ import type { PrepareContext } from "./prepare-context.ts";
 import { namesOf } from "./publish.ts";
 import { saveVectors, saveVectorsAhead, withoutVector } from "./save-vectors.ts";
 
-/** Records that one step of a new build takes. */
+/** Records of one step of a new build. */
 const STEP_RECORDS = 300;
 
-/** The next records that a build under way lacks, ready to be added. */
+/** The next records of a new build, ready to be added. */
 export interface Step {
   build: number;
   prepared: Prepared;
-  /** The record that it went on behind. */
+  /** The record after which the step begins; null: at the first. */
   from: RecordKey | null;
-  /** The record up to which the build has everything afterwards. */
+  /** The last record that the build has after the step. */
   to: RecordKey | null;
-  /** True: nothing was left. */
+  /** Whether no records are left, so that the build can serve. */
   isLast: boolean;
 }
 
-/** The next step, if there is one that can be taken now, and what was learnt of the embeddings endpoints. */
+/** The next step, or null if none can be taken now, and whether the endpoints worked. */
 export interface PreparedStep {
   step: Step | null;
   endpoints: EndpointNews[];
 }
 
 /**
- * Prepares the next step of the build that a store is being made: what records are found by, be it an older text than
- * they have, as no new index may lose what the old one finds. Changes nothing.
+ * Prepares the next step of a store's new build. It takes the versions by which records are found now, even if their
+ * rows are newer, because a new build must not lose a record that the old one finds. Only reads.
  */
 export async function prepareStep(context: PrepareContext, storeId: string): Promise<PreparedStep> {
   const { index } = context.storage;
@@ -41,8 +41,7 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
   const entries = records.map((record) => ({ ...record, attempts: 0 }));
   const old = builds.find(({ state }) => state === "active")!;
   const prepared = await prepare(context, storeId, entries, [build], old);
-  // From the first record on of which a version has to wait, all are looked at again: what the build has by then is
-  // left out.
+  // The next step begins again at the first record that has to wait; it leaves out the versions that the build has.
   const ready = new Set(prepared.entries.map(({ version }) => version));
   const waiting = records.find(({ version }) => !ready.has(version));
   const last = waiting
@@ -50,15 +49,15 @@ export async function prepareStep(context: PrepareContext, storeId: string): Pro
     : records.at(-1);
   const isLast = records.length === 0;
   const to = last ? { namespace: last.namespace, id: last.id } : build.walked;
-  // What was embedded is saved even if no record is ready.
+  // A step without a ready record still saves its new vectors.
   const isVain = !last && !isLast && prepared.builds.every(({ vectors }) => vectors.length === 0);
   const step = isVain ? null : { build: build.build, prepared, from: build.walked, to, isLast };
   return { step, endpoints: prepared.endpoints };
 }
 
 /**
- * Adds a step to its build; the last step makes the build the one that serves. Records that changed meanwhile are left
- * out, as are those that the build has: whoever published what they are now brought it to this build too.
+ * Adds a step to its build; the last step activates the build. It leaves out records that changed after the step was
+ * prepared and those that the build has: the indexer publishes changed records to every build.
  */
 export async function publishStep(storage: Storage, storeId: string, step: Step): Promise<void> {
   await saveVectorsAhead(storage, storeId, step.prepared);
@@ -82,10 +81,10 @@ async function publishStepIn(tx: LedgerTransaction, step: Step): Promise<void> {
   if (withoutVector(prepared, numbers).length > 0) return;
   const rows = await tx.rowsOf(namesOf(prepared.entries));
   const indexedVersions = new Set(rows.flatMap(({ indexed }) => (indexed === null ? [] : [indexed])));
-  const known = await index.versionsIn(build.build, prepared.entries);
+  const present = await index.versionsIn(build.build, prepared.entries);
   const added = new Set(
     prepared.entries.flatMap(({ version }) => (indexedVersions.has(version) ? version : [])),
   );
-  for (const version of known) added.delete(version);
+  for (const version of present) added.delete(version);
   await addToBuild(tx, { ...build, walked: step.to }, prepared.builds[0]!, added, numbers);
 }

@@ -1,6 +1,7 @@
 import { ApiError } from "@tidemark/protocol/errors";
 import type { Deleted } from "@tidemark/protocol/management";
 import type { Storage } from "../storage/port.ts";
+import { RUN_TABLE } from "./run-states.ts";
 
 /**
  * Aborts an open run: maintenance sweeps its staged rows, and its parts may be sent again. The run's row stays as
@@ -14,11 +15,13 @@ export async function abortRefresh(
   runId: string,
   connectorId: string | null,
 ): Promise<Deleted> {
-  return storage.ledger(storeId, async ({ runs }) => {
-    const run = await runs.get(runId);
-    if (run?.state !== "open" || (connectorId !== null && run.connectorId !== connectorId))
-      throw new ApiError("RESOURCE_NOT_FOUND", { id: runId });
-    await runs.end([runId], "expired");
+  return storage.ledger(storeId, async (tx) => {
+    if (!(await tx.storeExists())) throw new ApiError("VECTOR_STORE_NOT_FOUND", { id: storeId });
+    const storedRun = await tx.runs.get(runId);
+    const run = connectorId === null || storedRun?.connectorId === connectorId ? storedRun : undefined;
+    const reaction = RUN_TABLE[run?.state ?? "none"].abort;
+    if (reaction === "RESOURCE_NOT_FOUND") throw new ApiError(reaction, { id: runId });
+    await tx.runs.end([runId], reaction);
     return { id: runId, object: "refresh", deleted: true };
   });
 }

@@ -88,41 +88,42 @@ function adjustRuns(
 ): RecordRow[] {
   const decidedBefore = decidedBy(row, before.state);
   const decidedAfter = decidedBy(after, before.state);
-  const kept: RecordRow[] = [];
+  const remaining: RecordRow[] = [];
   const gone: number[] = [];
   for (const run of before.runs) {
     if (isLive(row) && decidedBefore > run.timestamp) subtract(run.newer, row.hash);
     if (isLive(after) && decidedAfter > run.timestamp) add(run.newer, after.hash);
-    const own = staged.find((candidate) => belongsTo(candidate, run.generation));
-    if (!own) continue;
-    run.tallies[changeOf(own, row)]--;
+    const stagedRow = staged.find((other) => belongsTo(other, run.generation));
+    if (!stagedRow) continue;
+    run.tallies[changeOf(stagedRow, row)]--;
     if (decidedAfter > run.timestamp) {
       run.tallies.stale++;
-      const { namespace, id } = own;
+      const { namespace, id } = stagedRow;
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-      if (isLive(own)) subtract(run.upserts, own.hash);
+      if (isLive(stagedRow)) subtract(run.upserts, stagedRow.hash);
       gone.push(run.generation);
     } else {
-      const change = changeOf(own, after);
+      const change = changeOf(stagedRow, after);
       run.tallies[change]++;
       // Equal contents are stored once.
-      const isShared = change === "unchanged" && own.version !== after.version;
-      const indexed = isLive(after) || own.indexed === own.version ? own.indexed : null;
+      const isShared = change === "unchanged" && stagedRow.version !== after.version;
+      const indexed = isLive(after) || stagedRow.indexed === stagedRow.version ? stagedRow.indexed : null;
       const adjusted = isShared
-        ? { ...own, version: after.version, indexed: after.indexed }
-        : indexed === own.indexed
-          ? own
-          : { ...own, indexed };
-      const isKept = adjusted === own && belongsTo(own === row ? after : own, run.generation);
+        ? { ...stagedRow, version: after.version, indexed: after.indexed }
+        : indexed === stagedRow.indexed
+          ? stagedRow
+          : { ...stagedRow, indexed };
+      const isSame =
+        adjusted === stagedRow && belongsTo(stagedRow === row ? after : stagedRow, run.generation);
       // Other generations may share the run's row, so a row that differs from theirs is a copy.
-      const runRow = isKept ? own : ownRow(adjusted, run.generation);
-      if (!isKept) {
-        plan.writes.rows.push(runRow);
-        if (own.generation !== run.generation) gone.push(run.generation);
+      const stays = isSame ? stagedRow : ownRow(adjusted, run.generation);
+      if (!isSame) {
+        plan.writes.rows.push(stays);
+        if (stagedRow.generation !== run.generation) gone.push(run.generation);
       }
-      kept.push(runRow);
+      remaining.push(stays);
     }
   }
-  for (const stagedRow of staged) if (stagedRow !== row) takeBack(plan, stagedRow, gone, before.runs);
-  return kept;
+  for (const rowOfRun of staged) if (rowOfRun !== row) takeBack(plan, rowOfRun, gone, before.runs);
+  return remaining;
 }

@@ -7,6 +7,7 @@ import { carryRow, release, takeBack } from "./carry.ts";
 import { changeOf, decidedBy, isLive, judge, lastOfEach } from "./order.ts";
 import { add, addContent, dropUnused, laterOf, type Plan, recordRow, sample, subtract } from "./plan.ts";
 import type { Removal } from "./removal-limit.ts";
+import { RUN_TABLE } from "./run-states.ts";
 
 /** @throws ApiError STALE_SYNC if a newer sync refreshed one of the namespaces */
 export function refuseStaleRefresh(timestamp: bigint, states: NamespaceState[]): void {
@@ -63,28 +64,28 @@ export function stageOperations(
 
     // If two parts name one record, the later part decides. The earlier one left a staged row or a stale exception.
     const staged = before.staged.get(id) ?? [];
-    const earlier = staged.find((candidate) => belongsTo(candidate, run.generation));
+    const earlier = staged.find((stagedRow) => belongsTo(stagedRow, run.generation));
     if (earlier || stale.has(id)) {
       run.tallies[earlier ? changeOf(earlier, row) : "stale"]--;
       run.tallies.superseded++;
     }
     if (earlier && isLive(earlier)) subtract(run.upserts, earlier.hash);
-    let runRow: RecordRow | undefined;
+    let stagedRow: RecordRow | undefined;
     if (change === "stale")
       plan.writes.runExceptions.push({ runId: run.runId, namespace, id, kind: "stale" });
-    else if (change === "unchanged") runRow = carryRow(plan, before, row!, run.generation, fingerprint);
+    else if (change === "unchanged") stagedRow = carryRow(plan, before, row!, run.generation, fingerprint);
     else {
       const written = content && { version: addContent(plan, namespace, id, content), hash: content.hash };
-      runRow = recordRow(plan, operation, run.generation, null, written ?? null, row);
-      plan.writes.rows.push(runRow);
+      stagedRow = recordRow(plan, operation, run.generation, null, written ?? null, row);
+      plan.writes.rows.push(stagedRow);
     }
-    if (runRow && isLive(runRow)) add(run.upserts, runRow.hash);
+    if (stagedRow && isLive(stagedRow)) add(run.upserts, stagedRow.hash);
     if (!earlier) continue;
     if (earlier !== row) {
       const left = takeBack(plan, earlier, [run.generation], before.runs);
       const others = staged.filter((other) => other !== earlier);
-      dropUnused(plan, namespace, id, [earlier], [row, runRow, left, ...others]);
-    } else if (runRow !== row) plan.writes.rows.push(release(row, [run.generation]));
+      dropUnused(plan, namespace, id, [earlier], [row, stagedRow, left, ...others]);
+    } else if (stagedRow !== row) plan.writes.rows.push(release(row, [run.generation]));
   }
 }
 
@@ -92,10 +93,15 @@ export function stageOperations(
  * Plans the flip of a namespace: one update of its row makes the run's rows current, however many there are.
  * @param kept the protected rows: current rows of live records that failed operations of the run name
  */
-export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace, kept: RecordRow[]): Removal {
+export function planFlip(
+  plan: Plan,
+  before: NamespaceBefore,
+  run: RunNamespace,
+  protectedRows: RecordRow[],
+): Removal {
   const { state } = before;
   const { tallies, newer, upserts } = run;
-  const carried = kept.filter((row) => isLive(row) && decidedBy(row, state) <= run.timestamp);
+  const carried = protectedRows.filter((row) => isLive(row) && decidedBy(row, state) <= run.timestamp);
   const named = tallies.updated + tallies.unchanged + tallies.removed;
   const cleared = state.records - newer.records - named - carried.length;
   const after: NamespaceState = {
@@ -116,10 +122,11 @@ export function planFlip(plan: Plan, before: NamespaceBefore, run: RunNamespace,
   // In a new namespace nothing has died, except for deletes that the run itself staged.
   const isNew = state.newestAt === 0n && tallies.absent === 0;
   if (!isNew) plan.writes.sweep.push(state.namespace);
-  for (const other of before.runs) {
-    if (other.runId === run.runId) continue;
-    if (other.timestamp < run.timestamp) plan.writes.endRuns.push({ runId: other.runId, state: "ended" });
-    else plan.writes.runNamespaces.push({ ...other, recount: true });
+  for (const openRun of before.runs) {
+    if (openRun.runId === run.runId) continue;
+    if (openRun.timestamp < run.timestamp) {
+      plan.writes.endRuns.push({ runId: openRun.runId, state: RUN_TABLE.open.newer_refresh });
+    } else plan.writes.runNamespaces.push({ ...openRun, recount: true });
   }
   return { namespace: state.namespace, records: state.records, removed: tallies.removed, cleared };
 }

@@ -12,7 +12,7 @@ import { newPlan, type Plan, sample } from "./plan.ts";
 import { beginRun, planFlip, refuseStaleRefresh, stageOperations } from "./plan-refresh.ts";
 import type { Sync } from "./read-sync-request.ts";
 import { refuseRemovals } from "./removal-limit.ts";
-import { RUN_TABLE, type RunRequest } from "./run-states.ts";
+import { RUN_TABLE, type RunEvent } from "./run-states.ts";
 import type { SyncContext } from "./sync-context.ts";
 
 /** A namespace before a refresh, and what the run has staged for it. */
@@ -30,12 +30,12 @@ export async function applyRefresh(
   sync: Sync,
   context: SyncContext,
 ): Promise<Answer | { replay: string }> {
-  const found = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
-  const verdict = RUN_TABLE[found?.state ?? "none"][requestOf(sync, found)];
-  if (verdict === "replayed") return { replay: found!.answer! };
-  if (verdict === "STALE_SYNC" || verdict === "INCOMPLETE_REFRESH") throw refusal(verdict, found!);
-  const open = found?.state === "open" ? found : undefined;
-  const run = open ?? newRun(sync, context, found?.runId);
+  const storedRun = await tx.runs.find(context.connectorId, sync.timestamp, sync.refreshId ?? "");
+  const reaction = RUN_TABLE[storedRun?.state ?? "none"][requestOf(sync, storedRun)];
+  if (reaction === "replayed") return { replay: storedRun!.answer! };
+  if (reaction === "STALE_SYNC" || reaction === "INCOMPLETE_REFRESH") throw refusal(reaction, storedRun!);
+  const open = storedRun?.state === "open" ? storedRun : undefined;
+  const run = open ?? newRun(sync, context, storedRun?.runId);
   const names = open && sync.lastBatch ? await tx.runs.namespacesOf(open.runId) : [];
   const affected = [...new Set([...names, ...sync.namespaces])].sort();
   const before = await readBefore(tx, affected, sync.operations, open?.runId);
@@ -73,10 +73,10 @@ export async function applyRefresh(
   refuseIncomplete(sync, run);
   const protectedByNamespace = await protectedRows(tx, sync, staged, open?.runId);
   const removals = [];
-  for (const { before: namespace, run: runNamespace } of staged) {
-    const kept = protectedByNamespace.get(runNamespace.namespace) ?? [];
-    removals.push(planFlip(plan, namespace, runNamespace, kept));
-    if (plan.samples) await sampleRun(tx, plan, namespace, runNamespace, kept);
+  for (const { before: namespace, run: stagedRun } of staged) {
+    const rows = protectedByNamespace.get(stagedRun.namespace) ?? [];
+    removals.push(planFlip(plan, namespace, stagedRun, rows));
+    if (plan.samples) await sampleRun(tx, plan, namespace, stagedRun, rows);
   }
   refuseRemovals(sync.removalLimit, removals);
   const answer = answerTo(sync, plan, context, affected, refresh);
@@ -91,7 +91,10 @@ export async function applyRefresh(
   return answer;
 }
 
-function requestOf(sync: Sync, run: RefreshRun | undefined): RunRequest {
+function requestOf(
+  sync: Sync,
+  run: RefreshRun | undefined,
+): Extract<RunEvent, "part" | "last_batch" | "applied_last_batch"> {
   if (!sync.lastBatch) return "part";
   const isApplied =
     run?.state === "applied" &&
@@ -155,9 +158,9 @@ async function stage(
 /** Plans the writes of a part that does not apply its run: the run's state and figures, besides the staged rows. */
 function saveStaged(plan: Plan, sync: Sync, run: RefreshRun, staged: Staged[]): void {
   plan.writes.runs.push(run);
-  for (const { before, run: runNamespace } of staged) {
+  for (const { before, run: stagedRun } of staged) {
     plan.writes.namespaces.push(before.state);
-    plan.writes.runNamespaces.push(runNamespace);
+    plan.writes.runNamespaces.push(stagedRun);
   }
   for (const { namespace, id } of sync.failed) {
     plan.writes.runExceptions.push({ runId: run.runId, namespace: namespace!, id: id!, kind: "failed" });
@@ -192,9 +195,12 @@ async function protectedRows(
   const rows = Map.groupBy(await tx.rowsOf(named), ({ namespace }) => namespace);
   return new Map(
     staged.map(({ before, run }) => {
-      const namespaceRows = rows.get(run.namespace) ?? [];
-      const { current, staged: ofRuns } = splitRows(namespaceRows, before.state, before.runs);
-      const valid = new Set(ofRuns.filter((row) => belongsTo(row, run.generation)).map(({ id }) => id));
+      const { current, staged: stagedRows } = splitRows(
+        rows.get(run.namespace) ?? [],
+        before.state,
+        before.runs,
+      );
+      const valid = new Set(stagedRows.filter((row) => belongsTo(row, run.generation)).map(({ id }) => id));
       return [run.namespace, current.filter((row) => isLive(row) && !valid.has(row.id))];
     }),
   );
@@ -206,12 +212,12 @@ async function sampleRun(
   plan: Plan,
   before: NamespaceBefore,
   run: RunNamespace,
-  kept: RecordRow[],
+  protectedRows: RecordRow[],
 ): Promise<void> {
   const inRequest = new Set(before.operations.map(({ id }) => id));
   for (const kind of SAMPLED) {
     if (plan.samples![kind].length >= LIMITS.sampleIds) continue;
-    const named = [...inRequest, ...kept.map(({ id }) => id)];
+    const named = [...inRequest, ...protectedRows.map(({ id }) => id)];
     const ids =
       kind === "cleared"
         ? await tx.clearedSample(before.state, run, named, LIMITS.sampleIds)

@@ -1,11 +1,20 @@
 import type { RunState } from "../storage/port.ts";
 
-/** The kinds of requests of a staged run. A repeated part is a `part` too; it counts once. */
-export type RunRequest = "part" | "last_batch" | "applied_last_batch";
+/** What can happen to a run. A part that the run has already is a `part` too; it counts once. */
+export type RunEvent =
+  | "part"
+  | "last_batch"
+  /** The request that applied the run, once more. */
+  | "applied_last_batch"
+  /** A newer refresh is applied in one of the run's namespaces. */
+  | "newer_refresh"
+  | "abort"
+  /** No part came for a day, which a setting may change. */
+  | "silence";
 
-/** What such a request does. */
-export type RunAnswer =
-  /** It begins the run; an expired run begins again, without its earlier parts. */
+/** What becomes of the run, or what the request is answered. */
+export type RunReaction =
+  /** The request begins the run; an expired run begins again, without its earlier parts. */
   | "begins"
   /** The part is staged. */
   | "staged"
@@ -13,20 +22,39 @@ export type RunAnswer =
   | "applied"
   /** It gets the saved answer of the applied last batch. */
   | "replayed"
+  | "ended"
+  | "expired"
+  | "unchanged"
   | "STALE_SYNC"
   | "INCOMPLETE_REFRESH"
-  /** This request cannot occur in this state. */
+  | "RESOURCE_NOT_FOUND"
+  /** The state rules this event out. */
   | "impossible";
 
 /**
- * What each request of a run does in each state; `none` is a run that no request has begun. The table in
- * docs/internals/sync-semantics.md repeats this one.
+ * What each event does to a run in each state, `none` being a run that no request has begun. The table in
+ * docs/internals/sync-semantics.md is generated from this one.
  */
-export const RUN_TABLE: Record<"none" | RunState, Record<RunRequest, RunAnswer>> = {
-  none: { part: "begins", last_batch: "applied", applied_last_batch: "impossible" },
-  open: { part: "staged", last_batch: "applied", applied_last_batch: "impossible" },
-  applied: { part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "replayed" },
-  ended: { part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "impossible" },
-  // If it were applied alone, a last batch would clear the records of the forgotten parts.
-  expired: { part: "begins", last_batch: "INCOMPLETE_REFRESH", applied_last_batch: "impossible" },
-};
+export const RUN_TABLE = {
+  none: {
+    ...{ part: "begins", last_batch: "applied", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "impossible", abort: "RESOURCE_NOT_FOUND", silence: "impossible" },
+  },
+  open: {
+    ...{ part: "staged", last_batch: "applied", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "ended", abort: "expired", silence: "expired" },
+  },
+  applied: {
+    ...{ part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "replayed" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+  ended: {
+    ...{ part: "STALE_SYNC", last_batch: "STALE_SYNC", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+  expired: {
+    // Applied alone, a last batch would clear what the forgotten parts had.
+    ...{ part: "begins", last_batch: "INCOMPLETE_REFRESH", applied_last_batch: "impossible" },
+    ...{ newer_refresh: "unchanged", abort: "RESOURCE_NOT_FOUND", silence: "unchanged" },
+  },
+} as const satisfies Record<"none" | RunState, Record<RunEvent, RunReaction>>;

@@ -4,23 +4,23 @@ export interface Scored {
   score: number;
 }
 
-/** Whether one comes before another: the higher score, of equal ones the lower key. */
-export function isBetter(score: number, key: number, than: Scored): boolean {
-  return score > than.score || (score === than.score && key < than.key);
+/** Whether a score and key rank before another: a higher score first, then a lower key. */
+export function isBetter(score: number, key: number, other: Scored): boolean {
+  return score > other.score || (score === other.score && key < other.key);
 }
 
 /**
- * The best of all that are offered: a binary heap with the worst of them on top.
+ * Keeps the best of all offered scores: a binary heap with the worst kept one on top.
  *
  * Source: Williams, "Algorithm 232: Heapsort", Communications of the ACM 7 (1964).
  */
 export class Best {
-  /** What scores below this need not be offered. */
+  /** Scores below this need not be offered. */
   floor = Number.NEGATIVE_INFINITY;
   #count: number;
   #heap: Scored[] = [];
 
-  /** @param count of those that are kept */
+  /** @param count how many scores are kept */
   constructor(count: number) {
     this.#count = count;
     if (count <= 0) this.floor = Number.POSITIVE_INFINITY;
@@ -40,7 +40,7 @@ export class Best {
     if (heap.length === this.#count) this.floor = heap[0]!.score;
   }
 
-  /** Best first. */
+  /** The kept scores, best first. */
   sorted(): Scored[] {
     return this.#heap.toSorted((a, b) => (isBetter(a.score, a.key, b) ? -1 : 1));
   }

@@ -1,21 +1,21 @@
 import { Best, type Scored } from "./best.ts";
 import { type EncodedPostings, PostingsCursor } from "./postings.ts";
 
-/** How soon more occurrences of a term in a chunk stop to count. */
+/** How soon further occurrences of a term in a chunk stop counting. */
 export const K1 = 1.2;
-/** How far a chunk's length counts against it. */
+/** How much a chunk's length counts against it. */
 export const B = 0.75;
 
-/** What ranking must know of all chunks together. */
+/** Statistics of all chunks that ranking needs. */
 export interface Collection {
-  /** How many live chunks there are. */
+  /** The number of live chunks. */
   chunks: number;
   /** Their average length, in terms. */
   averageLength: number;
 }
 
 export interface QueryTerm {
-  /** How often the query has the term; above 0. */
+  /** How often the query has the term, at least 1. */
   weight: number;
   /** The term's postings in each segment that has it, and the number of the segment's first chunk. */
   lists: { postings: EncodedPostings; firstChunk: number }[];
@@ -25,16 +25,16 @@ export interface QueryTerm {
  * Ranks chunks by BM25: the sum over the query's terms of
  * `weight * idf * f / (f + k1 * (1 - b + b * length / averageLength))`,
  * where `idf = ln(1 + (N - n + 0.5) / (n + 0.5))` for a term in n of N chunks. As in Lucene, idf is never negative, and
- * the factor `k1 + 1`, which is the same for all, is left out.
+ * the factor `k1 + 1`, which is the same for all chunks, is left out.
  *
- * Postings of dead chunks are scored too, and counted in n until they are merged away: the caller leaves out what is
- * not live. How chunks are spread over segments makes no difference to their scores, not in the last bit.
+ * Dead chunks are scored, and counted in n, until a merge removes them; the caller must leave them out. The spread of
+ * chunks over segments does not change a score, not even in its last bit.
  *
  * Source: Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
  * Information Retrieval 3 (2009).
  *
- * @param terms distinct; in an order that depends on the query alone, because sums of doubles depend on it
- * @param allowed where given, no other chunks: their numbers, or a byte for each number that is not zero
+ * @param terms distinct terms, in an order that depends only on the query, because sums of doubles depend on the order
+ * @param allowed the only chunks to rank: their numbers, or an array with a non-zero byte at each number; default: all
  */
 export function rank(
   { chunks, averageLength }: Collection,
@@ -49,8 +49,8 @@ export function rank(
     const factor = weight * Math.log(1 + (chunks - having + 0.5) / (having + 0.5));
     for (const list of lists) {
       const scorer = new Scorer(list.postings, factor, averageLength > 0 ? averageLength : 1);
-      const others = segments.get(list.firstChunk);
-      if (others) others.push(scorer);
+      const scorers = segments.get(list.firstChunk);
+      if (scorers) scorers.push(scorer);
       else segments.set(list.firstChunk, [scorer]);
     }
     postings += counted;
@@ -60,35 +60,35 @@ export function rank(
   return ranking;
 }
 
-/** Chunks that were found, best first: of equal scores, the lower number. */
+/** The chunks that have a term of the query, best first, then by number. */
 export class Ranking {
   #chunks: Float64Array;
   #scores: Float64Array;
-  #found = 0;
+  #size = 0;
   #allowed: ReadonlySet<number> | Uint8Array | undefined;
   #last: Scored = { key: -1, score: Number.POSITIVE_INFINITY };
 
-  /** @param most how many chunks there may be */
-  constructor(most: number, allowed?: ReadonlySet<number> | Uint8Array) {
-    this.#chunks = new Float64Array(most);
-    this.#scores = new Float64Array(most);
+  /** @param capacity the greatest number of chunks */
+  constructor(capacity: number, allowed?: ReadonlySet<number> | Uint8Array) {
+    this.#chunks = new Float64Array(capacity);
+    this.#scores = new Float64Array(capacity);
     this.#allowed = allowed;
   }
 
   add(chunk: number, score: number): void {
-    this.#chunks[this.#found] = chunk;
-    this.#scores[this.#found++] = score;
+    this.#chunks[this.#size] = chunk;
+    this.#scores[this.#size++] = score;
   }
 
   /**
-   * The next chunks; fewer than asked for where there are no more. Each call goes through all scores, which is quicker
-   * than to sort them for a caller who mostly wants few: to ask for more and more each time keeps such calls few.
+   * Takes the next `count` chunks, or fewer if no more are left. Each call scans all scores, which is quicker than
+   * sorting them for the few chunks that most callers want; a caller that doubles `count` makes few calls.
    */
   take(count: number): { chunk: number; score: number }[] {
     const chunks = this.#chunks;
     const scores = this.#scores;
     const best = new Best(count);
-    for (let i = 0; i < this.#found; i++) {
+    for (let i = 0; i < this.#size; i++) {
       const score = scores[i]!;
       if (score < best.floor || score > this.#last.score) continue;
       const chunk = chunks[i]!;
@@ -107,7 +107,7 @@ export class Ranking {
   }
 }
 
-/** Goes through a term's postings in a segment, with the score that each adds. */
+/** Scores a term's postings in a segment, in ascending order of position. */
 class Scorer {
   readonly #cursor = new PostingsCursor();
   readonly #factor: number;
@@ -121,7 +121,7 @@ class Scorer {
     this.isOpen = this.#cursor.advance();
   }
 
-  /** Whether there is a posting left. */
+  /** Whether a posting is left. */
   isOpen: boolean;
 
   /** The position of the current posting. */
@@ -129,7 +129,7 @@ class Scorer {
     return this.#cursor.position;
   }
 
-  /** Adds the scores of the postings from here up to a window's end. */
+  /** Adds the scores of the postings from the current one to the window's end. */
   addTo(window: Window): void {
     const cursor = this.#cursor;
     const factor = this.#factor;
@@ -152,21 +152,21 @@ class Scorer {
   }
 }
 
-/** The chunks of a window have their sums in the processor's first cache. */
+/** The sums of a window's chunks fit into the processor's first-level cache. */
 const WINDOW_CHUNKS = 2048;
 
 interface Window {
-  /** The position that the first sum is for. */
+  /** The position of the first sum. */
   start: number;
   sums: Float64Array;
-  /** Places of the sums that are not 0. */
+  /** The indexes of the sums that are not 0. */
   touched: Uint16Array;
   count: number;
 }
 
 /**
- * Adds up a segment's scores, window by window; windows without a posting are passed over. So it is quick where chunks
- * are close together, and also where few are left of many.
+ * Adds up a segment's scores, window by window. It skips windows without a posting, so it is quick for dense and for
+ * sparse segments.
  */
 function addScores(scorers: Scorer[], firstChunk: number, ranking: Ranking): void {
   const window: Window = {

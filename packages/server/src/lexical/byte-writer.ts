@@ -1,7 +1,7 @@
-/** From here on the runtime's own copying is quicker than a loop. */
+/** From this length on, the runtime's own copying is quicker than a loop. */
 const LONG_COPY_BYTES = 32;
 
-/** Bytes that grow as they are written, and can be written again from the start. */
+/** A growing buffer of bytes; setting `length` to 0 reuses it. */
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
@@ -10,7 +10,7 @@ export class ByteWriter {
     this.bytes = new Uint8Array(capacity);
   }
 
-  /** Makes room for so many bytes more. */
+  /** Makes room for `more` bytes. */
   reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
@@ -18,13 +18,13 @@ export class ByteWriter {
     this.bytes = grown;
   }
 
-  /** A whole number from 0 to 2^53 - 1: seven bits a byte, the lowest first; the highest bit says that more follow. */
+  /** Writes 0 to 2^53 - 1, seven bits per byte, the lowest first; the highest bit says that more bytes follow. */
   varint(value: number): void {
     this.reserve(8);
     const { bytes } = this;
     let at = this.length;
     let rest = value;
-    // Bit operations are for 32 bits only.
+    // Bit operations work on 32 bits only.
     for (; rest >= 0x80000000; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128;
     for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
     bytes[at++] = rest;

@@ -4,21 +4,21 @@ import { BlockWriter, EntryReader, type SegmentBlock } from "./segment.ts";
 
 type Block = Pick<SegmentBlock, "data">;
 
-/** A segment that is merged with others. */
+/** A segment to merge. */
 export interface MergeInput {
-  /** The number of the chunk that is at position 0. */
+  /** The number of the chunk at position 0. */
   firstChunk: number;
-  /** All blocks of the segment, in order. They are asked for one at a time. */
+  /** All blocks of the segment, in order; they are read one at a time. */
   blocks: Iterable<Block> | AsyncIterable<Block>;
 }
 
 /**
  * Merges segments into one, whose first chunk is the smallest of the `firstChunk`s. The ranges of their chunks may
- * interleave, but no chunk is in two of them. Postings of dead chunks are left out, and terms that have no others.
+ * interleave, but no chunk may be in two segments. Dead chunks are left out, as are terms that only they have.
  *
- * It holds one block an input, the block being written and one entry, and does nothing while no block is asked for.
+ * The generator holds one block per input, the block that it writes and one entry, and works only when a block is read.
  *
- * @param isLive whether the chunk of this number is still wanted
+ * @param isLive whether the chunk with this number is still live
  * @returns the blocks of the merged segment in order
  */
 export async function* mergeBlocks(
@@ -52,13 +52,13 @@ export async function* mergeBlocks(
   }
 }
 
-/** A segment that is read entry by entry. */
+/** Reads a segment entry by entry. */
 class Source {
   /** The term of the current entry. */
   readonly term = new ByteWriter(256);
   /** The postings of the current entry. */
   readonly postings = new PostingsCursor();
-  /** What is added to a position, to have the position in the merged segment. */
+  /** The difference between a position in the merged segment and in this one. */
   readonly offset: number;
   #blocks: Iterator<Block> | AsyncIterator<Block>;
   #entries = new EntryReader(new Uint8Array(0));
@@ -69,7 +69,7 @@ class Source {
     this.offset = firstChunk - mergedFirstChunk;
   }
 
-  /** To the next entry of the block; false if there is none. */
+  /** Moves to the next entry of the block; false if there is none. */
   next(): boolean {
     const entries = this.#entries;
     if (!entries.next()) return false;
@@ -79,7 +79,7 @@ class Source {
     return true;
   }
 
-  /** To the first entry of the next block; false if there is none. */
+  /** Moves to the first entry of the next block; false if there is none. */
   async load(): Promise<boolean> {
     for (;;) {
       const { done, value } = await this.#blocks.next();
@@ -94,7 +94,7 @@ class Source {
   }
 }
 
-/** The sources that are at the least term of all. */
+/** The sources whose current term is the least. */
 function leastOf(open: Source[]): Source[] {
   let least = [open[0]!];
   for (let i = 1; i < open.length; i++) {
@@ -125,7 +125,7 @@ function writeLive(
   into.clear();
   let open = sources.filter(({ postings }) => postings.advance());
   while (open.length > 0) {
-    // The source with the lowest position is followed as long as it stays the lowest: ranges mostly do not interleave.
+    // Reads the source with the lowest position until it is not the lowest: ranges mostly do not interleave.
     let lowest = open[0]!;
     let limit = Number.POSITIVE_INFINITY;
     for (let i = 1; i < open.length; i++) {

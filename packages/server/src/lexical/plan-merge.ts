@@ -1,29 +1,28 @@
-/** So many segments of one tier are merged into one; the sizes of a tier are within this factor of each other. */
+/** The number of segments of one tier that a merge joins, and the ratio between the sizes of two tiers. */
 export const MERGE_FACTOR = 8;
 
-/** No merge makes a segment larger than this, so that one ends within minutes. */
+/** No merge makes a larger segment, so that every merge ends within minutes. */
 export const SEGMENT_BYTES_MAX = 2 * 1024 ** 3;
 
-/** A segment that is mostly dead is worth a merge by itself from so many dead chunks on. */
+/** A mostly dead segment is rewritten by itself once it has this many dead chunks. */
 export const DEAD_CHUNKS_MIN = 512;
 
 export interface SegmentSize {
   segment: number;
-  /** Chunks that were live when it was built. */
+  /** The number of chunks that were live when the segment was built. */
   chunks: number;
   bytes: number;
-  /** How many of them still are, where that is known. */
+  /** How many of them are still live, if that is known. */
   live?: number;
 }
 
 /**
- * Which segments to merge next; null if it is well as it is. As soon as eight segments are of one tier (those of 1 to 7
- * live chunks, of 8 to 63, of 64 to 511 …) they become one of a higher tier. So there are at most
- * `7 * (log8(chunks) + 1)` segments of up to an eighth of the largest size, and a chunk is written at most
- * `log8(chunks) + 1` times.
+ * Which segments to merge next; null: none. Once a tier (1 to 7 live chunks, 8 to 63, 64 to 511 …) has eight
+ * segments, they become one segment of a higher tier. So there are at most `7 * (log8(chunks) + 1)` segments of up to
+ * an eighth of the largest size, and a chunk is written at most `log8(chunks) + 1` times.
  *
- * A segment of which less than half is live is written anew without the dead, also one that is too large to be merged
- * with others: what that costs is less than what was once spent on the dead.
+ * A segment of which less than half is live is rewritten without its dead chunks, even if it is too large to be merged
+ * with others: that costs less than writing the dead chunks did.
  *
  * Source of the tiers: O'Neil, Cheng, Gawlick, O'Neil, "The Log-Structured Merge-Tree", Acta Informatica 33 (1996); as
  * in Lucene's LogMergePolicy.
@@ -37,7 +36,7 @@ export function planMerge(segments: SegmentSize[]): number[] | null {
     if (peers) peers.push(segment);
     else tiers.set(tier, [segment]);
   }
-  // The smallest first: that is the cheapest way to fewer segments.
+  // Merging the smallest tier is the cheapest way to fewer segments.
   for (const [, peers] of [...tiers].sort(([a], [b]) => a - b)) {
     if (peers.length < MERGE_FACTOR) continue;
     const oldest = peers.map(({ segment }) => segment).sort((a, b) => a - b);
@@ -55,7 +54,7 @@ const liveChunks = ({ live, chunks }: SegmentSize) => live ?? chunks;
 const liveBytes = (segment: SegmentSize) =>
   segment.bytes * (liveChunks(segment) / Math.max(segment.chunks, 1));
 
-/** A logarithm, in whole steps: Math.log is not exact at the powers. */
+/** The whole part of the logarithm; Math.log is not exact at the powers. */
 function tierOf(chunks: number): number {
   let tier = 0;
   for (let rest = chunks; rest >= MERGE_FACTOR; rest /= MERGE_FACTOR) tier++;

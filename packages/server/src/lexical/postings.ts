@@ -1,29 +1,29 @@
 import { ByteWriter } from "./byte-writer.ts";
 
 /**
- * The postings of a term in a segment, as they are kept. One posting is up to three varints:
+ * The encoded postings of a term in a segment. One posting is two or three varints:
  *
  *     2 * (position - position of the posting before) + (frequency > 1 ? 1 : 0)
  *     frequency, if it is above 1
  *     the chunk's length in terms
  *
- * The length is repeated in every posting of a chunk, so that a score needs nothing else.
+ * Every posting of a chunk repeats the length, so that a score needs nothing else.
  */
 export interface EncodedPostings {
-  /** How many chunks have the term, dead ones too. */
+  /** The number of chunks with the term, dead ones included. */
   count: number;
   bytes: Uint8Array;
 }
 
-/** Positions are below this, so that twice a position is still exact in a double. */
+/** Positions are below this, so that a double holds twice a position exactly. */
 export const POSITIONS_MAX = 2 ** 52;
 
-/** Frequencies and lengths are below this: they are read with bit operations. */
+/** Frequencies and lengths are below this, because they are read with bit operations. */
 const COUNTS_MAX = 2 ** 28;
 
-const DAMAGED = "Postings of the index are damaged: one goes beyond their end";
+const DAMAGED = "The index is damaged: a posting extends beyond the end of its list. Rebuild the index.";
 
-/** Goes through the postings of a term, in ascending order of position. */
+/** Reads the postings of a term in ascending order of position. */
 export class PostingsCursor {
   /** The chunk's number, relative to the segment's first chunk. */
   position = 0;
@@ -35,7 +35,7 @@ export class PostingsCursor {
   #at = 0;
   #end = 0;
 
-  /** To before the first posting of those encoded between two offsets. */
+  /** Moves before the first posting between two offsets of `bytes`. */
   reset(bytes: Uint8Array, start: number, end: number): void {
     this.position = 0;
     this.#bytes = bytes;
@@ -44,15 +44,14 @@ export class PostingsCursor {
   }
 
   /**
-   * To the next posting; false if there is none.
-   * @throws Error if the bytes are no postings
+   * Moves to the next posting; false if there is none.
+   * @throws Error if the bytes are damaged
    */
   advance(): boolean {
     const bytes = this.#bytes;
     let at = this.#at;
     if (at >= this.#end) return false;
-    // The same loop three times, not a function: it would have to return the new offset too, and this is the hottest
-    // code.
+    // This is the hottest code: the loop is repeated because a function would have to return the new offset too.
     let byte = bytes[at++]!;
     let step = byte & 127;
     for (let shift = 7; byte >= 128; shift += 7) {
@@ -83,7 +82,7 @@ export class PostingsCursor {
     return true;
   }
 
-  /** The same where the step has more bits than bit operations are good for. */
+  /** Moves to the next posting if its step has more bits than bit operations handle. */
   #advanceFar(): boolean {
     const step = this.#varint();
     this.frequency = step % 2 === 1 ? this.#varint() : 1;
@@ -117,7 +116,7 @@ export class PostingsWriter {
     this.#previous = -1;
   }
 
-  /** @param position above that of the posting before */
+  /** @param position greater than that of the posting before */
   add(position: number, frequency: number, length: number): void {
     if (position <= this.#previous || position >= POSITIONS_MAX)
       throw new RangeError(`A posting at ${position} cannot follow one at ${this.#previous}`);

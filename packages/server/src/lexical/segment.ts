@@ -3,9 +3,9 @@ import { type EncodedPostings, PostingsWriter } from "./postings.ts";
 import { encodeTerms, sortedOrder } from "./sort-terms.ts";
 
 /**
- * A part of a segment, kept as a row of the database. A segment is an immutable list of terms and their postings for a
- * batch of chunks, sorted by the terms' UTF-8 bytes: the order in which the databases compare `firstTerm`. A block is
- * entries, one after another:
+ * A block of a segment, stored as one row. A segment is an immutable list of terms and their postings for a batch of
+ * chunks, sorted by the terms' UTF-8 bytes, which is how the databases compare `firstTerm`. A block is a sequence of
+ * entries:
  *
  *     how many bytes the term shares with the term before it in the block   varint
  *     how many bytes follow                                                 varint
@@ -19,23 +19,23 @@ export interface SegmentBlock {
   data: Uint8Array;
 }
 
-/** A block is closed before it gets larger; an entry that is larger by itself is a block of its own. */
+/** The largest block; only a single entry may be larger, in a block of its own. */
 export const BLOCK_BYTES = 4096;
 
 const encoder = new TextEncoder();
-// A term may begin with the character that is a byte order mark at the start of a file.
+// A term may begin with the character that is a byte order mark in files.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * A segment of chunks, whose positions in it are 0, 1, 2 …
+ * Builds a segment of chunks, whose positions in it are 0, 1, 2 …
  *
- * @param chunks the terms of each chunk, in any order; how many these are is the chunk's length. A chunk may have none
- * @returns its blocks in order; none if no chunk has a term
+ * @param chunks the terms of each chunk, in any order; their number, which may be 0, is the chunk's length
+ * @returns the segment's blocks in order; none if no chunk has a term
  * @throws RangeError if a term is empty or has half of a surrogate pair, or if there are more than TERMS_MAX
  */
 export function buildSegment(chunks: string[][]): SegmentBlock[] {
   const tokens = chunks.reduce((sum, terms) => sum + terms.length, 0);
-  // Postings lie in the order of chunks. Those of a term are a linked list, from its first to its last one.
+  // Postings are in the order of chunks; those of a term form a linked list.
   const chunkOf = new Uint32Array(tokens);
   const frequencies = new Uint32Array(tokens);
   const next = new Int32Array(tokens);
@@ -80,14 +80,14 @@ export function buildSegment(chunks: string[][]): SegmentBlock[] {
 }
 
 /**
- * The postings of a term, where they lie in a block: nothing is copied.
+ * The postings of a term as a view into a block; undefined if the block does not have the term.
  *
- * @param block of the segment's blocks, the one with the greatest first term that is not above the term
+ * @param block the segment's block with the greatest first term that is not above the term
  */
 export function findPostings(block: Uint8Array, term: string): EncodedPostings | undefined {
   const termBytes = encoder.encode(term);
   const reader = new EntryReader(block);
-  // How many bytes of the term the entry's term begins with. All entries so far were below it.
+  // The length of the prefix that the last entry's term shares with the term; all entries so far are below the term.
   let matched = 0;
   while (reader.next()) {
     if (reader.shared > matched) continue;
@@ -106,27 +106,27 @@ export function findPostings(block: Uint8Array, term: string): EncodedPostings |
   return undefined;
 }
 
-/** Goes through the entries of a block. The fields are of the entry that `next` went to. */
+/** Reads the entries of a block. The fields describe the entry that `next` moved to. */
 export class EntryReader {
   readonly bytes: Uint8Array;
-  /** How many bytes the term shares with the term before. */
+  /** The number of bytes that the term shares with the term before. */
   shared = 0;
-  /** Where the rest of the term lies. */
+  /** The offsets of the rest of the term. */
   restStart = 0;
   restEnd = 0;
-  /** How many postings there are, and where. */
+  /** The number of postings, and their offsets. */
   count = 0;
   start = 0;
   end = 0;
 
   constructor(block: Uint8Array) {
-    // A driver may give a Buffer; the hot loops are quickest if they meet one class only.
+    // A driver may give a Buffer, but hot loops are quickest on a single class.
     this.bytes = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
   }
 
   /**
-   * To the next entry; false if there is none.
-   * @throws Error if the bytes are no block
+   * Moves to the next entry; false if there is none.
+   * @throws Error if the bytes are damaged
    */
   next(): boolean {
     if (this.end >= this.bytes.length) return false;
@@ -139,7 +139,9 @@ export class EntryReader {
     this.start = this.end;
     this.end += length;
     if (!(this.end <= this.bytes.length))
-      throw new Error("A block of the index is damaged: an entry goes beyond its end");
+      throw new Error(
+        "The index is damaged: an entry extends beyond the end of its block. Rebuild the index.",
+      );
     return true;
   }
 
@@ -162,8 +164,9 @@ export class BlockWriter {
   #previous = new ByteWriter(256);
 
   /**
-   * @param bytes the term's bytes lie in these, from `start` to `end`
-   * @returns the block that this entry has no room in
+   * Adds an entry.
+   * @param bytes the term's bytes, from `start` to `end`
+   * @returns the block before, if the entry does not fit into it
    */
   add(bytes: Uint8Array, start: number, end: number, postings: PostingsWriter): SegmentBlock | undefined {
     const length = this.#block.length;
@@ -178,7 +181,7 @@ export class BlockWriter {
     return full;
   }
 
-  /** @returns what was not returned yet */
+  /** @returns the last block, if it was not returned yet */
   finish(): SegmentBlock | undefined {
     if (this.#block.length === 0) return undefined;
     const data = this.#block.bytes.slice(0, this.#block.length);
@@ -205,9 +208,9 @@ export class BlockWriter {
 
   #sharedWith(term: Uint8Array, start: number, end: number): number {
     const { bytes, length } = this.#previous;
-    const most = Math.min(length, end - start);
+    const sharedMax = Math.min(length, end - start);
     let shared = 0;
-    while (shared < most && bytes[shared] === term[start + shared]) shared++;
+    while (shared < sharedMax && bytes[shared] === term[start + shared]) shared++;
     return shared;
   }
 }

@@ -1,7 +1,7 @@
-/** A segment is built of fewer different terms than this: see `sortedOrder`. */
+/** The most different terms that a new segment can have; see {@link sortedOrder}. */
 export const TERMS_MAX = 2 ** 21;
 
-/** So many terms or fewer are quickest sorted by insertion. */
+/** Insertion sorts up to this many terms quickest. */
 const SHORT_RUN = 16;
 
 /** Terms in UTF-8, one after another: term i from `starts[i]` to `starts[i + 1]`. */
@@ -12,7 +12,7 @@ export interface EncodedTerms {
 
 const encoder = new TextEncoder();
 
-/** @throws RangeError if a term is empty or has half of a surrogate pair */
+/** Encodes terms as UTF-8. @throws RangeError if a term is empty or has half of a surrogate pair */
 export function encodeTerms(terms: string[]): EncodedTerms {
   const units = terms.reduce((sum, term) => sum + term.length, 0);
   const bytes = new Uint8Array(units * 3);
@@ -36,18 +36,18 @@ export function encodeTerms(terms: string[]): EncodedTerms {
 }
 
 /**
- * The numbers of the terms, in the order of their bytes.
+ * The indexes of the terms, in the order of the terms' bytes.
  *
- * A double holds the first four bytes of a term and its number, so that the runtime can sort them as numbers: several
- * times quicker than comparing strings, whose characters lie all over memory. Terms that begin with the same bytes are
- * sorted afterwards.
+ * A double holds the first four bytes of a term and its index, so that the runtime sorts numbers, which is several
+ * times quicker than comparing strings all over memory. Terms with the same first bytes are sorted afterwards.
  *
  * @throws RangeError if there are more than TERMS_MAX
  */
 export function sortedOrder(terms: EncodedTerms): Uint32Array {
   const { bytes, starts } = terms;
   const count = starts.length - 1;
-  if (count > TERMS_MAX) throw new RangeError(`A segment cannot be built of ${count} different terms`);
+  if (count > TERMS_MAX)
+    throw new RangeError(`A segment has ${count} different terms, more than ${TERMS_MAX}`);
   const keys = new Float64Array(count);
   for (let number = 0; number < count; number++) {
     const start = starts[number]!;

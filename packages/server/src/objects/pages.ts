@@ -24,7 +24,7 @@ export function pageSize({ limit }: PageRequest): number {
   return limit ?? LIMITS.pageRowsDefault;
 }
 
-/** A page of rows in order of `id`, read with a limit of {@link pageSize} + 1 to know whether there are more. */
+/** A page of rows in order of `id`. Read them with a limit of {@link pageSize} + 1: an extra row means a next page. */
 export function page<T>(rows: SqlRow[], request: PageRequest, toObject: (row: SqlRow) => T): List<T> {
   const size = pageSize(request);
   const shown = rows.slice(0, size);

@@ -7,12 +7,12 @@ import type { Retriever } from "./retrievers.ts";
 
 /** A record that a retriever found. */
 export interface Hit extends RecordKey {
-  /** That of its best chunk. */
+  /** The score of its best chunk. */
   score: number;
-  /** Those that matched, best first. */
+  /** The matching chunks, best first. */
   chunks: SearchChunk[];
   writtenAt: number;
-  /** Canonical JSON; null unless it was needed. */
+  /** Canonical JSON; null if neither the filter nor the answer needs it. */
   content: string | null;
 }
 
@@ -21,17 +21,17 @@ export interface Collection {
   namespaces: string[] | null;
   filter: Filter | null;
   withData: boolean;
-  /** How many records. */
+  /** The greatest number of records. */
   limit: number;
 }
 
-/** Candidates that are looked up at once: few at first, as most are answers, and more where a filter keeps few. */
+/** Candidates of one lookup: few at first, because most become results, and more when a filter rejects many. */
 const FIRST_PAGE = 100;
 const PAGE_MAX = 4000;
 
 /**
- * The records of the best candidates: those that the ledger shows and the filter keeps. So a filter that keeps little
- * costs more looks, and no answers.
+ * The records of the best candidates that are visible and match the filter. A selective filter costs more lookups, but
+ * no results.
  */
 export async function collectRecords(
   index: IndexSnapshot,
@@ -47,7 +47,7 @@ export async function collectRecords(
     const numbers = candidates.map(({ chunk }) => chunk);
     const visible = await index.visible(build.build, numbers, namespaces, withContent);
     const shown = new Map(visible.map((chunk) => [chunk.chunk, chunk]));
-    const kept = new Map<string, boolean>();
+    const isMatch = new Map<string, boolean>();
     for (const { chunk: number, score } of candidates) {
       const chunk = shown.get(number);
       if (!chunk) continue;
@@ -58,8 +58,8 @@ export async function collectRecords(
         hit.chunks.push({ text, score });
         continue;
       }
-      if (filter && !kept.has(key)) kept.set(key, filter(dataOf(content!)));
-      if (filter && !kept.get(key)) continue;
+      if (filter && !isMatch.has(key)) isMatch.set(key, filter(dataOf(content!)));
+      if (filter && !isMatch.get(key)) continue;
       hits.set(key, { namespace, id, score, chunks: [{ text, score }], writtenAt, content });
     }
   }

@@ -6,18 +6,17 @@ import { fieldPath } from "../wire/field-path.ts";
 
 type Json = Record<string, unknown>;
 
-/** Tells whether a record's `data` satisfies the filter that it was read from. */
+/** Whether a record's `data` satisfies a filter. */
 export type Filter = (data: Json) => boolean;
 
 /** Whether a value of a record satisfies a condition. */
 type Test = (value: unknown) => boolean;
 
 /**
- * Reads a search's `filter` once, so that it can be asked of many records. docs/guides/search-filters.md is what it
- * means.
+ * Compiles a search's `filter` into a function that tests many records. docs/guides/search-filters.md defines filters.
  *
  * @param filter parsed JSON
- * @throws ApiError VALIDATION_ERROR with the path of each field that is wrong, such as `filter.$and[2].status.$gt`
+ * @throws ApiError VALIDATION_ERROR with the path of each invalid field, such as `filter.$and[2].status.$gt`
  */
 export function readFilter(filter: unknown): Filter {
   const reader = new FilterReader();
@@ -38,7 +37,7 @@ class FilterReader {
     if (!isObject(filter)) return this.#refuse(path, "INVALID_TYPE", "Must be an object.");
     if (this.#isTooDeep(path, depth)) return MATCHES_ALL;
     const keys = Object.keys(filter);
-    // It asks nothing, but costs something.
+    // An empty filter has no condition, but costs something.
     if (keys.length === 0) this.#count();
     return all(keys.map((key) => this.#member(key, filter[key], [...path, key], depth)));
   }
@@ -48,15 +47,15 @@ class FilterReader {
     if (key === "$or") return any(this.#filters(value, path, depth));
     if (key === "$not") return not(this.filter(value, path, depth + 1));
     if (key.startsWith("$")) {
-      const known = Object.hasOwn(OPERATORS, key)
-        ? "Goes with a field, not here."
-        : "Is none of $and, $or, $not.";
-      return this.#refuse(path, "UNKNOWN_OPERATOR", known);
+      const message = Object.hasOwn(OPERATORS, key)
+        ? "Must be inside the condition of a field."
+        : "Must be one of $and, $or, $not.";
+      return this.#refuse(path, "UNKNOWN_OPERATOR", message);
     }
-    if (key === "") return this.#refuse(path, "TOO_SHORT", "A path must have at least 1 character(s).");
+    if (key === "") return this.#refuse(path, "TOO_SHORT", "A path must have at least 1 character.");
     if (key.length > LIMITS.filterPathCodePoints && [...key].length > LIMITS.filterPathCodePoints) {
-      const most = `A path must have at most ${LIMITS.filterPathCodePoints} characters.`;
-      return this.#refuse(path, "TOO_LONG", most);
+      const message = `A path must have at most ${LIMITS.filterPathCodePoints} characters.`;
+      return this.#refuse(path, "TOO_LONG", message);
     }
     return this.#field(readPath(key), value, path, depth);
   }
@@ -65,11 +64,11 @@ class FilterReader {
     if (Array.isArray(value) && value.length > 0) {
       return value.map((item, index) => this.filter(item, [...path, index], depth + 1));
     }
-    this.#refuse(path, "INVALID_TYPE", "Must be an array of at least one filter.");
+    this.#refuse(path, "INVALID_TYPE", "Must be an array with at least one filter.");
     return [];
   }
 
-  /** What stands beside a path: a value to be equal to, or operators. */
+  /** Compiles the value of a path: operators, or a value to compare with. */
   #field(find: Finder, value: unknown, path: Path, depth: number): Filter {
     const operators = isObject(value) ? Object.keys(value) : [];
     if (!operators.some((name) => name.startsWith("$"))) return this.#condition(find, "$eq", value, path);
@@ -82,7 +81,7 @@ class FilterReader {
         const at = [...path, name];
         if (name !== "$not") return this.#condition(find, name, operand, at);
         if (!isObject(operand) || Object.keys(operand).length === 0) {
-          return this.#refuse(at, "INVALID_TYPE", "Must be an object of operators.");
+          return this.#refuse(at, "INVALID_TYPE", "Must be an object with operators.");
         }
         if (this.#isTooDeep(at, depth + 1)) return MATCHES_ALL;
         return not(this.#operators(find, operand, at, depth + 1));
@@ -95,7 +94,7 @@ class FilterReader {
     const compile = Object.hasOwn(OPERATORS, name) ? OPERATORS[name] : undefined;
     if (!compile) {
       const known = Object.keys(OPERATORS).join(", ");
-      return this.#refuse(path, "UNKNOWN_OPERATOR", `Is none of ${known}, $not.`);
+      return this.#refuse(path, "UNKNOWN_OPERATOR", `Must be one of ${known}, $not.`);
     }
     const compiled = compile(operand, find);
     return typeof compiled === "function" ? compiled : this.#refuse(path, compiled.code, compiled.message);
@@ -103,11 +102,11 @@ class FilterReader {
 
   #isTooDeep(path: Path, depth: number): boolean {
     const tooDeep = depth > LIMITS.filterDepth;
-    if (tooDeep) this.#refuse(path, "TOO_DEEP", `Is nested deeper than ${LIMITS.filterDepth} levels.`);
+    if (tooDeep) this.#refuse(path, "TOO_DEEP", `Must be nested at most ${LIMITS.filterDepth} levels deep.`);
     return tooDeep;
   }
 
-  /** Counts a condition. @returns false beyond the limit: then it need not be read */
+  /** Counts a condition. @returns false beyond the limit, where conditions are not compiled */
   #count(): boolean {
     this.#conditions++;
     if (this.#conditions === LIMITS.filterConditions + 1) {
@@ -124,7 +123,7 @@ class FilterReader {
 
 type Problem = Pick<FieldError, "code" | "message">;
 
-/** Each operator: its condition on what is found, or what is wrong with its operand. */
+/** Compiles each operator with its operand, or returns what is wrong with the operand. */
 const OPERATORS: Record<string, ((operand: unknown, find: Finder) => Filter | Problem) | undefined> = {
   $eq: (value, find) => isAnyOf([value], find),
   $ne: (value, find) => not(isAnyOf([value], find)),
@@ -148,7 +147,7 @@ function problemOfList(values: unknown): Problem | undefined {
   return { code: "TOO_MANY", message: `Must have at most ${LIMITS.filterValues} items.` };
 }
 
-/** Arrays and objects are equal if their canonical texts are; what is not there is as good as null. */
+/** Arrays and objects are equal if their canonical texts are; a missing value equals null. */
 function isAnyOf(values: unknown[], find: Finder): Filter {
   const plain = new Set<unknown>(values.filter((value) => !isNested(value)));
   const nested = new Set(values.filter(isNested).map(canonicalJson));
@@ -163,7 +162,7 @@ function isAnyOf(values: unknown[], find: Finder): Filter {
   };
 }
 
-/** Numbers are compared with numbers, texts with texts, and nothing with anything else. */
+/** Numbers are compared with numbers and strings with strings; values of other types never match. */
 function compares(bound: unknown, find: Finder, holds: (order: number) => boolean): Filter | Problem {
   let test: Test;
   if (typeof bound === "number") test = (value) => typeof value === "number" && holds(value - bound);
@@ -173,15 +172,15 @@ function compares(bound: unknown, find: Finder, holds: (order: number) => boolea
   return (data) => find(data, test) === Finding.MATCH;
 }
 
-/** What a path leads to in a record: nothing, values of which none passes the test, or one that does. */
+/** What a path leads to in a record: nothing, only values that fail the test, or a value that passes it. */
 const Finding = { NOTHING: 0, VALUES: 1, MATCH: 2 } as const;
 type Finding = (typeof Finding)[keyof typeof Finding];
 
 type Finder = (data: Json, test: Test) => Finding;
 
 /**
- * Own members only: a path such as `constructor.name` finds what the record says, nothing of JavaScript's.
- * A member whose name is the whole path, dots and all, goes before the steps.
+ * Compiles a path. It follows own members only, so that `constructor.name` finds nothing of JavaScript's own.
+ * A member whose name is the whole path, with its dots, goes before the steps.
  */
 function readPath(path: string): Finder {
   const steps = path.split(".");
@@ -192,7 +191,7 @@ function readPath(path: string): Finder {
     Object.hasOwn(data, path) ? valueAt(data[path], test) : follow(data, steps, 0, test);
 }
 
-/** At its end a path means the value itself, and each element if that is an array. */
+/** Tests the value at a path's end, and each element if the value is an array. */
 function valueAt(value: unknown, test: Test): Finding {
   if (test(value) || (Array.isArray(value) && value.some(test))) return Finding.MATCH;
   return Finding.VALUES;
@@ -202,7 +201,7 @@ function follow(value: unknown, steps: string[], at: number, test: Test): Findin
   if (at === steps.length) return valueAt(value, test);
   const step = steps[at]!;
   if (Array.isArray(value)) {
-    // A position or the elements' members, never both: in nested arrays the ways would double with each level.
+    // A step is either a position or a member of the elements: with both, each nested array would double the ways.
     if (POSITION.test(step)) {
       return Number(step) < value.length ? follow(value[Number(step)], steps, at + 1, test) : Finding.NOTHING;
     }

@@ -1,19 +1,18 @@
 import { compareCodePoints } from "@tidemark/protocol/code-point-order";
 import { type RecordKey, recordKey } from "../storage/record-key.ts";
 
-/** How little the first ranks outweigh the later ones: the value of the paper. */
+/** The paper's value: the larger it is, the less the first ranks outweigh the later ones. */
 const RANK_CONSTANT = 60;
 
 /**
  * Joins rankings of records into one by reciprocal rank fusion: a record's score is the sum of 1 / (60 + rank) over the
- * rankings that have it, ranks counted from 1. Scores of different kinds need not be made comparable for it.
+ * rankings that have it, with ranks from 1. The rankings' own scores need not be comparable.
  *
  * Source: Cormack, Clarke, Büttcher: Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods
  * (SIGIR 2009).
  *
- * @param rankings each best first; of a record that one names several times, the first counts, and the others take no
- *   rank
- * @returns each record once, as the first ranking that has it gives it, best first; equal scores by namespace, then id
+ * @param rankings each best first; repetitions of a record within a ranking are ignored and take no rank
+ * @returns each record once, as in the first ranking that has it, best first; equal scores by namespace, then id
  */
 export function fuseRankings<R extends RecordKey>(
   rankings: readonly (readonly R[])[],

@@ -3,15 +3,15 @@ import { findPostings } from "../lexical/segment.ts";
 import type { Build, Candidate, IndexSnapshot } from "../storage/index-port.ts";
 import { queryAnalyzerFor } from "../text/tokens.ts";
 
-/** Gives the next best candidates; none if there are no more. */
+/** Returns the next best candidates; none if there are no more. */
 export type Retriever = (count: number) => Candidate[] | Promise<Candidate[]>;
 
 /**
- * Up to so many chunks of the namespaces that are asked for are ranked alone; where there are more, others are left out
- * later.
+ * If the requested namespaces have fewer chunks than this, only these chunks are ranked. Otherwise all chunks are
+ * ranked, and those of other namespaces are left out later.
  */
 const SCOPE_CHUNKS = 20_000;
-/** Distinct terms of a query that count. */
+/** Distinct terms of a query that are searched; further ones are ignored. */
 const QUERY_TERMS_MAX = 200;
 
 /** Retrieves chunks by the words of the query. */
@@ -38,8 +38,9 @@ export async function lexicalRetriever(
     });
     return { weight, lists };
   });
-  const few = namespaces && (await index.countChunks(build.build, namespaces, SCOPE_CHUNKS)) < SCOPE_CHUNKS;
-  const allowed = few ? new Set(await index.chunksOf(build.build, namespaces)) : undefined;
+  const isSmall =
+    namespaces && (await index.countChunks(build.build, namespaces, SCOPE_CHUNKS)) < SCOPE_CHUNKS;
+  const allowed = isSmall ? new Set(await index.chunksOf(build.build, namespaces)) : undefined;
   const collection = { chunks: build.chunks, averageLength: build.terms / build.chunks };
   const ranking = rank(collection, terms, allowed);
   return (count) => ranking.take(count);
@@ -47,7 +48,7 @@ export async function lexicalRetriever(
 
 /**
  * Retrieves chunks by how near their vectors are to the query's.
- * @param records how many records are to be found
+ * @param records the number of records that the search needs
  */
 export function semanticRetriever(
   index: IndexSnapshot,
@@ -61,11 +62,11 @@ export function semanticRetriever(
   let isLast = false;
   return async (count) => {
     if (isLast) return [];
-    // There is no going on where a look for the nearest ended: each look asks for more, and begins anew.
+    // A search for the nearest vectors cannot be continued: each one starts again and asks for more.
     limit = Math.max(limit, retrieved.size + count);
     const near = await index.nearest(build, vector, namespaces, limit);
     isLast = near.length < limit;
-    // It may find what the look before overlooked.
+    // An approximate search may find chunks that the one before overlooked.
     const next = near.filter(({ chunk }) => !retrieved.has(chunk));
     for (const { chunk } of next) retrieved.add(chunk);
     limit *= 8;

@@ -14,24 +14,22 @@ import { type Filter, readFilter } from "./filter.ts";
 import { fuseRankings } from "./fusion.ts";
 import { lexicalRetriever, semanticRetriever } from "./retrievers.ts";
 
-/**
- * Records that each retriever of a hybrid search finds: more than are answered, because a record may be good in both.
- */
+/** The fewest records that each retriever of a hybrid search finds: a later record may rank high after fusion. */
 const FUSED_MIN = 50;
-/** Contents that wait are counted up to here: an answer need not know more. */
+/** Waiting entries are counted up to this number, which is enough for an answer. */
 const PENDING_MAX = 10_000;
-/** Pause between two looks at how far indexing is. */
+/** Pause between two looks at the index queue. */
 const LOOK_PAUSE_MS = 20;
 
 export interface SearchContext {
   storage: Storage;
   embedder: Embedder | null;
-  /** How long queries leave the embedder alone. */
+  /** Until when queries do not call the embedder. */
   pause: EndpointPause;
   now(): number;
 }
 
-/** What a query asks for, read and checked. */
+/** A validated search request. */
 interface Query {
   request: SearchRequest;
   namespaces: string[] | null;
@@ -40,9 +38,9 @@ interface Query {
 }
 
 /**
- * Searches a store. What was deleted or cleared before is not found, whatever the index still has of it.
+ * Searches a store. Records that were deleted or cleared before are never found, even if the index still has them.
  * @throws ApiError VECTOR_STORE_NOT_FOUND, VALIDATION_ERROR, RESOURCE_NOT_FOUND (no such sync), INDEX_NOT_READY,
- *   SERVICE_UNAVAILABLE (semantic, and the embeddings endpoint is away)
+ *   SERVICE_UNAVAILABLE (semantic mode, and the embeddings endpoint is unavailable)
  */
 export async function search(
   context: SearchContext,
@@ -73,29 +71,31 @@ export async function search(
     const [active, problem] = await storage.index.search(storeId, (index) =>
       Promise.all([index.activeBuild(), index.vectorProblem()]),
     );
-    const how = await embedQuery(context, request, active, problem);
-    const answer = await answerQuery(storage, storeId, query, { ...how, space: active?.space ?? null });
+    const method = await embedQuery(context, request, active, problem);
+    const answer = await answerQuery(storage, storeId, query, { ...method, space: active?.space ?? null });
     if (answer) return answer;
   }
 }
 
-/** Something like `CVE-2025-0282`: whoever asks for it wants that one, not what is near it in meaning. */
+/** Whether a query is an identifier such as `CVE-2025-0282`, whose exact match is wanted rather than a similar text. */
 const isIdentifier = (query: string) => /^\S*\d\S*$/.test(query.trim());
 
-interface How {
+/** How a query is answered. */
+interface Method {
   mode: SearchMode;
-  /** The query's, and the space that it is of. */
+  /** The query's vector; null: none. */
   vector: Float32Array | null;
+  /** The vector space of the build that the vector was made for. */
   space: number | null;
   warnings: string[];
 }
 
-/** @returns null if the query's vector is of no use: a build of another model took over while it was made */
+/** @returns null if a build of another space took over while the query was embedded, so that its vector is useless */
 function answerQuery(
   storage: Storage,
   storeId: string,
   query: Query,
-  { mode, vector, space, warnings }: How,
+  { mode, vector, space, warnings }: Method,
 ): Promise<SearchResponse | null> {
   return storage.index.search(storeId, async (index) => {
     const build = await index.activeBuild();
@@ -108,7 +108,7 @@ function answerQuery(
   });
 }
 
-/** Waits until a sync's contents are in the index. */
+/** Waits until a sync's records are indexed. @throws ApiError RESOURCE_NOT_FOUND, INDEX_NOT_READY after the timeout */
 async function waitForSync(
   storage: Storage,
   storeId: string,
@@ -133,7 +133,7 @@ async function waitForSync(
 }
 
 /**
- * How a query is answered: by which retrievers, and with which vector of it.
+ * Decides the mode of a search, and embeds the query if the mode needs it.
  * @param problem why the database cannot compare vectors; null: it can
  */
 async function embedQuery(
@@ -141,7 +141,7 @@ async function embedQuery(
   { mode, query }: SearchRequest,
   build: Build | undefined,
   problem: string | null,
-): Promise<Omit<How, "space">> {
+): Promise<Omit<Method, "space">> {
   const { embedder } = context;
   const model = build ? (build.settings.embeddings?.model ?? null) : (embedder?.model ?? null);
   if (mode === "lexical" || (mode === undefined && model === null))
@@ -154,7 +154,7 @@ async function embedQuery(
       if (embeddings && !fits(vector, embeddings)) {
         const { dimensions } = embeddings;
         throw new EmbedderUnavailable(
-          `The index has ${dimensions} dimensions, and the endpoint's vector has ${vector.length}.`,
+          `The index has vectors with ${dimensions} dimensions, and the endpoint gave one with ${vector.length}.`,
         );
       }
       return { mode: mode ?? "hybrid", vector, warnings: [] };
@@ -162,15 +162,15 @@ async function embedQuery(
       if (mode === "semantic" && error instanceof EmbedderUnavailable) {
         throw new ApiError("SERVICE_UNAVAILABLE", {}, "The embeddings endpoint is unavailable.");
       }
-      const warning = `Lexical, because the query could not be embedded: ${(error as Error).message}`;
+      const warning = `Lexical search only, because the query could not be embedded: ${(error as Error).message}`;
       return { mode: "lexical", vector: null, warnings: [warning] };
     }
   }
   if (mode === "semantic") throw validationError([{ field: "mode", code: "NOT_AVAILABLE", message: reason }]);
-  return { mode: "lexical", vector: null, warnings: [`Lexical: ${reason}`] };
+  return { mode: "lexical", vector: null, warnings: [`Lexical search only: ${reason}`] };
 }
 
-/** @throws EmbedderUnavailable at once, while the embedder is left alone: nobody waits each time for one that hangs */
+/** @throws EmbedderUnavailable without a request during the embedder's pause, so that searches do not wait for it */
 async function vectorOf(
   { pause, now }: SearchContext,
   embedder: Embedder,
@@ -193,7 +193,7 @@ function whyNotEmbedded(model: string | null, embedder: Embedder | null): string
   if (model === null) return "This store has no embeddings.";
   if (embedder === null) return "This server has no embeddings endpoint.";
   if (embedder.model === model) return null;
-  return `The store's embeddings are of ${model}, and this server's endpoint has ${embedder.model}: rebuild the index.`;
+  return `The store was embedded with ${model}, but this server's model is ${embedder.model}: rebuild the index.`;
 }
 
 async function findRecords(

@@ -1,4 +1,4 @@
-/** A part of a text, in UTF-16 units: from `start` up to, but without, `end`. */
+/** A part of a text in UTF-16 units; `end` is exclusive. */
 export interface Span {
   start: number;
   end: number;
@@ -7,24 +7,24 @@ export interface Span {
 export interface Snippet {
   /** One line, with `…` where something was left out. */
   text: string;
-  /** What matches the query in it, in order, apart from each other. */
+  /** The matches of the query in `text`, in order, without overlaps. */
   spans: Span[];
 }
 
-/** A word, or two characters of a text without spaces, and the query's term that it stands for. */
+/** A word, or two characters of a text without spaces, with the query's term that it matches. */
 interface Match extends Span {
   term: string;
 }
 
-/** Long words are rare ones, roughly; beyond this many characters it makes no difference. */
+/** Longer words weigh more, because they are rarer; beyond this many characters the weight stays the same. */
 const WEIGHTY_CHARACTERS = 8;
 
 /**
- * The stretch of a chunk that shows best why it was found: the one with the most terms of the query, and of these the
- * longest. White space and control characters become single spaces, so that it can be printed.
+ * The stretch of a chunk that shows best why search found it: the one with the most and the longest terms of the query.
+ * White space and control characters become single spaces, so that a terminal can print it.
  *
- * @param tokensOf the terms of a text, as both the chunk and the query were searched by
- * @param characters of the chunk at most, in UTF-16 units; `Infinity` for all of it
+ * @param tokensOf returns the terms of a text, as the search made them
+ * @param characters the greatest length in UTF-16 units without ellipses; `Infinity` for the whole chunk
  */
 export function snippetOf(
   chunk: string,
@@ -47,7 +47,7 @@ export function snippetOf(
   };
 }
 
-/** A snippet's text with `mark` around each span, such as one that makes it bold. */
+/** A snippet's text with `mark` applied to each span, for example to make it bold. */
 export function markSpans({ text, spans }: Snippet, mark: (word: string) => string): string {
   let marked = "";
   let at = 0;
@@ -64,14 +64,14 @@ const WORD = new RegExp(
   String.raw`(?<unspaced>(?:(?=[\p{L}\p{N}\p{M}])[${UNSPACED}]\p{M}*)+)|(?:(?![${UNSPACED}])[\p{L}\p{N}\p{M}])+(?:['’](?:(?![${UNSPACED}])[\p{L}\p{N}\p{M}])+)*`,
   "gu",
 );
-/** What surrounds a word and is no part of it; `C++` and `#42` keep their signs. */
+/** Characters around a word that do not belong to it; `C++` and `#42` keep their signs. */
 const PUNCTUATION = String.raw`[\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{So}"'.,;:!?…*_~|、。]`;
 const AROUND = new RegExp(`^${PUNCTUATION}+|(?<!${PUNCTUATION})${PUNCTUATION}+$`, "gu");
 
-/** Everything in a text that has a term in common with the query, in order; matches may overlap. */
+/** All words of a text that share a term with the query, in order; matches may overlap. */
 function findMatches(text: string, query: string, tokensOf: (text: string) => string[]): Match[] {
   const queryTerms = new Set(tokensOf(query));
-  // Between spaces, so with identifiers in one piece.
+  // Pieces between spaces keep identifiers whole.
   const pieces = new Map(piecesOf(query).map(({ text }) => [tokensOf(text).join("\n"), text]));
   pieces.delete("");
   const matches: Match[] = [];
@@ -94,7 +94,7 @@ function findMatches(text: string, query: string, tokensOf: (text: string) => st
       else {
         for (const part of partsOf(word[0])) {
           const terms = tokensOf(part.text);
-          // A word of several terms would be marked for one pair of its characters.
+          // A word of several terms matches only if the query has all of them, not for one pair of characters.
           if (terms.every((term) => queryTerms.has(term))) tryMatch(part.text, start + part.start, terms);
         }
       }
@@ -108,7 +108,7 @@ interface Piece {
   start: number;
 }
 
-/** What stands between spaces, without the punctuation around it. */
+/** The pieces of a text between spaces, without the punctuation around them. */
 function piecesOf(text: string): Piece[] {
   return [...text.matchAll(/\S+/gu)].flatMap(({ 0: piece, index }) => {
     const bare = piece.replace(AROUND, "");
@@ -119,7 +119,7 @@ function piecesOf(text: string): Piece[] {
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const words = new Intl.Segmenter(undefined, { granularity: "word" });
 
-/** What a term may stand for where no spaces part the words: a character, two of them, or a word of a dictionary. */
+/** The parts of an unspaced run that a term may be: each character, each pair of them, each dictionary word. */
 function partsOf(run: string): Piece[] {
   const characters = [...graphemes.segment(run)].map(({ segment, index }) => ({
     text: segment,
@@ -136,7 +136,7 @@ function partsOf(run: string): Piece[] {
   return [...characters, ...pairs, ...dictionaryWords];
 }
 
-/** From which match to which the terms weigh most, each counted once; the first such window. */
+/** The first window of matches whose terms, each counted once, weigh most. */
 function bestWindow(matches: Match[], characters: number): Span {
   let best = { start: 0, end: 0 };
   let bestWeight = 0;
@@ -157,9 +157,7 @@ function bestWindow(matches: Match[], characters: number): Span {
   return best;
 }
 
-/**
- * Widens a window to so many characters, about as many before as after it, and to whole words where there are spaces.
- */
+/** Widens a window to at most `characters`, evenly to both sides, and to whole words if there are spaces. */
 function stretchAround(text: string, window: Span, characters: number): Span {
   const spare = characters - (window.end - window.start);
   let start = Math.max(0, Math.min(window.start - Math.floor(spare / 2), text.length - characters));

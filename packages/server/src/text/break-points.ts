@@ -1,6 +1,6 @@
 import { countTokens, isIdeographic, isLowSurrogate } from "./token-count.ts";
 
-/** A part of a text that is something of its own, such as a field; its label is the heading above its headings. */
+/** Where a section of a text, such as a field, begins; its label is the heading above all its headings. */
 export interface SectionStart {
   offset: number;
   label: string;
@@ -13,37 +13,37 @@ export interface Heading {
   text: string;
 }
 
-/** Where chunks may begin: everything that decides it is in the text right there, not in what lies far before. */
+/** Where chunks may begin. Each break depends only on the text near it, so that an edit moves no distant break. */
 export interface BreakPoints {
   /** Ascending; the first is 0. */
   offsets: number[];
-  /** Estimated tokens before each, in tenths. */
+  /** Estimated tokens before each break, in tenths. */
   tokensBefore: number[];
-  /** How good a place it is, less is better: first by what begins there, then by a hash of the text up to the next. */
+  /** How good each break is; less is better: by what begins there, then by a hash of the text up to the next break. */
   ranks: number[];
   headings: Heading[];
-  /** Estimated tokens of the whole, in tenths. */
+  /** Estimated tokens of the whole text, in tenths. */
   tokens: number;
 }
 
-/** What begins at a break, best first. Headings of depth 1 to 6 have that number. */
+/** What begins at a break, best first. Headings have their depth, 1 to 6. */
 const LEVEL = { section: 0, block: 7, line: 8, sentence: 9, words: 10 };
 const HASHES = 2 ** 32;
 
 /** A longer heading is not repeated above what follows it. */
 const HEADING_CHARACTERS = 200;
 
-/** Of the places between words, or between characters of a script without spaces, one in so many is a break. */
+/** One in this many places between words, or between characters of an unspaced script, is a break. */
 const WORDS_PER_BREAK = 8;
-/** Within a longer run of characters without spaces, breaks may be between any two of them. */
+/** In a word longer than this, breaks may be between any two characters. */
 const RUN_CHARACTERS = 24;
 
 /**
- * Finds where Markdown or plain text can be split: at headings, blocks, and within what is longer than `pieceTokens` at
- * lines, then sentences, then words or characters. Sentences are found by their punctuation: `Intl.Segmenter` knows
- * abbreviations better, but it is slow, and another ICU would move chunks and embed them again.
- * @param sections in order; the first begins at 0, and a line ends before each
- * @param pieceTokens in tenths: no two neighbouring breaks are much further apart
+ * Finds where Markdown or plain text can be split: at headings and blocks, and within pieces longer than `pieceTokens`
+ * at lines, then sentences, then words or characters. Punctuation ends a sentence: `Intl.Segmenter` knows abbreviations
+ * better, but it is slow, and another version of ICU would move chunks and embed them again.
+ * @param sections in order; the first begins at 0, and each begins a line
+ * @param pieceTokens in tenths: neighbouring breaks are hardly further apart
  */
 export function findBreaks(text: string, sections: SectionStart[], pieceTokens: number): BreakPoints {
   const finder = new BreakFinder(text, pieceTokens);
@@ -59,7 +59,7 @@ class BreakFinder {
   readonly #offsets: number[] = [];
   readonly #levels: number[] = [];
   readonly #headings: Heading[] = [];
-  /** A heading goes with what follows it, unless that heading, or a row of them, is as long as a chunk. */
+  /** No break follows a heading, unless it, or a row of headings, is as long as a piece. */
   #afterHeading = false;
   #tokensSinceBreak = 0;
 
@@ -159,7 +159,7 @@ class BreakFinder {
     }
   }
 
-  /** A line or a heading, which may be longer than a chunk. */
+  /** Reads a line or a heading, which may be longer than a piece. */
   #readPiece(start: number, end: number, level: number, tokens: number): void {
     if (tokens <= this.#pieceTokens) {
       this.#break(start, level, tokens);
@@ -197,7 +197,7 @@ class BreakFinder {
     }
   }
 
-  /** @param tokens of what begins here, in tenths */
+  /** @param tokens of the piece that begins here, in tenths */
   #break(offset: number, level: number, tokens: number): void {
     const joins = this.#afterHeading && this.#tokensSinceBreak < this.#pieceTokens;
     this.#afterHeading = false;
@@ -216,7 +216,7 @@ const EQUALS = 61;
 const BACKTICK = 96;
 const TILDE = 126;
 
-/** The line's newline, or the end. */
+/** The offset of the line's newline, or `end`. */
 function endOfLine(text: string, line: number, end: number): number {
   const newline = text.indexOf("\n", line);
   return newline === -1 || newline > end ? end : newline;
@@ -230,14 +230,14 @@ function skipSpaces(text: string, from: number, end: number): number {
 
 const isSpace = (text: string, at: number, end: number) => at >= end || text.charCodeAt(at) <= 32;
 
-/** What a heading says, without the marks that may follow it; "" if that is no heading's length. */
+/** A heading's text, without the marks that may follow it; "" if it is too long to be repeated. */
 function headingText(text: string, start: number, end: number): string {
   let last = end;
   while (last > start && (isSpace(text, last - 1, end) || text.charCodeAt(last - 1) === HASH)) last--;
   return last - start > HEADING_CHARACTERS ? "" : text.slice(start, last).trim();
 }
 
-/** How often the character at a place stands there in a row. */
+/** How often the character at `from` is repeated. */
 function runLength(text: string, from: number, end: number): number {
   const unit = text.charCodeAt(from);
   let i = from + 1;
@@ -245,14 +245,14 @@ function runLength(text: string, from: number, end: number): number {
   return i - from;
 }
 
-/** `. ! ? …`, of Arabic and of Devanagari too: they end a sentence if a space follows, and then no small letter. */
+/** `. ! ? …`, also Arabic and Devanagari: they end a sentence before a space that no small letter follows. */
 const ENDS_BEFORE_SPACE = new Set([0x21, 0x2e, 0x3f, 0x2026, 0x61f, 0x6d4, 0x964]);
-/** `。！？｡` end a sentence wherever they stand. */
+/** `。！？｡` always end a sentence. */
 const ENDS = new Set([0x3002, 0xff01, 0xff1f, 0xff61]);
-/** Quotes and brackets that close with the sentence: `" ' ) ] ” ’ » 」 』 ）`. */
+/** Quotes and brackets that may follow the end of a sentence: `" ' ) ] ” ’ » 」 』 ）`. */
 const CLOSES = new Set([0x22, 0x27, 0x29, 0x5d, 0x201d, 0x2019, 0xbb, 0x300d, 0x300f, 0xff09]);
 
-/** Where the sentence after the one at `from` begins, or the end. */
+/** Where the sentence after the one at `from` begins, or `end`. */
 function nextSentence(text: string, from: number, end: number): number {
   for (let i = from; i < end; i++) {
     const unit = text.charCodeAt(i);
@@ -269,13 +269,13 @@ function nextSentence(text: string, from: number, end: number): number {
   return end;
 }
 
-/** Marks, such as accents and vowel signs, and the joiner of emoji. */
+/** Characters that join the one before: marks, such as accents and vowel signs, and the joiner of emoji. */
 const JOINS_BACKWARDS = /\p{M}|\u200d/u;
 
 /**
- * Where the word at `from` and the space behind it end. A character of a script without spaces is a word, and so is
- * each character of a word that goes on beyond {@link RUN_CHARACTERS}.
- * @param run characters of the word that are before `from`
+ * The end of the word at `from` and of the space after it. A character of an unspaced script is a word, and so is each
+ * further character of a word longer than {@link RUN_CHARACTERS}.
+ * @param run the number of the word's characters before `from`
  */
 function nextWord(text: string, from: number, end: number, run: number): number {
   let i = from;

@@ -1,9 +1,9 @@
 /**
- * What a UTF-16 unit is to a word. Those from DIGIT to UPPER make words of scripts with spaces between words; letters
- * without case, and marks, count as lower case.
+ * Kinds of UTF-16 units. DIGIT to UPPER form words of scripts with spaces between words; letters without case, and
+ * marks, count as lower case.
  */
 export const OTHER = 1;
-/** The second half of a pair: it belongs to what the first half belongs to. */
+/** The second half of a surrogate pair; it belongs to the unit before. */
 export const TRAIL = 2;
 export const APOSTROPHE = 3;
 /** Holds the parts of an identifier together: user_id, node.js. */
@@ -11,15 +11,15 @@ export const JOINER = 4;
 export const DIGIT = 5;
 export const LOWER = 6;
 export const UPPER = 7;
-/** Of a script without spaces between words, or (Hangul) with words that are sentences in little. */
+/** A character of a script without spaces between words, or of Hangul, whose words are like short sentences. */
 export const UNSPACED = 8;
 /** A vowel or tone of such a script that is written on the character before it. */
 export const UNSPACED_MARK = 9;
 
-/** Filled as units are met; 0 stands for one that was not met yet. */
+/** The kinds of the units seen so far; 0: not seen yet. */
 const KINDS = new Uint8Array(0x10000);
 
-/** The kind of the unit at a place in a text; OTHER past its end. */
+/** The kind of the unit at an offset of a text; OTHER past the end. */
 export function kindAt(text: string, at: number): number {
   if (at >= text.length) return OTHER;
   const unit = text.charCodeAt(at);
@@ -48,8 +48,7 @@ function kindOf(unit: number): number {
 }
 
 /**
- * By the first half alone: planes 2 and 3 are Han; plane 1 begins with letters, and from U+1EC00 on has signs and
- * emoji.
+ * The kind of a pair by its first half: planes 2 and 3 are Han; plane 1 has letters, and signs and emoji from U+1EC00.
  */
 function kindOfPair(high: number): number {
   if (high >= 0xd840 && high <= 0xd8bf) return UNSPACED;

@@ -6,30 +6,30 @@ import { kindOf } from "./string-kind.ts";
 import { isTitleName } from "./title.ts";
 import { isLowSurrogate } from "./token-count.ts";
 
-/** What of one record is searched at most; the rest of a larger one is not. */
+/** How much of one record is searched; the rest of a larger record is left out. */
 const RECORD_LIMITS = {
-  /** Values that are looked at. */
+  /** Values that are read. */
   values: 100_000,
   /** UTF-16 units of all texts. */
   characters: 4_000_000,
-  /** UTF-16 units of the words beside the text. */
+  /** UTF-16 units of the words that are not text. */
   wordsCharacters: 10_000,
-  /** An array of more numbers is data, such as a vector or a curve. */
+  /** The numbers of a longer array are not searched: it is data, such as a vector. */
   numbersInArray: 32,
-  /** UTF-16 units of a path: of one that is compared with the settings', and of one that is shown. */
+  /** UTF-16 units of a path that is compared with the settings, and of a path that is shown. */
   pathCharacters: 512,
   labelCharacters: 100,
 } as const;
 
-/** A text up to this length, in one line, is a line among the fields; a longer one stands for itself, after them. */
+/** A one-line text up to this length is a line among the fields; a longer text is a section after them. */
 const LINE_CHARACTERS = 200;
-/** Texts of an array up to this length go into one line. */
+/** The texts of an array up to this length share one line. */
 const ITEM_CHARACTERS = 60;
 
-/** Members that are what a record says: a lone one at its top needs no label. */
+/** Members that hold a record's main text: a single one at the top level has no label. */
 const BODY_NAMES = new Set(["text", "body", "content", "description", "markdown", "html", "message"]);
 
-/** The texts that stand at one path: several if it goes through an array. */
+/** The texts at one path: several if the path goes through an array. */
 interface Field {
   path: string;
   /** The path's last name. */
@@ -37,9 +37,9 @@ interface Field {
   texts: string[];
 }
 
-/** What a record says, field by field. */
+/** The searchable content of a record, field by field. */
 export class Fields {
-  /** What stands at `title_field`; null if nothing does. */
+  /** The value at `title_field`; null if there is none. */
   namedTitle: string | null = null;
 
   readonly #settings: TextSettings;
@@ -56,12 +56,12 @@ export class Fields {
     this.#readObject(data, "", settings.text_fields === null, false, 0);
   }
 
-  /** Numbers, dates, URLs and what else is found but not shown, with the names they stand under. */
+  /** Numbers, dates, URLs and other words that are searched but not shown, with their names. */
   words(): string {
     return this.#words.join(" ");
   }
 
-  /** The texts in the order they are shown. @param titlePath the field that is shown as the title */
+  /** The texts in the order in which they are shown. @param titlePath the field that is the title and is left out */
   sections(titlePath: string | null): Section[] {
     const names: string[] = [];
     const lines: string[] = [];
@@ -120,7 +120,7 @@ export class Fields {
     if (!isText) return;
     if (typeof value === "string") this.#readString(value.trim(), path, name, inArray);
     else if (typeof value === "number") this.#addWords(name, String(value));
-    // What is not so is not looked for by its name.
+    // The name of a true flag is searched, that of a false one is not.
     else if (value === true) this.#addWords(name, "true");
   }
 
@@ -152,7 +152,7 @@ export class Fields {
 const extendPath = (path: string, name: string) =>
   path === "" ? name : path.length > RECORD_LIMITS.pathCharacters ? path : `${path}.${name}`;
 
-/** A file that is written into a text. */
+/** A file embedded in a text. */
 const DATA_URL = /data:[\w.+/-]{1,100};base64,[A-Za-z0-9+/=]*/g;
 
 function plainText(value: string): string {
@@ -162,7 +162,7 @@ function plainText(value: string): string {
   return text;
 }
 
-/** One text of those in an array: said once and in a line where they are short, and below each other where not. */
+/** Joins a field's texts: short ones in a line without repetitions, longer ones line by line. */
 function joinTexts({ name, texts }: Field): string {
   if (texts.length === 1) return texts[0]!;
   if (BODY_NAMES.has(name) || texts.some((text) => text.length > ITEM_CHARACTERS)) return texts.join("\n");
@@ -171,7 +171,7 @@ function joinTexts({ name, texts }: Field): string {
 
 const labelOf = (path: string) => cut(path, RECORD_LIMITS.labelCharacters).replace(/\s+/g, " ");
 
-/** At most so many UTF-16 units of a text, and never half a character. */
+/** The first `characters` UTF-16 units of a text, without half a character. */
 function cut(text: string, characters: number): string {
   if (text.length <= characters) return text;
   return text.slice(0, isLowSurrogate(text.charCodeAt(characters)) ? characters - 1 : characters);

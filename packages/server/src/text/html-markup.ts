@@ -44,42 +44,24 @@ const CODE = new RegExp(
   ].join("|"),
   "gi",
 );
-
 /** What stands before a backtick that belongs to the value of an attribute and not to Markdown. */
 const IN_ATTRIBUTE = /<[a-z][^<>]*=\s*(?:"[^"<>]*|'[^'<>]*)$/i;
-
-/** What stands before a tag in a program: an arrow or `return` before JSX; `=`, `(`, `+` or a key before a string. */
-const JSX_BEFORE = /(?:=>|(?:^|\n)[ \t]*return|\breturn[ \t]*\()\s{0,20}\(?\s{0,20}$/;
-const QUOTE_BEFORE = /(?:[=(+]|["'][ \t]*:)[ \t]*["'`]$/;
 const BEFORE_CHARACTERS = 100;
 
-/** Whether a tag stands in a program, as JSX or in a string literal. */
-function codeBefore(html: string, tag: number): "jsx" | "string" | null {
-  let last = tag - 1;
-  while (last >= 0 && html.charCodeAt(last) <= 32) last--;
-  // Most tags need no closer look.
-  const character = html.charAt(last);
-  const isArrow = character === ">" && html.charAt(last - 1) === "=";
-  if (!isArrow && !/["'`(n]/.test(character)) return null;
-  const before = html.slice(Math.max(0, tag - BEFORE_CHARACTERS), tag);
-  if (JSX_BEFORE.test(before)) return "jsx";
-  return QUOTE_BEFORE.test(before) ? "string" : null;
-}
-
+/** Text in which each tag is replaced by a space and `<`: JSX, a tag in a string literal, PHP, another template. */
+const PROGRAM =
+  /(?:=>|\breturn)\s{0,20}\(?\s{0,20} <|(?:[=(+]|["'][ \t]{0,20}:)[ \t]{0,20}["'`] <|<\?(?:php|=)|<%/;
 /** A tag in which a text was cut off. */
 const CUT_OFF = /^<[a-z][a-z0-9]*\s[^<]*=/i;
-
-/** PHP and other templates. */
-const TEMPLATE = /<\?(?:php|=)|<%/;
+const WORD = /[\p{L}\p{N}]/u;
 
 /** Finds the markup of a string. Linear in its length. */
 export function readMarkup(html: string): Markup {
   const startsWithTag = /^\s*<[a-z!?]/i.test(html);
-  const markup = startsWithTag ? new MarkupFinder(html, readTokens(html), true).find() : null;
+  const markup = startsWithTag ? findMarkup(html, readTokens(html), true) : null;
   if (markup && !markup.hasLines) return markup;
   const code = findCode(html);
-  if (markup && code.length === 0) return markup;
-  return new MarkupFinder(html, readTokens(html, code), startsWithTag).find();
+  return markup && code.length === 0 ? markup : findMarkup(html, readTokens(html, code), startsWithTag);
 }
 
 function findCode(html: string): { start: number; end: number }[] {
@@ -101,212 +83,78 @@ function findCode(html: string): { start: number; end: number }[] {
 }
 
 /** Whether a tag is of an HTML element; `Button` and `Table` in mixed case are components of JSX. */
-function isElement({ name, text }: Token): boolean {
-  if (text !== name && text !== text.toUpperCase()) return false;
-  return PLAIN_ELEMENTS.has(name) || OTHER_ELEMENTS.has(name);
-}
+const isElement = ({ name, text, isCode }: Token): boolean =>
+  !isCode &&
+  (text === name || text === text.toUpperCase()) &&
+  (PLAIN_ELEMENTS.has(name) || OTHER_ELEMENTS.has(name));
 
-/** The places of the tags that close elements of one name, in order, and which of them is next. */
-interface Closes {
-  places: number[];
-  next: number;
-  /** Elements of the name that are open, for each of which there is a tag that closes it. */
-  open: number;
-}
+/** Decides for each tag whether it is markup, and whether the string is HTML. */
+function findMarkup(html: string, tokens: Token[], startsWithTag: boolean): Markup {
+  const lastClose = new Map<string, number>();
+  for (const [place, { kind, name }] of tokens.entries()) if (kind === "close") lastClose.set(name, place);
+  const evidence = { plain: false, either: false, foreign: false, program: false };
+  const markup: Token[] = [];
+  const firstTag = startsWithTag ? tokens.findIndex(({ kind }) => kind !== "text") : -1;
+  let hasLines = false;
+  let depth = 0;
+  let outline = "";
+  const addText = (token: Token) => {
+    markup.push(token);
+    outline += html.slice(token.start, token.end);
+    if (depth === 0 && token.text.includes("\n") && token.text.trim() !== "") hasLines = true;
+  };
+  const addSource = ({ start, end }: Token) => addText(newToken("text", start, end, html.slice(start, end)));
+  const addTag = (token: Token) => {
+    markup.push(token);
+    outline += " <";
+  };
 
-/** What the markup shows. */
-interface Evidence {
-  /** An element that is hardly anything but HTML. */
-  html: boolean;
-  /** An element whose name HTML and XML have. */
-  either: boolean;
-  /** An element that HTML does not have. */
-  foreign: boolean;
-}
-
-/** Decides for each tag whether it is markup. */
-class MarkupFinder {
-  readonly #html: string;
-  readonly #tokens: Token[];
-  readonly #startsWithTag: boolean;
-  readonly #closes = new Map<string, Closes>();
-  readonly #markup: Token[] = [];
-  /** How many elements are open around the current token. */
-  #depth = 0;
-  /** Where the outermost of them begins, and what was found before it. */
-  #outermost = { token: 0, markup: 0, evidence: { html: false, either: false, foreign: false } };
-  /** Whether the outermost open element has JSX in it, and whether the string has a JSX fragment, `<>…</>`. */
-  #isJsx = false;
-  #isFragment = false;
-  #evidence: Evidence = { html: false, either: false, foreign: false };
-  #leftOpen = 0;
-  #hasLines = false;
-
-  constructor(html: string, tokens: Token[], startsWithTag: boolean) {
-    this.#html = html;
-    this.#tokens = tokens;
-    this.#startsWithTag = startsWithTag;
-    for (const [place, { kind, name }] of tokens.entries()) {
-      if (kind !== "close") continue;
-      const closes = this.#closes.get(name);
-      if (closes) closes.places.push(place);
-      else this.#closes.set(name, { places: [place], next: 0, open: 0 });
-    }
-  }
-
-  find(): Markup {
-    const tokens = this.#tokens;
-    for (let place = 0; place < tokens.length; place++) {
-      const token = tokens[place]!;
-      if (token.kind === "text") this.#addText(token);
-      else if (token.kind === "open") place = this.#readOpen(token, place);
-      else if (token.kind === "close") this.#readClose(token, place);
-      else this.#readOther(token);
-    }
-    if (this.#isJsx && this.#depth > 0) this.#undoOutermost(tokens.length - 1);
-    const { html, either, foreign } = this.#evidence;
-    const isHtml = (html || (either && !foreign)) && !this.#isFragment && !TEMPLATE.test(this.#html);
-    return { tokens: this.#markup, isHtml, hasLines: this.#hasLines };
-  }
-
-  #addText(token: Token): void {
-    this.#markup.push(token);
-    if (this.#depth === 0 && token.text.includes("\n") && token.text.trim() !== "") this.#hasLines = true;
-  }
-
-  /** Adds what only looks like markup. */
-  #addSource(start: number, end: number): void {
-    this.#addText(newToken("text", start, end, this.#html.slice(start, end)));
-  }
-
-  /** @returns the place of the last token that it has read */
-  #readOpen(token: Token, place: number): number {
-    const { name } = token;
-    const closedAt = this.#nextClose(name, place);
-    const before = codeBefore(this.#html, token.start);
-    const isProgram = token.isCode || before !== null;
-    if (!isProgram && isElement(token)) {
-      this.#readElement(token, place, closedAt !== undefined);
-      return place;
-    }
-    const isWhole = closedAt !== undefined || token.isSelfClosing;
-    if (!isProgram && CUSTOM.test(name)) this.#markup.push(token);
-    else if (isWhole && this.#depth > 0) {
-      if (token.isCode || /^[A-Z][a-z]/.test(token.text)) this.#isJsx = true;
-      else this.#evidence.foreign = true;
-      this.#markup.push(token);
-    } else {
-      // A sample of XML or of a program stays as it is, with everything inside it.
-      let last = closedAt === undefined ? place : this.#endOfSample(name, place);
-      if (before === "string") last = this.#endOfLine(last);
-      this.#addSource(token.start, this.#tokens[last]!.end);
-      return last;
-    }
-    return place;
-  }
-
-  #readElement(token: Token, place: number, isClosed: boolean): void {
-    const { name } = token;
-    const isFirst = this.#startsWithTag && this.#markup.length === 0;
-    const isPlain = PLAIN_ELEMENTS.has(name);
-    let isShown = token.hasValue;
-    if (VOID.test(name)) isShown ||= BREAK.test(name);
-    else if (isClosed) isShown = true;
-    else {
-      const isGlued = /\w/.test(this.#html.charAt(token.start - 1));
-      if (isGlued && token.text !== name) {
-        // `List<A>` in a program.
-        this.#addSource(token.start, token.end);
-        return;
+  for (const [place, token] of tokens.entries()) {
+    const { kind, name } = token;
+    const isClosed = kind === "open" && lastClose.get(name)! > place;
+    if (kind === "text") addText(token);
+    else if (kind === "comment" || kind === "other") {
+      const source = html.slice(token.start, token.end);
+      const isWhole = source.startsWith("<!--") ? source.endsWith("-->") : source.startsWith("<!");
+      if (source === "</>" || source.startsWith("<?")) evidence.program = true;
+      if (isWhole) evidence.plain = true;
+      if (isWhole || startsWithTag || CUT_OFF.test(source)) addTag(token);
+      else addSource(token);
+    } else if (isElement(token)) {
+      const isPlain = PLAIN_ELEMENTS.has(name);
+      const shows = kind === "close" ? name === "br" : isClosed || showsAlone(html, token);
+      const isGlued = kind === "open" && WORD.test(html.charAt(token.start - 1));
+      const isUsed = shows || kind === "close" || startsWithTag || depth > 0;
+      // `List<A>` and `vector<a>` are of a program.
+      if (!isUsed && (!isPlain || isGlued)) {
+        addSource(token);
+        continue;
       }
-      const isLeftOpen = LEFT_OPEN.test(name);
-      // The closing tag may have been cut off in `Hello <b>Zebra`, but not in `press <b> to go back`.
-      const isBeforeWord = isPlain && /[\p{L}\p{N}]/u.test(this.#html.charAt(token.end));
-      isShown ||= isBeforeWord && (isLeftOpen || !isGlued);
-      if (isLeftOpen) isShown ||= ++this.#leftOpen > 1 || isFirst;
+      if (shows) evidence[isPlain ? "plain" : "either"] = true;
+      if (isClosed && !VOID.test(name)) depth++;
+      if (kind === "close" && depth > 0) depth--;
+      addTag(token);
+    } else if (CUSTOM.test(name)) addTag(token);
+    else {
+      // JSX and samples of XML stay as they are.
+      const isWhole = isClosed || token.isSelfClosing;
+      if (isWhole && (token.isCode || /^[A-Z][a-z]/.test(token.text))) evidence.program = true;
+      else if (isWhole) evidence.foreign = true;
+      if (isWhole && place === firstTag) evidence.program = true;
+      if (depth > 0 && (isWhole || kind === "close")) addTag(token);
+      else addSource(token);
     }
-    if (!isShown && !isPlain && !this.#startsWithTag && this.#depth === 0) {
-      this.#addSource(token.start, token.end);
-      return;
-    }
-    if (isShown) this.#evidence[isPlain ? "html" : "either"] = true;
-    if (isClosed && !VOID.test(name)) this.#enter(name, place);
-    this.#markup.push(token);
   }
+  const { plain, either, foreign, program } = evidence;
+  const isHtml = (plain || (either && !foreign)) && !program && !PROGRAM.test(outline);
+  return { tokens: markup, isHtml, hasLines };
+}
 
-  #readClose(token: Token, place: number): void {
-    const { name } = token;
-    if (isElement(token)) {
-      if (name === "br" || (LEFT_OPEN.test(name) && ++this.#leftOpen > 1)) this.#evidence.html = true;
-    } else if (this.#depth === 0 && !CUSTOM.test(name)) {
-      this.#addSource(token.start, token.end);
-      return;
-    }
-    this.#markup.push(token);
-    const closes = this.#closes.get(name)!;
-    if (closes.open === 0) return;
-    closes.open--;
-    this.#depth--;
-    if (this.#depth === 0 && this.#isJsx) this.#undoOutermost(place);
-  }
-
-  #readOther(token: Token): void {
-    const { start, end } = token;
-    const source = this.#html.slice(start, end);
-    const isWhole = source.startsWith("<!--") ? source.endsWith("-->") : source.startsWith("<!");
-    if (source === "</>") this.#isFragment = true;
-    if (isWhole) this.#evidence.html = true;
-    if (isWhole || this.#startsWithTag || CUT_OFF.test(source)) this.#markup.push(token);
-    else this.#addSource(start, end);
-  }
-
-  /** The place of the next tag that closes an element of this name. */
-  #nextClose(name: string, place: number): number | undefined {
-    const closes = this.#closes.get(name);
-    if (!closes) return undefined;
-    while (closes.places[closes.next]! < place) closes.next++;
-    return closes.places[closes.next];
-  }
-
-  #enter(name: string, place: number): void {
-    const closes = this.#closes.get(name)!;
-    if (closes.open >= closes.places.length - closes.next) return;
-    if (this.#depth === 0) {
-      this.#outermost = { token: place, markup: this.#markup.length, evidence: { ...this.#evidence } };
-      this.#isJsx = false;
-    }
-    closes.open++;
-    this.#depth++;
-  }
-
-  /** Turns the outermost open element into text, because it has JSX in it. @param place of its last token */
-  #undoOutermost(place: number): void {
-    const { token, markup, evidence } = this.#outermost;
-    this.#markup.length = markup;
-    this.#evidence = evidence;
-    this.#isJsx = false;
-    this.#addSource(this.#tokens[token]!.start, this.#tokens[place]!.end);
-  }
-
-  /** The place of the tag that closes the element, or of the last one that closes any of its name. */
-  #endOfSample(name: string, place: number): number {
-    const last = this.#closes.get(name)!.places.at(-1)!;
-    let depth = 0;
-    for (let at = place; at < last; at++) {
-      const { kind, name: other, isSelfClosing } = this.#tokens[at]!;
-      if (other !== name || isSelfClosing) continue;
-      depth += kind === "open" ? 1 : -1;
-      if (depth === 0) return at;
-    }
-    return last;
-  }
-
-  /** The place of the last token that begins in the line in which a token ends. */
-  #endOfLine(place: number): number {
-    const newline = this.#html.indexOf("\n", this.#tokens[place]!.end);
-    const end = newline === -1 ? this.#html.length : newline;
-    let last = place;
-    while (last + 1 < this.#tokens.length && this.#tokens[last + 1]!.start < end) last++;
-    return last;
-  }
+/** Whether a tag that is never closed shows that the string is HTML. */
+function showsAlone(html: string, { name, start, end, hasValue }: Token): boolean {
+  if (VOID.test(name)) return hasValue || BREAK.test(name);
+  // The closing tag may have been cut off in `Hello <b>Zebra`, but not in `press <b> to go back`.
+  const isGlued = /\w/.test(html.charAt(start - 1));
+  const isBeforeWord = PLAIN_ELEMENTS.has(name) && WORD.test(html.charAt(end));
+  return hasValue || (isBeforeWord && (LEFT_OPEN.test(name) || !isGlued));
 }

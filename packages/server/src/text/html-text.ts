@@ -5,27 +5,15 @@ const CDATA = /^<!\[CDATA\[([\s\S]*)\]\]>$/;
 
 /**
  * Returns what a reader sees of a string that is HTML or has some HTML tags in it. Other strings are returned as they
- * are, also those that only look like HTML, such as JSX and XML.
+ * are, also those that only look like HTML, such as JSX and XML. The text is for search and not for display: no tags,
+ * comments, scripts or styles; an image is its `alt`; blocks, headings and list items are written as in Markdown.
+ * Linear in the length of the string.
  */
 export function textOf(value: string): string {
   const html = CDATA.exec(value)?.[1] ?? value;
-  const markup = findHtml(html);
-  return markup === null ? html : writeText(markup);
-}
-
-/** True for HTML, and for a text with a few tags of HTML in it. */
-export const isHtml = (value: string): boolean => findHtml(value) !== null;
-
-/**
- * Returns the text of HTML, for search and not for display: no tags, comments, scripts or styles. An image is replaced
- * by its `alt`; blocks, lines, headings and list items are written as in Markdown. Linear in the length of the HTML.
- */
-export const htmlText = (html: string): string => writeText(readMarkup(html));
-
-function findHtml(value: string): Markup | null {
-  if (!/<[a-z/!?]/i.test(value)) return null;
-  const markup = readMarkup(value);
-  return markup.isHtml ? markup : null;
+  if (!/<[a-z/!?]/i.test(html)) return html;
+  const markup = readMarkup(html);
+  return markup.isHtml ? writeText(markup) : html;
 }
 
 function writeText({ tokens, hasLines }: Markup): string {

@@ -3,32 +3,30 @@ import type { TextSettings } from "./settings.ts";
 import { splitText } from "./split-text.ts";
 import { findTitle, titleLine } from "./title.ts";
 
-/** A chunk of a record: a stretch of its text that search finds. */
+/** A chunk of a record: a stretch of its text, which search ranks and shows. */
 export interface TextChunk {
   /** The record's title, which `text` begins with; "" for none. */
   title: string;
-  /**
-   * What is shown and embedded: the title, the headings it stands under, the text. "" if the record has only `words`.
-   */
+  /** What is shown and embedded: title, headings and text; "" if the record has only `words`. */
   text: string;
-  /** What lexical search finds besides: numbers, dates, URLs. Not embedded, so that a changed number costs nothing. */
+  /** Numbers, dates and URLs. Only lexical search finds them: they are not embedded, so that changing one is free. */
   words: string;
 }
 
-/** Chunks of one record; what a larger one says after them is not searched. */
+/** The most chunks of one record; the rest of its text is not searched. */
 const CHUNKS_PER_RECORD = 2000;
 
 /**
- * The text of a record in chunks, each with the record's title: first its fields in a line each, names before others,
- * then its long texts. Strings stand under their paths; a lone `body`, `description` or the like needs none.
- * @returns none if nothing of the record can be searched
+ * The text of a record in chunks, each with the record's title: first the fields in a line each, with names before the
+ * others, then the long texts. Each text is labelled with its path, except a single `body`, `description` or the like.
+ * @returns no chunks if nothing of the record can be searched
  */
 export function chunkRecord(data: Record<string, unknown>, settings: TextSettings): TextChunk[] {
   const fields = new Fields(data, settings);
   const titlePath =
     fields.namedTitle === null ? findTitle(data, settings.metadata_fields) : settings.title_field;
-  const said = fields.namedTitle ?? (titlePath === null ? "" : String(data[titlePath]));
-  const title = titleLine(said, settings.chunk_tokens);
+  const rawTitle = fields.namedTitle ?? (titlePath === null ? "" : String(data[titlePath]));
+  const title = titleLine(rawTitle, settings.chunk_tokens);
 
   const words = fields.words();
   const chunks = splitText(fields.sections(title.isWhole ? titlePath : null), {

@@ -3,24 +3,24 @@ import { LANGUAGES, type Language, SETTINGS_LIMITS } from "@tidemark/protocol/ma
 
 export { LANGUAGES, type Language };
 
-/** How a store's records become text, with the names that its settings have. */
+/** How a store's records become text; the members are named as in the API. */
 export interface TextSettings {
-  /** Dotted paths of `data` that are searched; null: all of it. */
+  /** Dotted paths of `data` that are searched; null: all. */
   text_fields: string[] | null;
-  /** Dotted path of the title; null: it is found by name. */
+  /** Dotted path of the title; null: the title is found by its name. */
   title_field: string | null;
   /** Dotted paths of `data` that are not searched. */
   metadata_fields: string[];
   /** About how many tokens a chunk has. */
   chunk_tokens: number;
-  /** Tokens that a chunk repeats of the one before. */
+  /** Tokens that a chunk repeats from the one before. */
   chunk_overlap: number;
   language: Language;
 }
 
 /**
- * No overlap by default: chunks end where paragraphs and sentences do and carry their title and headings, and an
- * overlap embeds and stores text twice, and once more for each chunk beside an edited one.
+ * No overlap by default: chunks end with paragraphs or sentences and carry their title and headings, while an overlap
+ * stores and embeds text twice and re-embeds the neighbours of each edited chunk.
  */
 const DEFAULTS: TextSettings = {
   text_fields: null,
@@ -32,9 +32,8 @@ const DEFAULTS: TextSettings = {
 };
 
 /**
- * The settings of a store as they are in force. What is absent, or not a value that could have been set, is the
- * default: a store must be searchable whatever wrote its row.
- * @param settings as kept with the store: only what was set
+ * The effective settings of a store. A missing or invalid value becomes the default, so that every store is searchable.
+ * @param settings the settings that were set, as saved with the store
  */
 export function readTextSettings(settings: Record<string, unknown>): TextSettings {
   const { text_fields, title_field, metadata_fields, chunk_tokens, chunk_overlap, language } = settings;
@@ -52,14 +51,14 @@ export function readTextSettings(settings: Record<string, unknown>): TextSetting
   };
 }
 
-/** What is wrong with settings whose members are each right. @param named the members that the request names */
+/** The errors of settings whose members are valid one by one. @param named the members in the request */
 export function checkTextSettings(
   settings: Record<string, unknown>,
   named: Record<string, unknown>,
 ): FieldError[] {
   const { chunk_tokens = DEFAULTS.chunk_tokens, chunk_overlap = DEFAULTS.chunk_overlap } = settings;
   if (Number(chunk_overlap) * 2 < Number(chunk_tokens)) return [];
-  const message = `The overlap of ${chunk_overlap} tokens must be less than half of the ${chunk_tokens} tokens of a chunk.`;
+  const message = `The overlap (${chunk_overlap} tokens) must be less than half of a chunk (${chunk_tokens} tokens).`;
   return Object.hasOwn(named, "chunk_overlap")
     ? [{ field: "settings.chunk_overlap", code: "TOO_LARGE", message }]
     : [{ field: "settings.chunk_tokens", code: "TOO_SMALL", message }];

@@ -1,34 +1,34 @@
 import { type BreakPoints, findBreaks, type Heading, type SectionStart } from "./break-points.ts";
 import { countTokens, isIdeographic, isLowSurrogate, TENTHS } from "./token-count.ts";
 
-/** A text of its own, such as a field. */
+/** A text with a label, such as a field. */
 export interface Section {
-  /** What stands above its chunks; "" for nothing. */
+  /** The heading above its chunks; "" for none. */
   label: string;
   text: string;
 }
 
-/** A chunk of the sections' texts, as they are. */
+/** A chunk of the sections' texts. */
 export interface SectionChunk {
-  /** What it stands under, as `label › heading › heading`; "" if it begins with that itself, or there is nothing. */
+  /** The headings above it, as `label › heading › heading`; "" if there are none or the chunk begins with them. */
   context: string;
   text: string;
 }
 
 export interface ChunkOptions {
-  /** About how many tokens a chunk has: 0.4 to 1.6 times as many, or all of a text that is short. */
+  /** The size of a chunk, which has 0.4 to 1.6 times as many tokens, or fewer in a short text. */
   tokens: number;
-  /** Tokens that a chunk repeats of the one before, counted in `tokens`. */
+  /** Tokens that a chunk repeats from the one before, counted in `tokens`. */
   overlap: number;
-  /** A heading that is known anyway: it is left out of contexts. */
+  /** A heading that contexts leave out, because each chunk has it. */
   title?: string;
-  /** Chunks beyond these are not made. */
+  /** The most chunks; the rest of the text is left out. */
   maxChunks: number;
 }
 
-/** A chunk has so many sizes, or less. */
+/** The longest chunk, in sizes. */
 const LONGEST = 1.6;
-/** Of `tokens`, what a context may have. */
+/** The share of `tokens` that a context may have. */
 const CONTEXT_SHARE = 1 / 8;
 
 const SEPARATOR = "\n\n";
@@ -37,11 +37,10 @@ const SEPARATOR = "\n\n";
  * Divides texts into chunks of about the same size, at headings, paragraphs, sentences or words, in that order of
  * preference.
  *
- * Where a chunk begins is decided by the text near that place alone: it is the best of all breaks less than 0.4 sizes
- * away, to either side, by what begins there and then by its hash. So an edit moves no boundary further away than that,
- * however much text follows. (Local maximum chunking; Bjørner, Blass, Gurevich, "Content-Dependent Chunking for
- * Differential Compression, the Local Maximum Approach", 2010.) Where that leaves more than 1.6 sizes in one chunk, it
- * is divided within itself.
+ * Only the text near a boundary decides where it is: a chunk begins at a break that is the best of all within 0.4
+ * sizes to either side, by what begins there and then by a hash. So an edit moves only boundaries near it, however much
+ * text follows. (Local maximum chunking; Bjørner, Blass, Gurevich, "Content-Dependent Chunking for Differential
+ * Compression, the Local Maximum Approach", 2010.) A chunk that would have more than 1.6 sizes is divided further.
  */
 export function splitText(sections: Section[], options: ChunkOptions): SectionChunk[] {
   const { starts, text } = joinSections(sections);
@@ -104,9 +103,7 @@ function chooseCuts({ offsets, tokensBefore, ranks, tokens }: BreakPoints, size:
   return cuts;
 }
 
-/**
- * The first of equals is the best. Nearly always decided within a few steps: a better one is found, or the reach ends.
- */
+/** Whether no break within reach is better; of equal ones the first is best. It mostly takes a few steps. */
 function isBestAround(
   ranks: number[],
   tokensBefore: number[],
@@ -126,7 +123,7 @@ function isBestAround(
   return true;
 }
 
-/** Where the first chunk of a stretch that is too long should end: an index between `begin` and `end`, or -1. */
+/** The index of the break at which a stretch that is too long should be divided first; -1 if it should not. */
 function divide(
   ranks: number[],
   tokensBefore: number[],
@@ -152,7 +149,7 @@ function divide(
   return best === -1 ? begin + 1 : best;
 }
 
-/** Where a chunk begins that repeats up to `tokens` (tenths) before its cut: at a word. */
+/** Where a chunk begins that repeats up to `tokens` (in tenths) before its cut, in whole words. */
 function overlapStart(text: string, earliest: number, cut: number, tokens: number): number {
   let start = cut;
   let left = tokens;
@@ -171,7 +168,7 @@ function overlapStart(text: string, earliest: number, cut: number, tokens: numbe
   }
 }
 
-/** The headings above places of a text, which are asked for in order. */
+/** The headings above offsets of a text, which must be requested in ascending order. */
 class Contexts {
   readonly #headings: Heading[];
   readonly #title: string | undefined;
@@ -189,12 +186,12 @@ class Contexts {
     while (this.#next < this.#headings.length && this.#headings[this.#next]!.offset <= offset) {
       const heading = this.#headings[this.#next]!;
       this.#above = this.#above.filter(({ depth }) => depth < heading.depth);
-      // The chunk says this one itself.
+      // The chunk begins with this heading.
       if (heading.offset === offset) break;
       this.#above.push(heading);
       this.#next++;
     }
-    // The nearest say the most: as many as there is room for.
+    // The nearest headings say the most, so they come first until there is no room.
     const shown: string[] = [];
     let left = this.#tokens;
     for (const { text } of this.#above.toReversed()) {
@@ -208,7 +205,7 @@ class Contexts {
   }
 }
 
-/** Without the empty lines around; an indented first line stays so. */
+/** A text without the empty lines around it; an indented first line stays indented. */
 function trimBlankLines(text: string): string {
   let start = 0;
   for (let i = 0; i < text.length && text.charCodeAt(i) <= 32; i++) {

@@ -3,11 +3,11 @@
  * become "connect". The names of steps and regions are those of its description:
  * https://snowballstem.org/algorithms/english/stemmer.html
  *
- * Ours, because the English one of @orama/stemmers is the older Porter algorithm with a mistake in its fourth
- * step: it makes "adop" of "adoption" and "adopt" of "adopt", so that a search for the one misses the other.
+ * The English stemmer of @orama/stemmers is not used: it is the older Porter algorithm with a mistake in its fourth
+ * step, which makes "adop" of "adoption" but "adopt" of "adopt", so that a search for one misses the other.
  */
 
-/** Words that the rules would get wrong, as a whole. */
+/** Words whose stems the rules would get wrong. */
 const EXCEPTIONS = new Map([
   ["skis", "ski"],
   ["skies", "sky"],
@@ -20,11 +20,11 @@ const EXCEPTIONS = new Map([
   ...["sky", "news", "howe", "atlas", "cosmos", "bias", "andes"].map((word) => [word, word] as const),
 ]);
 
-/** Words in -ing whose -ing is no ending, and those in -eed whose -ed is none. */
+/** Words whose -ing or -ed is no ending. */
 const WHOLE_ING = /^(?:inn|out|cann|herr|earr|even)ing/;
 const WHOLE_EED = /^(?:succ|proc|exc)eed/;
 
-/** Beginnings after which R1 starts at once, so that "general" and "generate" keep apart. */
+/** R1 starts right after these beginnings, so that "general" and "generate" keep different stems. */
 const LONG_START = /^(?:gener|commun|arsen|past|univers|later|emerg|organ|inter)/;
 
 const ENDINGS_1A = byLastLetter(["sses", "ied", "ies", "us", "ss", "s"]);
@@ -76,9 +76,7 @@ const REPLACED_3: Record<string, string> = {
 const ENDINGS_2 = byLastLetter([...Object.keys(REPLACED_2), "ogi", "li"]);
 const ENDINGS_3 = byLastLetter([...Object.keys(REPLACED_3), "ative"]);
 
-/**
- * Endings by their last letter, the longest first: most words have none, and need no more than a look at that letter.
- */
+/** Endings by their last letter, the longest first: for most words, that letter shows that they have none. */
 function byLastLetter(endings: string[]): Map<number, string[]> {
   const longestFirst = endings.toSorted((a, b) => b.length - a.length);
   return Map.groupBy(longestFirst, (ending) => ending.charCodeAt(ending.length - 1));
@@ -111,7 +109,7 @@ export function stemEnglish(word: string): string {
 }
 
 const VOWELS = new Set([..."aeiouy"].map((vowel) => vowel.charCodeAt(0)));
-/** Whether the letter at a place is a vowel; "Y" is a y that is none. */
+/** Whether the letter at an offset is a vowel; "Y" marks a y that is a consonant. */
 const isVowel = (word: string, at: number) => VOWELS.has(word.charCodeAt(at));
 
 function hasVowel(word: string, end: number): boolean {

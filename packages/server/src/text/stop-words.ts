@@ -1,8 +1,8 @@
 import type { Language } from "./settings.ts";
 
 /**
- * Words that are in every other text and say nothing of what is sought: articles, pronouns, prepositions, auxiliaries,
- * question words. Not "down", "off", "own" and the like: they say something too.
+ * Words that are frequent and mean little in a query: articles, pronouns, prepositions, auxiliaries and question words.
+ * "down", "off", "own" and the like are not included, because they mean something.
  */
 const STOP_WORDS: Partial<Record<Language, Set<string>>> = {
   english:
@@ -48,8 +48,8 @@ function wordsOf(list: string): Set<string> {
 }
 
 /**
- * A query without its stop words; empty if it has no others. In capitals they are words of their own, as in "WHO",
- * "IT support" or "vitamin A", unless all of the query is.
+ * A query without its stop words; empty if it has only stop words. A capitalized stop word stays, as in "WHO", "IT
+ * support" or "vitamin A", unless the whole query is in capitals.
  */
 export function withoutStopWords(query: string, language: Language): string {
   const stopWords = STOP_WORDS[language];

@@ -1,6 +1,6 @@
-/** Strings of one word longer than this that only machines read are not searched at all. */
+/** Longer words that only machines read, such as hashes, are not searched. */
 const MACHINE_WORD_CHARACTERS = 128;
-/** A list of addresses and such is searched up to this length. */
+/** Longer lists of addresses and other machine-made words are not searched. */
 const MACHINE_TEXT_CHARACTERS = 2000;
 
 const DATE_TIME =
@@ -13,10 +13,10 @@ const LETTER = /\p{L}/u;
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 
 /**
- * What a string of a record is to a person who searches: `text`, which is shown and embedded; `words`, which are found
- * only as they are written: dates, numbers, URLs, UUIDs, hashes; or `none`: what nobody types, such as a file in
- * base64. Identifiers such as `CVE-2025-0282` or `task_123` are text.
- * @param value without white space around
+ * How a string of a record is searched: `text` is shown and embedded; `words` (dates, numbers, URLs, UUIDs, hashes) are
+ * only found as they are written; `none` is never searched, such as a file in base64. Identifiers such as
+ * `CVE-2025-0282` or `task_123` are text.
+ * @param value the string without white space around it
  */
 export function kindOf(value: string): "text" | "words" | "none" {
   if (value.length <= 40 && DATE_TIME.test(value)) return "words";
@@ -41,7 +41,7 @@ function kindOfWord(word: string): "text" | "words" | "none" {
   }
   const isMachine = word.length >= 32 && (UUID.test(word) || HEX_DIGEST.test(word) || BASE64.test(word));
   if (isMachine) return word.length > MACHINE_WORD_CHARACTERS ? "none" : "words";
-  // What begins a very long word says enough of it.
+  // The beginning of a very long word suffices.
   const beginning = word.slice(0, 1000);
   if (LETTER.test(beginning)) return DATE_TIME.test(word) ? "words" : "text";
   return LETTER_OR_DIGIT.test(beginning) ? "words" : "none";

@@ -1,9 +1,9 @@
 /**
- * Tokens are counted in tenths: whole numbers, so that sums do not depend on where in a text they begin.
+ * Tokens are counted in tenths, as whole numbers, so that sums do not depend on where in a text they begin.
  *
- * An estimate, since each model splits text its own way: 1.3 tokens a word, and for a word of more than 12 characters
- * another 0.3 for each character more; half a token for each sign of punctuation, which is what code and tables are
- * made of; 1 token for a Chinese, Japanese or Korean character, or another one outside the basic plane.
+ * The count is an estimate, because each model splits text differently: 1.3 tokens per word, and 0.3 for each character
+ * of a word after the twelfth; half a token per punctuation sign, of which code and tables have many; 1 token per
+ * Chinese, Japanese or Korean character and per character outside the basic plane.
  */
 export const TENTHS = 10;
 const WORD = 13;
@@ -11,7 +11,7 @@ const LONG_WORD_CHARACTERS = 12;
 const FURTHER_CHARACTER = 3;
 const PUNCTUATION = 5;
 
-/** Estimated tokens of a text, or of a piece of it, in tenths. A piece that begins within a word goes on with it. */
+/** Estimated tokens of a text or a piece of it, in tenths. A piece that begins within a word continues that word. */
 export function countTokens(text: string, start = 0, end = text.length): number {
   let tenths = 0;
   let wordCharacters = start > 0 && isWordUnit(text.charCodeAt(start - 1)) ? LONG_WORD_CHARACTERS : 0;
@@ -31,7 +31,7 @@ export function countTokens(text: string, start = 0, end = text.length): number 
   return tenths;
 }
 
-/** True for UTF-16 units of scripts that are written without spaces and counted by character, and for surrogates. */
+/** Whether a UTF-16 unit is a surrogate or of a script without spaces, whose characters are counted one by one. */
 export function isIdeographic(unit: number): boolean {
   return (
     (unit >= 0x2e80 && unit <= 0xa4cf) || // radicals, kana, ideographs, their punctuation
@@ -41,7 +41,7 @@ export function isIdeographic(unit: number): boolean {
   );
 }
 
-/** The second half of a character of two units: no text is ever cut before it. */
+/** Whether a unit is the second half of a surrogate pair, before which no text may be cut. */
 export const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
 
 const isWordUnit = (unit: number): boolean => unit > 32 && !isAsciiPunctuation(unit) && !isIdeographic(unit);

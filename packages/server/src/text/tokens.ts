@@ -17,27 +17,27 @@ import { withoutStopWords } from "./stop-words.ts";
 import { EMPTY_HASH, hashUnit, WordMemory } from "./word-memory.ts";
 
 /**
- * The terms of a text, in order; what a text has in common with a query is what it is found by.
+ * Returns the terms of a text, in order; a query finds the texts that share terms with it.
  *
- * A word is its stem, in lower case and without accents. An identifier of several parts is its parts as words, and the
- * whole as one term more: `task_123`, `task-123` and `task123` have the term task123 in common, `userId` and `user_id`
- * userid, `node.js` and `10.0.0.1` are kept as they are written. The whole counts like any other term in a text's
- * length: it is rare, and to count it apart would cost every caller a second number. Chinese, Japanese, Korean and Thai
- * are pairs of neighbouring characters, and each Chinese character by itself.
+ * A word becomes its stem, in lower case and without accents. An identifier of several parts becomes its parts and one
+ * more term for the whole: `task_123`, `task-123` and `task123` share the term task123, `userId` and `user_id` share
+ * userid; `node.js` and `10.0.0.1` stay as they are written. The term of the whole counts in a text's length: it is
+ * rare, and counting it apart would cost every caller a second number. Chinese, Japanese, Korean and Thai become pairs
+ * of neighbouring characters; each Chinese character is a term too.
  */
 export type Analyzer = (text: string) => string[];
 
 /**
- * UTF-8 bytes of a term. What is longer is no word but a hash, a path, a key; it is cut and not left out, because its
+ * The most UTF-8 bytes of a term. A longer one is a hash, a path or a key; it is cut and not left out, because its
  * beginning still tells it from others.
  */
 export const TERM_BYTES_MAX = 64;
-/** Terms of one text; further ones are left out. Far more than a chunk has. */
+/** The most terms of one text, far more than a chunk has; further ones are left out. */
 export const TERMS_MAX = 100_000;
 
 const analyzers = new Map<Language, Promise<Analyzer>>();
 
-/** The analyzer of texts in a language. There is one a language, with its memory of words. */
+/** The analyzer of texts in a language; all callers share it and its memory of words. */
 export function analyzerFor(language: Language): Promise<Analyzer> {
   let analyzer = analyzers.get(language);
   if (!analyzer) {
@@ -49,9 +49,7 @@ export function analyzerFor(language: Language): Promise<Analyzer> {
   return analyzer;
 }
 
-/**
- * The analyzer of queries: that of texts, without the words that say nothing of what is sought, if there are others.
- */
+/** The analyzer of queries in a language: it leaves out stop words unless the query has nothing else. */
 export async function queryAnalyzerFor(language: Language): Promise<Analyzer> {
   const analyze = await analyzerFor(language);
   return (query) => {
@@ -60,7 +58,7 @@ export async function queryAnalyzerFor(language: Language): Promise<Analyzer> {
   };
 }
 
-/** What stands for a word, which may have apostrophes; nothing if it has no more than marks. */
+/** The term of a word, which may have apostrophes; "" if the word has only marks. */
 function termOf(word: string, stem: Stemmer, language: Language): string {
   // Turkish has two letters i, and the stemmer knows which.
   const lower = language === "turkish" ? word.toLocaleLowerCase("tr") : word.toLowerCase();
@@ -70,24 +68,24 @@ function termOf(word: string, stem: Stemmer, language: Language): string {
 }
 
 const APOSTROPHES = /['’‘ʼʻ]/;
-/** Articles and the like that lose their vowel before another: l'avion, dell'arte. */
+/** Articles and other words that lose their last vowel before a vowel: l'avion, dell'arte. */
 const ELIDED =
   /^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|quest|(?:a|da|de|ne|su|co)(?:ll|gl))'(?=..)/;
 
 /**
- * "avion" of "l'avion", "john" of "John's", "dont" of "don't": in whatever language, as texts of a store are in
- * several.
+ * Makes "avion" of "l'avion", "john" of "John's" and "dont" of "don't", in any language, because a store may have texts
+ * in several.
  */
 function withoutApostrophes(word: string, language: Language): string {
   if (!APOSTROPHES.test(word)) return word;
   const plain = word.replace(/['’‘ʼʻ]/g, "'");
-  // Turkish sets the endings of names apart: Ankara'nın.
+  // In Turkish, an apostrophe separates a name from its ending: Ankara'nın.
   if (language === "turkish") return plain.replace(/(?<=..)'.*/, "");
   const bare = plain.replace(ELIDED, "").replace(/'(?:s|ll|re|ve|d|m)$/, "");
   return bare.replaceAll("'", "");
 }
 
-/** At most {@link TERM_BYTES_MAX} bytes of a term. */
+/** The first {@link TERM_BYTES_MAX} bytes of a term. */
 function cut(term: string): string {
   // A unit has three bytes at most.
   if (term.length * 3 <= TERM_BYTES_MAX || Buffer.byteLength(term) <= TERM_BYTES_MAX) return term;
@@ -102,7 +100,7 @@ function makeAnalyzer(words: WordMemory): Analyzer {
   };
 }
 
-/** One form of each character, without those that only say how letters join, look, or where a word may be broken. */
+/** A text in one normal form, without characters that only control the joining, look or breaking of words. */
 function normalize(text: string): string {
   return text
     .replace(/[™℠]/g, " ")
@@ -132,7 +130,7 @@ const HYPHEN = 1;
 const UNDERSCORE = 2;
 const DOT = 4;
 const JOINER_BITS: Record<string, number> = { "-": HYPHEN, _: UNDERSCORE, ".": DOT, "@": 8, "&": 16 };
-/** Where userName and parseJSON have their humps; not within mRNA, McDonald, IgG or lacZ. */
+/** The places at which userName and parseJSON are split; mRNA, McDonald, IgG and lacZ are not. */
 const HUMP = /(?<=\p{Ll}{2})(?=\p{Lu}\p{Ll})|(?<=\p{Ll}{3})(?=\p{Lu}{2})/u;
 
 /** Adds the terms of the word or identifier that begins at `start`; returns where it ends. */
@@ -174,38 +172,38 @@ function scanWord(text: string, start: number, terms: string[], words: WordMemor
   return at;
 }
 
-/** What the parts of an identifier are like. */
+/** Properties of an identifier's parts. */
 interface Shape {
-  /** The kinds of characters they have, as bits. */
+  /** The kinds of their characters, as bits. */
   kinds: number;
   joiners: number;
   hasHump: boolean;
-  /** UTF-16 units of the shortest. */
+  /** The length of the shortest part, in UTF-16 units. */
   shortest: number;
 }
 
-/** Adds the term of an identifier whose parts are in `terms` from `firstTerm` on, or puts it in their place. */
+/** Adds the term of a whole identifier to its parts in `terms` from `firstTerm` on, or replaces them by it. */
 function addWhole(whole: string, shape: Shape, firstTerm: number, terms: string[], words: WordMemory): void {
   const { kinds, joiners, hasHump, shortest } = shape;
   const hasDigit = (kinds & (1 << DIGIT)) !== 0;
   const hasLetter = (kinds & ((1 << LOWER) | (1 << UPPER))) !== 0;
   if (joiners === DOT) {
     const isDecimal = !hasLetter && terms.length === firstTerm + 2;
-    // U.S.A. is USA.
+    // U.S.A. becomes USA.
     const isAbbreviation = shortest === 1 && /^\p{L}(?:\.\p{L})+$/u.test(whole);
     if (isDecimal || isAbbreviation) {
       terms.length = firstTerm;
       terms.push(isDecimal ? cut(fold(whole)) : words.of(whole.replaceAll(".", "")));
       return;
     }
-    // v1.2.3 is 1.2.3.
+    // v1.2.3 becomes 1.2.3.
     if (/^v\p{N}+\./iu.test(whole)) {
       terms[firstTerm] = terms[firstTerm]!.slice(1);
       whole = whole.slice(1);
     }
   }
   if ((joiners & ~(HYPHEN | UNDERSCORE)) !== 0 || !hasLetter) terms.push(cut(fold(whole.toLowerCase())));
-  // Not words that a hyphen joins, as in "long-term"; but e-mail is email, and x-ray xray.
+  // Plain words joined by a hyphen, such as "long-term", get no term for the whole; but e-mail gets email.
   else if (joiners !== HYPHEN || shortest === 1 || hasDigit || hasHump) {
     terms.push(words.of(whole.replace(/[-_]/g, "")));
   }
@@ -214,7 +212,7 @@ function addWhole(whole: string, shape: Shape, firstTerm: number, terms: string[
 const PLUS = "+".charCodeAt(0);
 const HASH = "#".charCodeAt(0);
 
-/** C++ and C# are other than C. @param word with what follows it */
+/** Adds C++ or C# as a term next to C. @param word the word with up to three characters after it */
 function addWithSigns(word: string, terms: string[]): void {
   const signed = /^\p{L}(?:\+\+|#)(?!\p{L}|\p{N})/u.exec(word)?.[0];
   if (signed) terms.push(signed.toLowerCase());
@@ -226,7 +224,7 @@ function scanUnspaced(text: string, start: number, terms: string[]): number {
   while (kindAt(text, at) === UNSPACED && terms.length < TERMS_MAX) {
     const next = characterEnd(text, at);
     const hasNext = kindAt(text, next) === UNSPACED;
-    // A Chinese character is a word, or close to one; a kana says little alone.
+    // A Chinese character is nearly a word; a single kana means little.
     if (isHan(text.charCodeAt(at)) || (at === start && !hasNext)) terms.push(cut(text.slice(at, next)));
     if (hasNext) terms.push(cut(text.slice(at, characterEnd(text, next))));
     at = next;
@@ -234,7 +232,7 @@ function scanUnspaced(text: string, start: number, terms: string[]): number {
   return at;
 }
 
-/** Where the character at a place ends, with the marks that are written on it. */
+/** The end of the character at an offset, with its marks. */
 function characterEnd(text: string, at: number): number {
   let end = at + 1;
   for (let kind = kindAt(text, end); kind === TRAIL || kind === UNSPACED_MARK; kind = kindAt(text, end))
@@ -242,5 +240,5 @@ function characterEnd(text: string, at: number): number {
   return end;
 }
 
-/** By its first UTF-16 unit: without the signs that only repeat or lengthen. Rare Chinese characters are pairs. */
+/** Whether a UTF-16 unit begins a Chinese character, which may be a pair; signs that only repeat or lengthen do not. */
 const isHan = (unit: number) => (unit >= 0x3400 && unit <= 0x9fff) || (unit >= 0xd840 && unit <= 0xd8bf);

@@ -1,21 +1,20 @@
-/** Words that are remembered; a power of two. Full, it has about 2 MB. */
+/** The number of words in memory, a power of two; they take about 2 MB. */
 const WORDS_MAX = 1 << 15;
-/** Longer words seldom come again. */
+/** Longer words are not remembered, because they rarely recur. */
 const CHARACTERS_MAX = 32;
 
-/** A hash of no characters, to begin with. */
+/** The hash of an empty word. */
 export const EMPTY_HASH = 17;
 
-/** The hash of a word and one more UTF-16 unit. */
+/** The hash of a word after one more UTF-16 unit. */
 export function hashUnit(hash: number, unit: number): number {
   return (Math.imul(hash, 31) + unit) | 0;
 }
 
 /**
- * What a function says of words, remembered for those that came last. It is asked for words where they stand in a text,
- * with the hash that the reader made in passing: to cut a word out of its text and look it up in a `Map` takes longer
- * than all the rest of reading it. A word's hash gives it two places; a new word takes the first, and what was there
- * the second.
+ * Caches a function's results for recent words. Callers pass a word as a range of its text and a hash that they compute
+ * while reading: slicing the word out and looking it up in a `Map` takes longer than the rest of the reading. A hash
+ * has two slots; a new word takes the first and moves the word there to the second.
  */
 export class WordMemory {
   readonly #answer: (word: string) => string;
@@ -26,7 +25,7 @@ export class WordMemory {
     this.#answer = answer;
   }
 
-  /** What the function says of the word from `start` to `end`. @param hash of the word's units */
+  /** The function's result for the word from `start` to `end`. @param hash the hash of the word's units */
   at(text: string, start: number, end: number, hash: number): string {
     const first = (hash ^ (hash >>> 15)) & (WORDS_MAX - 2);
     if (isAt(this.#words[first]!, text, start, end)) return this.#answers[first]!;
@@ -43,7 +42,7 @@ export class WordMemory {
     return answer;
   }
 
-  /** What the function says of a word by itself. */
+  /** The function's result for a word. */
   of(word: string): string {
     let hash = EMPTY_HASH;
     for (let i = 0; i < word.length; i++) hash = hashUnit(hash, word.charCodeAt(i));
@@ -59,7 +58,7 @@ function isAt(word: string, text: string, start: number, end: number): boolean {
   return true;
 }
 
-/** A slice of a text keeps all of the text in memory, unless it is so short that the engine copies it. */
+/** Copies a slice, because a slice of 13 or more characters keeps its whole text in memory. */
 function copyOf(slice: string): string {
   return slice.length < 13 ? slice : Buffer.from(slice, "utf16le").toString("utf16le");
 }

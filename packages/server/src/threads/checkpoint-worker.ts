@@ -3,7 +3,7 @@ import { startCheckpoints } from "../storage/sqlite/checkpoints.ts";
 import { sqlitePath } from "../storage/sqlite/path.ts";
 import type { WorkerSetup } from "./messages.ts";
 
-/** The entry of the thread that copies the write-ahead log. It ends when told to close. */
+/** The entry of the thread that copies SQLite's write-ahead log. Any message ends it. */
 const port = parentPort!;
 const { config } = workerData as WorkerSetup;
 const stop = startCheckpoints(sqlitePath(config.databaseUrl));

@@ -3,7 +3,7 @@ import { openCommands } from "../commands.ts";
 import { openStorage } from "../storage/open.ts";
 import { type Call, COMMAND_THREADS, type Reply, toPlain, type WorkerSetup } from "./messages.ts";
 
-/** The entry of a thread that runs commands: opens the storage, answers calls, and ends when told to close. */
+/** The entry of a thread that runs commands: opens the storage, answers calls, and ends on "close". */
 const port = parentPort!;
 const { config } = workerData as WorkerSetup;
 const storage = await openStorage(config.databaseUrl, {
@@ -17,7 +17,7 @@ const commands = openCommands(storage, config);
 port.on("message", async (message: Call | "close") => {
   if (message === "close") {
     await storage.close();
-    // A call that still waits for an endpoint does not keep the thread.
+    // A call that still waits for an embeddings endpoint must not keep the thread alive.
     process.exit();
   }
   const { number, command, args } = message;

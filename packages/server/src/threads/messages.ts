@@ -2,12 +2,12 @@ import { ApiError, type ErrorCode } from "@tidemark/protocol/errors";
 import type { CommandName, Duty } from "../commands.ts";
 import type { Config } from "../config.ts";
 
-/** The worker threads that run commands, one for each duty, and share the connections to PostgreSQL. */
+/** The number of threads that run commands, one for each duty; they share the connections to PostgreSQL. */
 export const COMMAND_THREADS = 3;
 
 export interface WorkerSetup {
   config: Config;
-  /** Of the commands that the thread runs; `checkpoint`: it runs none, and copies SQLite's write-ahead log. */
+  /** The duty of the commands that the thread runs; `checkpoint`: it only copies SQLite's write-ahead log. */
   duty: Duty | "checkpoint";
 }
 
@@ -19,7 +19,7 @@ export interface Call {
 
 export type Reply = { number: number; result: unknown } | { number: number; error: PlainError };
 
-/** An error as it crosses threads: classes do not survive the copy. */
+/** An error as plain data, because classes do not survive the copy between threads. */
 export type PlainError =
   | { api: true; code: ErrorCode; message: string; details: Record<string, unknown>; cause?: string }
   | { api: false; message: string; stack: string };

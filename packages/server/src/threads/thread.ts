@@ -4,10 +4,10 @@ import { ApiError } from "@tidemark/protocol/errors";
 import type { CommandName } from "../commands.ts";
 import { type Call, fromPlain, type Reply, type WorkerSetup } from "./messages.ts";
 
-/** Room for the short-lived values of a 5000-operation batch, so that they die young instead of being copied. */
+/** Room for the short-lived values of a 5000-operation batch, so that they are freed young instead of being copied. */
 const YOUNG_GENERATION_MB = 48;
 
-/** Pause before another try to replace a thread that died. */
+/** Pause before another attempt to replace a thread that died. */
 const RESPAWN_AFTER_MS = 500;
 
 interface Waiting {
@@ -15,7 +15,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** One worker thread: calls go in, replies come out. A thread that dies is replaced; its calls get a 503. */
+/** One worker thread that answers calls. A thread that dies is replaced, and its calls get a 503. */
 export class Thread {
   #setup: WorkerSetup;
   #onDeath: (error: Error) => void;
@@ -23,13 +23,13 @@ export class Thread {
   #waiting = new Map<number, Waiting>();
   #calls = 0;
   #closing = false;
-  /** Set while no worker can be started. */
+  /** Set while a worker cannot start. */
   #respawn: NodeJS.Timeout | undefined;
 
-  /** Resolves with the database's warnings when the thread has opened it; rejects if it cannot. */
+  /** Resolves with the database's warnings when the thread has opened the database; rejects if it cannot. */
   readonly ready: Promise<string[]>;
 
-  /** @param onDeath told when the thread died and is being replaced */
+  /** @param onDeath called when the thread died and is being replaced */
   constructor(setup: WorkerSetup, onDeath: (error: Error) => void) {
     this.#setup = setup;
     this.#onDeath = onDeath;
@@ -45,14 +45,14 @@ export class Thread {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker = worker;
-    // The first message says that the database is open; an error before it is the caller's to handle.
+    // The first message means that the database is open; the caller handles an earlier error.
     const ended = new AbortController();
-    worker.once("exit", (code) => ended.abort(new Error(`A ${duty} thread ended with ${code}.`)));
+    worker.once("exit", (code) => ended.abort(new Error(`A ${duty} thread ended with exit code ${code}.`)));
     const [warnings] = await once(worker, "message", { signal: ended.signal });
     worker.on("message", (reply: Reply) => this.#settle(reply));
     worker.on("error", (error) => this.#replace(error));
     worker.on("exit", (code) => {
-      if (code !== 0) this.#replace(new Error(`A ${duty} thread ended with ${code}.`));
+      if (code !== 0) this.#replace(new Error(`A ${duty} thread ended with exit code ${code}.`));
     });
     return warnings;
   }
@@ -93,7 +93,7 @@ export class Thread {
     this.#revive();
   }
 
-  /** Starts another worker in the place of the one that died, again and again until one opens the database. */
+  /** Starts workers until one opens the database. */
   #revive(): void {
     this.#respawn = undefined;
     this.#spawn().catch((failure) => {

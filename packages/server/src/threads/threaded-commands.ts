@@ -4,27 +4,26 @@ import { isSqlite } from "../storage/open.ts";
 import type { RequestBody } from "../wire/read-body.ts";
 import { Thread } from "./thread.ts";
 
-/** The commands, run elsewhere. Calls may be made at once; they are served when the threads are ready. */
+/** Commands that run in worker threads. Calls may begin immediately; they wait until the threads are ready. */
 export interface ThreadedCommands {
   commands: Commands;
-  /** Resolves with the database's warnings when commands are served; rejects if it cannot be opened. */
+  /** Resolves with the database's warnings when it is open; rejects if it cannot be opened. */
   ready: Promise<string[]>;
   close(): Promise<void>;
 }
 
 /**
- * The commands, each run in the worker thread of its duty, so that the event loop that serves HTTP is always free: one
- * thread writes, one reads, one works out what goes into the index, and SQLite's write-ahead log is copied by a fourth.
- *
- * @param onDeath told when a thread died and is being replaced
+ * Runs each command in the worker thread of its duty, so that the event loop that serves HTTP stays free. One thread
+ * writes, one reads, one prepares the index, and a fourth copies SQLite's write-ahead log.
+ * @param onDeath called when a thread died and is being replaced
  */
 export async function startThreads(
   config: Config,
   onDeath: (error: Error) => void,
 ): Promise<ThreadedCommands> {
   const writer = new Thread({ config, duty: "write" }, onDeath);
-  // The writer makes the database that the others open, and reads for them until they have: a start is quicker
-  // when not all of them load at once.
+  // The writer creates the database and serves every duty until the others have opened it: the server starts sooner
+  // if the threads do not all load at the same time.
   const threads: Record<Duty, Thread> = { write: writer, read: writer, index: writer };
   const others = writer.ready.then(async () => {
     const read = new Thread({ config, duty: "read" }, onDeath);
@@ -37,20 +36,20 @@ export async function startThreads(
   });
   others.catch(onDeath);
 
-  // Loaded while the writer starts, so that the start does not take longer.
+  // The writer starts meanwhile, so that loading this costs no time.
   const { COMMANDS, commandsThrough } = await import("../commands.ts");
   return {
     commands: commandsThrough((name, args) => threads[COMMANDS[name].duty].call(name, args, buffersOf(args))),
     ready: writer.ready,
     async close() {
       for (const thread of await others.catch(() => [])) await thread.close();
-      // Last, so that the connection that closes last is the one that tidies up the log.
+      // The last connection to close must be the writer's, which tidies up SQLite's log.
       await writer.close();
     },
   };
 }
 
-/** The memory of bodies among a call's arguments, which is handed over instead of copied. */
+/** The memory of bodies among a call's arguments, which moves to the thread instead of being copied. */
 function buffersOf(args: unknown[]): ArrayBuffer[] {
   return args.flatMap((arg) => {
     const bytes = (arg as Partial<RequestBody> | null)?.bytes;

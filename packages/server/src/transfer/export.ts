@@ -6,25 +6,24 @@ import { type Row, readPages } from "./pages.ts";
 import { ACCESS_TABLES, LEDGER_TABLES, SCHEMA, type Table } from "./tables.ts";
 
 export interface ExportOptions {
-  /** The one store to export; absent: all. */
+  /** The only store to export; absent: all stores. */
   store?: string | undefined;
   version: string;
   now: number;
-  /** Goes on with what an earlier run wrote: the header, and these stores, up to a position. */
+  /** What an interrupted export wrote, to be continued: its header, and these stores up to a position. */
   resume?: { header: ExportHeader; stores: string[]; position: Position } | undefined;
-  /** Called after each page: rows of records and contents that were written, and about how many there are. */
+  /** Called after each page with the rows of records and contents so far, and an estimate of all of them. */
   onProgress?: (done: number, total: number) => void;
 }
 
-/** What was exported: stores in all, and rows that were written by this run. */
+/** The number of stores in the export, and of rows that this call wrote. */
 export interface Exported {
   stores: number;
   rows: number;
 }
 
 /**
- * Writes stores with everything that belongs to them: a copy of their rows, the keys of their organizations as hashes.
- * Each store is read from one snapshot.
+ * Exports the rows of stores, and their organizations with keys as hashes. It reads each store from one snapshot.
  * @throws Error if there is no such store
  */
 export async function exportStores(
@@ -53,7 +52,7 @@ export async function exportStores(
   return exported;
 }
 
-/** What the header of an export would be now. @throws Error if there is no such store */
+/** The header that an export would have now. @throws Error if there is no such store */
 export async function makeHeader(
   storage: Storage,
   { store = null, version, now }: { store?: string | null | undefined; version: string; now: number },
@@ -86,7 +85,7 @@ export async function makeHeader(
   });
 }
 
-/** Which rows of the tables of access belong to the store $1, or to any if $1 is null. */
+/** The rows of each access table that belong to the store $1, or to any store if $1 is null. */
 const STORES = `SELECT s.id FROM vector_stores s
   WHERE ${IS_SERVED} AND (CAST($1 AS TEXT) IS NULL OR s.id = $1)`;
 const ORGANIZATIONS = `SELECT s.id FROM organizations s WHERE ${isNoImport("s.id")}
@@ -111,13 +110,13 @@ async function exportLedger(sql: Sql, storeId: string, writer: ExportWriter, pag
   await writer.endStore(await readRevision(sql, storeId));
 }
 
-/** The number of a store's last sync: its ledger is as it was while this is the same. */
+/** The revision of a store's last sync: while it stays the same, the ledger does too. */
 export async function readRevision(sql: Sql, storeId: string): Promise<number> {
   const [row] = await sql.all("SELECT revision FROM store_revisions WHERE store_id = $1", [storeId]);
   return Number(row?.revision ?? 0);
 }
 
-/** Everything but the ledgers. What was made since the header was written is left out. */
+/** Exports the access tables, without rows that are newer than the header. */
 async function exportAccess(
   sql: Sql,
   header: ExportHeader,
@@ -128,15 +127,15 @@ async function exportAccess(
   const stores = new Set(header.stores);
   const keys = new Set<string>();
   const missing = new Set(stores);
-  const wanted: Record<string, (row: SqlRow) => boolean> = {
+  const belongs: Record<string, (row: SqlRow) => boolean> = {
     organizations: ({ id }) => organizations.has(String(id)),
     vector_stores: ({ id }) => stores.has(String(id)) && missing.delete(String(id)),
     connectors: ({ vector_store_id }) => stores.has(String(vector_store_id)),
     api_keys: ({ id, organization_id, vector_store_id }) => {
       const store = vector_store_id === null || stores.has(String(vector_store_id));
-      const mine = store && organizations.has(String(organization_id));
-      if (mine) keys.add(String(id));
-      return mine;
+      const exported = store && organizations.has(String(organization_id));
+      if (exported) keys.add(String(id));
+      return exported;
     },
     api_key_usage: ({ key_id }) => keys.has(String(key_id)),
   };
@@ -145,17 +144,17 @@ async function exportAccess(
     const columns = Object.keys(table.columns);
     for await (const rows of readPages(sql, table, ACCESS[table.name]!, header.store)) {
       const kept = rows.filter((row) =>
-        wanted[table.name]!(Object.fromEntries(columns.map((column, index) => [column, row[index]!]))),
+        belongs[table.name]!(Object.fromEntries(columns.map((column, index) => [column, row[index]!]))),
       );
       if (kept.length > 0) await page(table, kept);
     }
   }
-  const [gone] = missing;
-  if (gone) throw new Error(`The vector store ${gone} was deleted while it was exported. Export again.`);
+  const [deleted] = missing;
+  if (deleted) throw new Error(`The vector store ${deleted} was deleted during the export. Export again.`);
   await writer.endAccess();
 }
 
-/** Rows of records and contents, as the counts of live records let expect. */
+/** An estimate of the rows of records and contents: two for each live record. */
 async function estimate(storage: Storage, storeIds: string[]): Promise<number> {
   return storage.read(async (sql) => {
     let total = 0;
@@ -170,7 +169,7 @@ async function estimate(storage: Storage, storeIds: string[]): Promise<number> {
   });
 }
 
-/** Reads from one snapshot, once: what was written cannot be taken back if the database would begin again. */
+/** Reads from one snapshot. Wrapping errors prevents a retry, because an export cannot take back what it wrote. */
 function inOneSnapshot(storage: Storage, work: (sql: Sql) => Promise<void>): Promise<void> {
   return storage.readSlowly(async (sql) => {
     try {

@@ -5,9 +5,9 @@ import type { Row } from "./pages.ts";
 import { ACCESS_TABLES, type Kind, LEDGER_TABLES, OLDER_NAMES, SCHEMA, type Table } from "./tables.ts";
 
 /**
- * The format of an export: lines of JSON. The header; for each store a line that begins its section, pages of rows, and
- * a line that ends it; the section of what belongs to all stores; the last line. A page is a line with its table,
- * number of rows and SHA-256, then each row as an array. docs/guides/moving.md describes it for people.
+ * The format of an export: lines of JSON. The first is the header. A section for each store follows, then a section of
+ * the access tables, then the last line. A section has a line that begins it, pages of rows, and a line that ends it. A
+ * page is a line with table, number of rows and SHA-256, then one array per row. docs/guides/moving.md documents it.
  */
 export const FORMAT = 1;
 
@@ -18,11 +18,11 @@ export interface ExportHeader {
   /** The version of Tidemark that wrote it. */
   version: string;
   exported_at: string;
-  /** The one store that was asked for; null: all. */
+  /** The requested store; null: all stores. */
   store: string | null;
   /** The columns of every table. */
   tables: Record<string, string[]>;
-  /** What is in it, so that it can be refused at once where something of it exists already. */
+  /** The ids in the export, so that an import can reject existing ones before it writes anything. */
   organizations: { id: string; created_at: number }[];
   connectors: string[];
   stores: string[];
@@ -31,18 +31,18 @@ export interface ExportHeader {
 interface PageLine {
   page: string;
   rows: number;
-  /** Of the rows' lines, line ends included, in hex. */
+  /** Hash of the rows' lines with their line ends, in hex. */
   sha256: string;
 }
 interface LastLine {
   end: "export";
-  /** Lines before this one. */
+  /** The number of lines before this one. */
   lines: number;
-  /** Of all lines before that are not rows. */
+  /** Hash of all earlier lines that are not rows. */
   sha256: string;
 }
 
-/** How far a file goes: what is needed to go on behind a line. */
+/** The end of a line in a file, with what is needed to continue there. */
 export interface Position {
   bytes: number;
   lines: number;
@@ -56,10 +56,10 @@ export type ExportEvent =
   | { type: "storeEnd"; id: string; revision: number; position: Position }
   | { type: "end"; lines: number };
 
-/** Who takes the text of an export; it resolves when more may come. */
+/** Writes text of an export; resolves when it can take more. */
 export type Sink = (text: string) => Promise<void>;
 
-/** The columns of every table. @param names what they are called where that differs */
+/** The columns of every table. @param names the other names of tables and columns in a file */
 export function tableColumns(names: Record<string, string> = {}): Record<string, string[]> {
   const nameOf = (name: string) => names[name] ?? name;
   return Object.fromEntries(
@@ -70,14 +70,14 @@ export function tableColumns(names: Record<string, string> = {}): Record<string,
   );
 }
 
-/** Writes the lines of an export, and counts them. */
+/** Writes the lines of an export. */
 export class ExportWriter {
   #sink: Sink;
   #lines: number;
   #control: Hash;
   #sectionRows = 0;
 
-  /** @param from where a file goes on that was begun before */
+  /** @param from where to continue a file; absent: it is new */
   constructor(sink: Sink, from?: Position) {
     this.#sink = sink;
     this.#lines = from?.lines ?? 0;
@@ -88,12 +88,12 @@ export class ExportWriter {
     return this.#writeControl(header);
   }
 
-  /** @param snapshot an id of its own: a store that is exported again, in the same file, has another */
+  /** @param snapshot an id that differs each time a store is exported, even into the same file */
   beginStore(id: string, snapshot: string): Promise<void> {
     return this.#beginSection({ section: "store", id, snapshot });
   }
 
-  /** Who may do what: the one section after those of the stores. */
+  /** Begins the section of the access tables, which follows those of the stores. */
   beginAccess(): Promise<void> {
     return this.#beginSection({ section: "access" });
   }
@@ -132,11 +132,13 @@ export class ExportWriter {
   }
 }
 
-/** A line of any length; longer ones are no export. */
+/** The longest line that is read; lines of an export are shorter. */
 const LINE_BYTES_MAX = 512 * 1024 * 1024;
-const CUT_OFF = "the file is cut off: its last lines are missing";
+const CUT_OFF = "is missing or incomplete: the file is cut off";
 
-const fault = (line: number, what: string) => new Error(`Line ${line} of the export: ${what}.`);
+const NO_HEADER = "is not the header of a Tidemark export";
+
+const fault = (line: number, what: string) => new Error(`Line ${line} of the export ${what}.`);
 
 async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   try {
@@ -147,9 +149,9 @@ async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Line> {
 }
 
 /**
- * Reads an export and checks it: nothing of a page is given before its hash was compared.
- * @param source its bytes
- * @throws Error that names the line that is wrong
+ * Reads and checks an export: it yields a page only after checking the page's hash.
+ * @param source the bytes of the export
+ * @throws Error that names the damaged line
  */
 export async function* readExport(source: AsyncIterable<Buffer>): AsyncGenerator<ExportEvent> {
   const reader = new ExportReader(source);
@@ -163,10 +165,10 @@ export async function* readExport(source: AsyncIterable<Buffer>): AsyncGenerator
 class ExportReader {
   #lines: AsyncGenerator<Line>;
   #line: Line = { number: 0, bytes: Buffer.alloc(0) };
-  /** Bytes up to the end of that line. */
+  /** Bytes up to the end of `#line`. */
   #bytes = 0;
   #control = createHash("sha256");
-  /** What this file calls tables whose names have changed since. */
+  /** The file's names of tables and columns that were renamed since. */
   #names: Record<string, string> = {};
 
   constructor(source: AsyncIterable<Buffer>) {
@@ -195,10 +197,10 @@ class ExportReader {
     const lines = this.#line.number;
     const last = (await this.#controlLine()) as Partial<LastLine>;
     if (last.end === "export" && last.sha256 !== sha256) {
-      throw fault(lines + 1, "the hash of the lines before is another: one of them is damaged");
+      throw fault(lines + 1, "does not match the hash of the lines before it: one of them is damaged");
     }
     this.#expect(last, { end: "export", lines, sha256 });
-    if (!(await this.#lines.next()).done) throw fault(lines + 2, "comes after the last line");
+    if (!(await this.#lines.next()).done) throw fault(lines + 2, "follows the last line");
     yield { type: "end", lines };
   }
 
@@ -232,7 +234,7 @@ class ExportReader {
     const kinds = Object.values(table.columns);
     const page = lines.map((line) => readRow(line, kinds));
     if (digest.digest("hex") !== sha256) {
-      throw fault(first, `this line or one of the ${rows - 1} after it is damaged (their hash is another)`);
+      throw fault(first, `or one of the ${rows - 1} after it is damaged: their hash does not match`);
     }
     return page;
   }
@@ -243,7 +245,7 @@ class ExportReader {
     const { number } = line;
     const value = parseLine(line);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-    throw fault(number, number === 1 ? "is not the header of an export of Tidemark" : "is damaged");
+    throw fault(number, number === 1 ? NO_HEADER : "is damaged");
   }
 
   async #next(): Promise<Line> {
@@ -256,7 +258,8 @@ class ExportReader {
   }
 
   #expect(line: unknown, expected: object): void {
-    if (!isDeepStrictEqual(line, expected)) throw fault(this.#line.number, "is not what must follow here");
+    if (!isDeepStrictEqual(line, expected))
+      throw fault(this.#line.number, "is not the line that must follow");
   }
 
   #position(): Position {
@@ -264,7 +267,7 @@ class ExportReader {
   }
 }
 
-/** The JSON of a line; undefined if it has none. Its keys are this format's own. */
+/** The JSON value of a line; undefined if it is not JSON. `JSON.parse` reads this format's keys correctly. */
 function parseLine(line: Line): unknown {
   try {
     return JSON.parse(lineText(line) ?? "");
@@ -291,11 +294,11 @@ function isOfKind(value: unknown, kind: Kind): boolean {
   return typeof value === "string" && (kind === "text" || /^-?\d{1,19}$/.test(value));
 }
 
-/** @throws Error if another version of Tidemark is needed to read what follows */
+/** @throws Error if this version of Tidemark cannot read the export */
 function checkHeader(line: unknown): ExportHeader {
   const header = line as ExportHeader;
   if (header.tidemark_export === undefined) {
-    throw fault(1, "is not the header of an export of Tidemark");
+    throw fault(1, NO_HEADER);
   }
   const names = header.tidemark_export === FORMAT ? OLDER_NAMES[header.schema] : undefined;
   if (!names || !isDeepStrictEqual(header.tables, tableColumns(names))) {

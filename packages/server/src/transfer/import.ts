@@ -8,19 +8,20 @@ import { beginStore, findBegun, findRows, mustBeSame, waitingRoom } from "./unfi
 export interface Imported {
   exportId: string;
   stores: number;
-  /** Rows that were written, and that an earlier try had written already. */
+  /** Rows that this import wrote. */
   rows: number;
+  /** Rows that an interrupted import wrote before. */
   skipped: number;
 }
 
-/** Rows that would set something going: they come with the last transaction. They are few. */
+/** Rows that take effect when they are written, so the last transaction writes them. They are few. */
 interface HeldBack {
   /** By table. */
   access: Map<string, Row[]>;
   revisions: { storeId: string; row: Row }[];
-  /** Unfinished refreshes: from then on they can expire. */
+  /** Open runs, which could expire during the import. */
   openRuns: { storeId: string; row: Row }[];
-  /** Where a sweep goes on in a namespace. */
+  /** Where the sweep of a namespace continues. */
   sweeps: { storeId: string; namespace: SqlValue; from: SqlValue }[];
 }
 
@@ -39,12 +40,11 @@ const QUEUE: Table = {
 const REVISIONS = tableOf(LEDGER_TABLES, "store_revisions");
 
 /**
- * Imports an export. Pages are written as they come, each in a transaction; the stores can be used from the last
- * transaction on, which is made when the whole file was read and is right. The same again after an interruption goes
- * on.
+ * Imports an export, one transaction per page. The last transaction, after the whole file was checked, makes the stores
+ * visible to callers. Repeating an interrupted import continues it.
  * @param source the bytes of the export
  * @param onProgress called after each page with the rows so far
- * @throws Error if something of it exists already, or that names the line that is wrong
+ * @throws Error if something in the export already exists, or that names the damaged line
  */
 export async function importStores(
   storage: Storage,
@@ -86,9 +86,9 @@ export async function importStores(
 
 /** Rows of two snapshots must not be mixed. */
 const describeOtherSnapshot = ({ export_id }: ExportHeader, storeId: string) =>
-  `The import of ${storeId} was begun from an earlier state of this file: tidemark import --discard ${export_id}, then again.`;
+  `An unfinished import of ${storeId} began with an earlier state of this file. Run tidemark import --discard ${export_id}, then import again.`;
 
-/** Takes out of a page what must wait. */
+/** Moves rows that must wait from a page to `held`. @returns the rows to write now */
 function holdBack(table: Table, storeId: string, rows: Row[], held: HeldBack): Row[] {
   if (table === REVISIONS) {
     held.revisions.push(...rows.map((row) => ({ storeId, row })));
@@ -111,23 +111,23 @@ function holdBack(table: Table, storeId: string, rows: Row[], held: HeldBack): R
   return rows;
 }
 
-/** Writes a page in a transaction. @returns false if an earlier try wrote it: then its last row is there */
+/** Writes a page in one transaction. @returns false if its last row exists, because an earlier import wrote it */
 async function writePage(
   storage: Storage,
   table: Table,
   storeId: string,
   rows: Row[],
-  mayBeThere: boolean,
+  mayExist: boolean,
 ): Promise<boolean> {
   const last = rows.at(-1);
   if (!last) return true;
-  if (mayBeThere) {
+  if (mayExist) {
     const key = table.key.map((column) => last[columnOf(table, column)]!);
     const where = table.key.map((column, index) => `${column} = $${index + 2}`).join(" AND ");
-    const found = await storage.read((sql) =>
+    const existing = await storage.read((sql) =>
       sql.all(`SELECT 1 FROM ${table.name} WHERE store_id = $1 AND ${where}`, [storeId, ...key]),
     );
-    if (found.length > 0) return false;
+    if (existing.length > 0) return false;
   }
   await storage.write(async (sql) => {
     await insertRows(sql, table, storeId, rows);
@@ -136,14 +136,14 @@ async function writePage(
   return true;
 }
 
-/** Has the index look at the contents of records: it is not part of an export. */
+/** Queue entries for the contents of records, because an export has no index. */
 function queueEntriesOf(records: Row[]): Row[] {
   const [version, namespace, id] = Object.keys(QUEUE.columns).map((column) => columnOf(RECORDS, column));
   const entries = records.map((row) => [row[version!]!, row[namespace!]!, row[id!]!, Date.now()]);
   return entries.filter(([version]) => version !== null);
 }
 
-/** Brings what was held back, and makes the stores those of their organizations. */
+/** Writes the rows that were held back, and moves the stores to their organizations. */
 async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<void> {
   const rowsOf = (name: string) => held.access.get(name) ?? [];
   await bringOrganizations(sql, rowsOf("organizations"));
@@ -155,7 +155,8 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
        WHERE id = $1 AND organization_id = $9 RETURNING id`,
       [...row, room],
     );
-    if (made.length === 0) throw new Error(`Another import has finished with ${row[0]} meanwhile.`);
+    if (made.length === 0)
+      throw new Error(`Another import of the vector store ${row[0]} has finished in the meantime.`);
   }
   const connectors = rowsOf("connectors");
   const [taken] = await findRows(
@@ -164,7 +165,10 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
     "id",
     connectors.map(([id]) => String(id)),
   );
-  if (taken) throw new Error(`The connector ${taken.id} exists already. Nothing can be used of the import.`);
+  if (taken) {
+    const discard = `tidemark import --discard ${header.export_id}`;
+    throw new Error(`The connector ${taken.id} already exists, so the import cannot finish: ${discard}`);
+  }
   await insertRows(sql, tableOf(ACCESS_TABLES, "connectors"), null, connectors);
   await bringKeys(sql, rowsOf("api_keys"));
   for (const row of rowsOf("api_key_usage")) {
@@ -193,7 +197,7 @@ async function finish(sql: Sql, header: ExportHeader, held: HeldBack): Promise<v
   await sql.all("DELETE FROM organizations WHERE id = $1", [room]);
 }
 
-/** One that is there already stays as it is: an earlier import brought it with another of its stores. */
+/** Inserts organizations, unless an earlier import brought them with another store. */
 async function bringOrganizations(sql: Sql, rows: Row[]): Promise<void> {
   const table = tableOf(ACCESS_TABLES, "organizations");
   const made = new Map(rows.map((row) => [String(row[0]), Number(row[columnOf(table, "created_at")])]));
@@ -203,7 +207,7 @@ async function bringOrganizations(sql: Sql, rows: Row[]): Promise<void> {
   await insertRows(sql, table, null, rows);
 }
 
-/** One that is there already, of an organization as a whole, stays; if it was revoked there, it is here. */
+/** Inserts keys. An existing key of an organization stays, but is revoked if the export's is. */
 async function bringKeys(sql: Sql, rows: Row[]): Promise<void> {
   const table = tableOf(ACCESS_TABLES, "api_keys");
   const value = (row: Row, column: string) => row[columnOf(table, column)]!;
@@ -214,7 +218,7 @@ async function bringKeys(sql: Sql, rows: Row[]): Promise<void> {
     const same = ["hash", "organization_id", "vector_store_id", "connector_id"].every(
       (column) => here[column] === value(there, column),
     );
-    if (!same) throw new Error(`The key ${here.id} exists already and is another one.`);
+    if (!same) throw new Error(`The key ${here.id} already exists and differs from the export's.`);
     await sql.all("UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1", [
       here.id!,
       value(there, "revoked_at"),

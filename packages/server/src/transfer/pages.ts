@@ -1,17 +1,17 @@
 import type { Sql, SqlRow, SqlValue } from "../storage/port.ts";
 import type { Table } from "./tables.ts";
 
-/** Rows that are held at once, and about how many bytes of long columns. */
+/** The most rows of a page, and about the most bytes of its long columns. */
 const PAGE_ROWS = 1000;
 const PAGE_BYTES = 4 * 1024 * 1024;
-/** Rows that one statement inserts: few enough that every engine takes their values as parameters. */
+/** Rows per INSERT: few enough for the parameter limit of every engine. */
 const STATEMENT_ROWS = 100;
 
 export type Row = SqlValue[];
 
 /**
- * Reads rows of a table, page by page in the order of its key: memory stays constant.
- * @param where which rows: a condition on $1
+ * Reads rows of a table by page in the order of its key, so that memory stays constant.
+ * @param where a condition with the parameter $1
  */
 export async function* readPages(
   sql: Sql,
@@ -41,7 +41,7 @@ export async function* readPages(
   }
 }
 
-/** How many of the rows, one at least, a page has room for. */
+/** How many rows fit on a page, at least one. */
 function fitting(sizes: SqlRow[]): number {
   let bytes = 0;
   const full = sizes.findIndex(({ size }) => {
@@ -51,7 +51,7 @@ function fitting(sizes: SqlRow[]): number {
   return full === -1 ? PAGE_ROWS : Math.max(1, full);
 }
 
-/** Inserts rows; one that is there already stays as it is. @param storeId null for a table without `store_id` */
+/** Inserts rows; existing ones stay unchanged. @param storeId null for a table without `store_id` */
 export async function insertRows(
   sql: Sql,
   { name, columns }: Table,

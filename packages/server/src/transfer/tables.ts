@@ -1,28 +1,24 @@
 import { LEDGER_TABLES as LEDGER } from "../storage/store-tables.ts";
 
-/** What a column has: `nanoseconds` are 64-bit numbers, written as text because no double holds them. */
+/** The type of a column; `nanoseconds` are 64-bit integers, written as text because a double cannot hold them. */
 export type Kind = "text" | "number" | "nanoseconds";
 
 export interface Table {
   name: string;
-  /** Every column but `store_id`, in the order in which a row's values are written. */
+  /** Every column but `store_id`, in the order of a row's values. */
   columns: Record<string, Kind>;
-  /** What tells its rows apart (within a store), in the order in which they are read. */
+  /** The columns that identify a row within its store, in reading order. */
   key: string[];
-  /** Columns that may be long. */
+  /** Columns with long values. */
   long: string[];
 }
 
-/** The format's own number of these tables: a file with others is refused. Raise it with every change below. */
+/** The number of these tables' schema; an import rejects numbers it does not know. Raise it with every change below. */
 export const SCHEMA = 3;
 
-/** What files of each schema that this version reads call tables and columns whose names have changed since. */
+/** For each schema that this version reads: the old names of tables and columns that were renamed since. */
 export const OLDER_NAMES: Record<number, Record<string, string>> = {
-  2: {
-    refresh_run_exceptions: "refresh_run_exceptions",
-    carried_in: "carried_in",
-    also_carried_in: "also_carried_in",
-  },
+  2: { refresh_run_exceptions: "refresh_run_marks", carried_in: "kept_by", also_carried_in: "also_kept_by" },
   [SCHEMA]: {},
 };
 
@@ -152,8 +148,8 @@ function table(name: string, key: string[]): Table {
 }
 
 /**
- * The tables of one store's ledger (the index is made anew of it), in the order in which their rows are written and
- * read. Namespaces come first: a tombstone that is purged while the rest arrives is remembered there.
+ * The tables of a store's ledger, in the order of an export; the index is rebuilt from them. Namespaces come first,
+ * because they remember a tombstone that is purged while the import goes on.
  */
 export const LEDGER_TABLES: Table[] = [
   ...LEDGER.map(([name, key]) => table(name, key.split(", "))).sort(
@@ -162,7 +158,7 @@ export const LEDGER_TABLES: Table[] = [
   table("store_revisions", []),
 ];
 
-/** The tables that say who may do what, in an order in which no row refers to a later one. */
+/** The access tables: organizations, stores, connectors and keys. No row refers to a later one. */
 export const ACCESS_TABLES: Table[] = [
   table("organizations", ["id"]),
   table("vector_stores", ["id"]),

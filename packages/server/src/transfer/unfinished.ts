@@ -3,27 +3,27 @@ import { IMPORT_PREFIX, isNoImport } from "../storage/rules.ts";
 import type { ExportHeader } from "./format.ts";
 
 const STEP_ROWS = 2000;
-/** Ids that one statement looks for. */
+/** Ids per SELECT. */
 const LOOK_IDS = 100;
 
-/** The organization that the stores of an export wait in. */
+/** The hidden organization that holds the stores of an unfinished import. */
 export const waitingRoom = (exportId: string): string => IMPORT_PREFIX + exportId;
 
-/** The rows of a table with some ids. */
+/** The rows of a table with these ids. */
 export async function findRows(sql: Sql, table: string, columns: string, ids: string[]) {
-  const found = [];
+  const rows = [];
   for (let start = 0; start < ids.length; start += LOOK_IDS) {
-    const some = ids.slice(start, start + LOOK_IDS);
-    const places = some.map((_, index) => `$${index + 1}`).join(", ");
-    found.push(...(await sql.all(`SELECT ${columns} FROM ${table} WHERE id IN (${places})`, some)));
+    const batch = ids.slice(start, start + LOOK_IDS);
+    const places = batch.map((_, index) => `$${index + 1}`).join(", ");
+    rows.push(...(await sql.all(`SELECT ${columns} FROM ${table} WHERE id IN (${places})`, batch)));
   }
-  return found;
+  return rows;
 }
 
 /**
- * Looks whether an export can be imported.
- * @returns its stores that an earlier, unfinished import of the same export has begun, and the snapshot of each
- * @throws Error if something of it exists already
+ * Checks that an export can be imported.
+ * @returns the stores that an unfinished import of the same export has begun, and the snapshot of each
+ * @throws Error if something in the export already exists
  */
 export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<string, string>> {
   const begun = new Map<string, string>();
@@ -37,16 +37,18 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
     const organization = String(organization_id);
     if (organization === waitingRoom(header.export_id)) begun.set(String(id), String(description));
     else if (organization.startsWith(IMPORT_PREFIX)) {
-      const other = organization.slice(IMPORT_PREFIX.length);
+      const exportId = organization.slice(IMPORT_PREFIX.length);
       throw new Error(
-        `The vector store ${id} is half imported from another export: finish that, or tidemark import --discard ${other}`,
+        `The vector store ${id} belongs to an unfinished import of another export. Finish it, or remove it: tidemark import --discard ${exportId}`,
       );
     } else if (deleted_at !== null) {
-      throw new Error(`The vector store ${id} was deleted here: its id cannot be used again.`);
-    } else throw new Error(`The vector store ${id} exists already. Nothing was imported.`);
+      throw new Error(
+        `The vector store ${id} was deleted from this database, so its id cannot be used again.`,
+      );
+    } else throw new Error(`The vector store ${id} already exists. Nothing was imported.`);
   }
   const [connector] = await findRows(sql, "connectors", "id", header.connectors);
-  if (connector) throw new Error(`The connector ${connector.id} exists already. Nothing was imported.`);
+  if (connector) throw new Error(`The connector ${connector.id} already exists. Nothing was imported.`);
   const made = new Map(header.organizations.map(({ id, created_at }) => [id, created_at]));
   for (const { id, created_at } of await findRows(sql, "organizations", "id, created_at", [...made.keys()])) {
     mustBeSame(String(id), Number(created_at), made.get(String(id))!);
@@ -55,17 +57,18 @@ export async function findBegun(sql: Sql, header: ExportHeader): Promise<Map<str
 }
 
 /**
- * @throws Error if an organization's id means another organization here: their keys must not open each other's stores
+ * Checks that an id is the same organization here and in an export: its keys must not open another one's stores.
+ * @throws Error if it is not
  */
 export function mustBeSame(id: string, here: number, there: number): void {
   if (here === there) return;
   throw new Error(
-    `The organization ${id} exists already and is another one (made ${new Date(here).toISOString()}, in the export ` +
-      `${new Date(there).toISOString()}).`,
+    `The organization ${id} already exists and is another one (created ${new Date(here).toISOString()}; the export's ` +
+      `${new Date(there).toISOString()}). Nothing was imported.`,
   );
 }
 
-/** Makes the place of a store that is about to be imported. Its description is the snapshot that its rows are of. */
+/** Creates a hidden store for an import. Its description holds the snapshot of its rows. */
 export async function beginStore(
   storage: Storage,
   header: ExportHeader,
@@ -92,7 +95,7 @@ export interface UnfinishedImport {
   stores: string[];
 }
 
-/** The imports that were begun and not finished. */
+/** The unfinished imports. */
 export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
   const rows = await sql.all(
     `SELECT o.id, s.id AS store_id FROM organizations o LEFT JOIN vector_stores s ON s.organization_id = o.id
@@ -109,15 +112,15 @@ export async function listUnfinished(sql: Sql): Promise<UnfinishedImport[]> {
 }
 
 /**
- * Removes what an unfinished import brought, in small steps.
+ * Removes what an unfinished import wrote, in small steps.
  * @returns the ids of its stores
  * @throws Error if there is no such import
  */
 export async function discardImport(storage: Storage, exportId: string): Promise<string[]> {
   const unfinished = await storage.read(listUnfinished);
-  const found = unfinished.find(({ export_id }) => export_id === exportId);
-  if (!found) throw new Error(`There is no unfinished import of ${exportId}.`);
-  for (const id of found.stores) {
+  const discarded = unfinished.find(({ export_id }) => export_id === exportId);
+  if (!discarded) throw new Error(`There is no unfinished import of ${exportId}.`);
+  for (const id of discarded.stores) {
     for (const [table, key] of storage.storeTables) {
       const step = `DELETE FROM ${table} WHERE store_id = $1 AND (${key}) IN
         (SELECT ${key} FROM ${table} WHERE store_id = $1 LIMIT ${STEP_ROWS}) RETURNING 1`;
@@ -130,5 +133,5 @@ export async function discardImport(storage: Storage, exportId: string): Promise
   }
   const organization = waitingRoom(exportId);
   await storage.write((sql) => sql.all("DELETE FROM organizations WHERE id = $1", [organization]));
-  return found.stores;
+  return discarded.stores;
 }

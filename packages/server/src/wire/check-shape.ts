@@ -6,14 +6,14 @@ import { Compile } from "typebox/compile";
 import { Settings } from "typebox/system";
 import { fieldPath } from "./field-path.ts";
 
-/** Errors that are collected of one request: all of a full batch's ids, and a bound for what a hostile body costs. */
+/** The most errors collected from one value: room for every id of a full batch, and a limit for hostile bodies. */
 export const ERRORS_PER_VALUE = 10_000;
 
-/** Judges values against one schema. */
+/** Checks values against one schema. */
 export interface ShapeCheck<T> {
-  /** True if the value has the schema's shape. Formats are not judged: see {@link checkDateTime}. */
+  /** Whether the value has the schema's shape. Formats are not checked: see {@link checkDateTime}. */
   matches(value: unknown): value is T;
-  /** What is wrong with a value that does not match. @param at where the value stands in the request */
+  /** The errors of a value that does not match. @param at the value's path in the request */
   errors(value: unknown, at?: (string | number)[]): FieldError[];
 }
 
@@ -23,7 +23,7 @@ export function shapeCheck<S extends TSchema>(schema: S): ShapeCheck<Static<S>> 
   return {
     matches: (value): value is Static<S> => compiled.Check(value),
     errors: (value, at = []) => {
-      // A value within a request may be one of thousands: it needs no more errors than are ever listed.
+      // A value with a path may be one of thousands, so no more errors are collected than an answer lists.
       Settings.Set({ maxErrors: at.length > 0 ? LIMITS.listedErrors : ERRORS_PER_VALUE });
       return compiled.Errors(value).flatMap((error) => describe(error as SchemaError, value, at));
     },
@@ -60,8 +60,8 @@ const fieldErrorsByKeyword: Record<
   maxItems: ({ params }) => ({ code: "TOO_MANY", message: `Must have at most ${params.limit} items.` }),
   minimum: ({ params }) => ({ code: "TOO_SMALL", message: `Must be at least ${params.limit}.` }),
   maximum: ({ params }) => ({ code: "TOO_LARGE", message: `Must be at most ${params.limit}.` }),
-  anyOf: () => ({ code: "INVALID_TYPE", message: "Has none of the types that are allowed here." }),
-  // Each unknown field has an error of its own, and then they are reported once more together.
+  anyOf: () => ({ code: "INVALID_TYPE", message: "Has none of the allowed types." }),
+  // The schema reports each unknown field here, and then all of them as `additionalProperties`.
   boolean: () => ({ code: "UNKNOWN_FIELD", message: "Is not a field of this request." }),
   additionalProperties: () => undefined,
 };
@@ -88,7 +88,7 @@ function typeName(type: unknown): string {
   return type === "array" || type === "integer" || type === "object" ? `an ${type}` : `a ${type}`;
 }
 
-/** The steps of a JSON pointer (RFC 6901); digits are an index where the value has an array. */
+/** The steps of a JSON pointer (RFC 6901); digits are an index if the value there is an array. */
 function pointerSteps(pointer: string, value: unknown): (string | number)[] {
   let current = value;
   return pointer
@@ -102,7 +102,7 @@ function pointerSteps(pointer: string, value: unknown): (string | number)[] {
     });
 }
 
-/** An error unless the text is an ISO 8601 date-time of a moment that exists. */
+/** An error if the text is not an ISO 8601 date-time of a moment that exists. */
 export function checkDateTime(
   text: string,
   field: string,

@@ -1,7 +1,7 @@
-/** Keys are shown up to this length: a path is for a person to find the field by. */
+/** Longer keys are shortened: a path only has to help a person find the field. */
 const SHOWN_KEY_LENGTH = 100;
 
-/** The path of a field as errors name it: `operations[4999].data.title`, or `body` for the whole. */
+/** The path of a field as errors name it: `operations[4999].data.title`, or `body` for the whole body. */
 export function fieldPath(path: (string | number)[]): string {
   let text = "";
   for (const step of path) {

@@ -1,15 +1,15 @@
 import { gunzipSync } from "node:zlib";
 import { ApiError } from "@tidemark/protocol/errors";
 
-/** A request body as it came over the wire. */
+/** A request body as the server received it. */
 export interface RequestBody {
   bytes: Uint8Array;
   gzip: boolean;
 }
 
 /**
- * Does something with a body's bytes, decompressed, and gives their memory back: nothing may keep any of them.
- * @param limitBytes the most that it may have after decompression
+ * Passes a body's decompressed bytes to `use`, which must not keep any of them, and frees the body's memory.
+ * @param limitBytes the most bytes after decompression
  * @throws ApiError PAYLOAD_TOO_LARGE, INVALID_JSON (broken gzip), and what `use` throws
  */
 export function useBody<T>(body: RequestBody, limitBytes: number, use: (bytes: Buffer) => T): T {
@@ -21,8 +21,8 @@ export function useBody<T>(body: RequestBody, limitBytes: number, use: (bytes: B
 }
 
 /**
- * The body's bytes, decompressed.
- * @param limitBytes the most that it may have after decompression
+ * The body's decompressed bytes.
+ * @param limitBytes the most bytes after decompression
  * @throws ApiError PAYLOAD_TOO_LARGE, INVALID_JSON (broken gzip)
  */
 export function readBody(body: RequestBody, limitBytes: number): Buffer {
@@ -39,8 +39,8 @@ export function readBody(body: RequestBody, limitBytes: number): Buffer {
 }
 
 /**
- * Gives memory back at once. It would be collected anyway, but by marking the whole heap every few requests, because a
- * body's pieces are many megabytes outside of it.
+ * Frees a body's memory immediately. Left to the garbage collector, the many megabytes outside the heap would make it
+ * mark the whole heap every few requests.
  */
 export function releaseMemory({ buffer }: Uint8Array): void {
   (buffer as ArrayBuffer).transfer(0);

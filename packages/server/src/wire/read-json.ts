@@ -9,19 +9,19 @@ import { scanJson } from "./scan-json.ts";
 
 export interface ParsedJson {
   value: unknown;
-  /** Where the value has something that could not be kept exactly: such fields must be refused. */
+  /** Errors of fields that cannot be kept exactly; the caller must reject them. */
   inexact: FieldError[];
-  /** The same within an element of the wanted member, by the element's index. */
+  /** Such errors within an element of the member's array, by the element's index. */
   inexactElements: Map<number, FieldError[]>;
-  /** False if there is more of it than was collected: then no part of the value can be taken for exact. */
+  /** False if there are more such errors than were collected: then any part of the value may be inexact. */
   complete: boolean;
-  /** The bytes of each object in the array that the wanted member is, as they were sent; empty if that is unsure. */
+  /** The bytes of each object in the member's array, as they were sent; empty if their positions are unsure. */
   elements: Uint8Array[];
 }
 
 /**
- * Reads a request body as JSON, and finds what it says that JavaScript values or the databases cannot keep.
- * @param member the top-level member whose elements are wanted as they were sent
+ * Parses a request body, and finds what JavaScript values or the databases cannot keep exactly.
+ * @param member the top-level member whose array elements are returned as they were sent
  * @throws ApiError INVALID_JSON
  */
 export function readJson(bytes: Buffer, member?: string): ParsedJson {
@@ -49,7 +49,7 @@ export function readJson(bytes: Buffer, member?: string): ParsedJson {
   }
 }
 
-/** What the parser found wrong and where, without quoting the body: it may hold records. */
+/** Where the parser failed, without a quote from the body, which may contain records. */
 function syntaxReason(error: unknown): string {
   const position = /at position (\d+)/.exec((error as Error).message)?.[1];
   return position ? `Unexpected character at position ${position}.` : "The body ends early or is not JSON.";
@@ -59,10 +59,10 @@ function parseClosely(text: string, member: string | undefined): Omit<ParsedJson
   const value = parseExactJson(text);
   const inexact: FieldError[] = [];
   const inexactElements: ParsedJson["inexactElements"] = new Map();
-  let found = 0;
+  let count = 0;
   const add = (path: (string | number)[], code: string, message: string) => {
     const [first, index] = path;
-    found++;
+    count++;
     const error = { field: fieldPath(path), code, message };
     const isElement = member !== undefined && first === member && typeof index === "number";
     const errors = isElement ? (inexactElements.get(index) ?? []) : inexact;
@@ -70,7 +70,7 @@ function parseClosely(text: string, member: string | undefined): Omit<ParsedJson
     if (isElement) inexactElements.set(index, errors);
   };
   const visit = (value: unknown, path: (string | number)[]) => {
-    if (found >= ERRORS_PER_VALUE) return;
+    if (count >= ERRORS_PER_VALUE) return;
     if (typeof value === "string") checkText(value, path, "The text");
     else if (value instanceof InexactNumber) {
       const shown = value.source.length > 40 ? `${value.source.slice(0, 40)}…` : value.source;
@@ -87,10 +87,10 @@ function parseClosely(text: string, member: string | undefined): Omit<ParsedJson
       }
     }
   };
-  const checkText = (text: string, path: (string | number)[], what: string) => {
+  const checkText = (text: string, path: (string | number)[], subject: string) => {
     const problem = textFault(text);
-    if (problem) add(path, "INVALID_TEXT", `${what} contains ${problem}, which cannot be kept.`);
+    if (problem) add(path, "INVALID_TEXT", `${subject} contains ${problem}, which cannot be kept.`);
   };
   visit(value, []);
-  return { value, inexact, inexactElements, complete: found < ERRORS_PER_VALUE };
+  return { value, inexact, inexactElements, complete: count < ERRORS_PER_VALUE };
 }

@@ -11,32 +11,31 @@ const CLOSE_OBJECT = 0x7d;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
-/** Any decimal number of so many digits survives being read as a double and written again. */
+/** A decimal number with up to this many digits survives the conversion to a double and back. */
 const EXACT_DIGITS = 15;
 
-/** A string that is longer is searched for its end by the runtime, which is quicker from about here on. */
+/** In longer strings, `indexOf` finds the end faster than the loop. */
 const LONG_STRING = 24;
 
 /** What one pass over a JSON text found. */
 export interface JsonScan {
-  /** Nested deeper than the limit: it must not be parsed. */
+  /** The text is nested deeper than the limit and must not be parsed. */
   depthExceeded: boolean;
-  /** Has a number that a double may not hold, or an escape for NUL or for half of a surrogate pair. */
+  /** The text has a number that a double may not hold, or an escape for NUL or half of a surrogate pair. */
   suspicious: boolean;
-  /** Has keys that are written with escapes: `JSON.parse` may misread them, see protocol/parse-json.ts. */
+  /** The text has keys with escapes, which `JSON.parse` may misread: see protocol/parse-json.ts. */
   escapedKeys: boolean;
-  /** Start and end of each object in the array that the wanted top-level member is; empty if that is unsure. */
+  /** Start and end of each object in the member's array; empty if they are unsure. */
   spans: number[];
 }
 
 /**
- * One pass over the bytes of a JSON text, before it is parsed, for what `JSON.parse` does not tell. Text that is not
- * JSON gives any answer, and no error.
- *
- * @param member the top-level member whose elements' positions are wanted
+ * Scans the bytes of a JSON text, before it is parsed, for what `JSON.parse` does not report. It never throws; for text
+ * that is not JSON, the result means nothing.
+ * @param member the top-level member whose array elements are located
  */
 export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
-  /** The next backslash: most strings have none, and are passed over quickly. */
+  /** The next backslash: most strings have none, so the scan can skip them quickly. */
   let backslash = nextOf(bytes, BACKSLASH, 0);
   let suspicious = false;
   let depth = 0;
@@ -83,7 +82,7 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
       if (++depth > LIMITS.jsonDepth) return { depthExceeded: true, suspicious, escapedKeys, spans: [] };
       if (depth === 2) {
         inMember = byte === OPEN_ARRAY && sameText(bytes, keyStart, keyEnd, member);
-        // Of a repeated key the last one counts.
+        // The last one of repeated keys counts.
         if (inMember) spans = [];
       } else if (depth === 3 && inMember && byte === OPEN_OBJECT) spans.push(i);
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
@@ -101,17 +100,17 @@ export function scanJson(bytes: Uint8Array, member = ""): JsonScan {
       i--;
     }
   }
-  // A key that is written with escapes may be the member's name too.
+  // A key with escapes may be the member's name too.
   return { depthExceeded: false, suspicious, escapedKeys, spans: escapedTopKeys ? [] : spans };
 }
 
-/** Where a byte comes next; the end if it does not. */
+/** The position of the next such byte, or the end. */
 function nextOf(bytes: Uint8Array, byte: number, from: number): number {
-  const found = bytes.indexOf(byte, from);
-  return found === -1 ? bytes.length : found;
+  const position = bytes.indexOf(byte, from);
+  return position === -1 ? bytes.length : position;
 }
 
-/** Whether the string that ended before a position is a key. */
+/** Whether the string that ends before a position is a key. */
 function isKey(bytes: Uint8Array, at: number): boolean {
   while (bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09) at++;
   return bytes[at] === 0x3a;
@@ -123,7 +122,7 @@ function sameText(bytes: Uint8Array, start: number, end: number, text: string): 
   return true;
 }
 
-/** Whether an exponent has three digits or more: with fewer, and few digits before it, a number survives. */
+/** Whether an exponent has three or more digits: a double holds short numbers with smaller exponents. */
 const isLongExponent = (bytes: Uint8Array, at: number) =>
   /^[eE][+-]?\d{3}/.test(String.fromCharCode(...bytes.subarray(at, at + 5)));
 

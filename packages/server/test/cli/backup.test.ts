@@ -21,7 +21,7 @@ const upserts = (count: number, data: object) =>
     data,
   }));
 
-/** A database with a store, and `tidemark backup` into a folder. */
+/** A database with a store, and a function that runs `tidemark backup` into a folder. */
 async function openDatabase(t: TestContext) {
   const ledger = await openTestLedger(t, sqlite);
   const store = await ledger.createStore();
@@ -30,7 +30,7 @@ async function openDatabase(t: TestContext) {
   return { ...ledger, store, file, copyUrl: `file:${file}`, backUp };
 }
 
-test("tidemark backup copies the state between two syncs while they go on, and the copy can be served", async (t) => {
+test("tidemark backup during syncs copies a state between two of them, and a server can use the copy", async (t) => {
   const { store, file, copyUrl, backUp } = await openDatabase(t);
   const operations = (round: number) => upserts(500, { round, text: "x".repeat(500) });
   await store.sync({ operations: operations(0) });
@@ -41,7 +41,7 @@ test("tidemark backup copies the state between two syncs while they go on, and t
   let rounds = 1;
   while (!finished) {
     await store.sync({ operations: operations(rounds++) });
-    // Lets the news of the program's end in.
+    // Lets the event of the program's end arrive.
     await new Promise((resolve) => setImmediate(resolve));
   }
   const { code, stdout, stderr } = await running;
@@ -72,31 +72,31 @@ test("tidemark backup copies the state between two syncs while they go on, and t
   assert.equal((await storeOf(commands, store).sync({ operations: operations(0) })).changes.updated, 500);
 });
 
-test("tidemark backup never overwrites a file, and replaces what an interrupted one left", async (t) => {
+test("tidemark backup never overwrites a file, but replaces the partial file of an interrupted backup", async (t) => {
   const { file, backUp } = await openDatabase(t);
   writeFileSync(`${file}.partial`, "left behind");
   assert.equal((await backUp()).code, 0);
   const copy = readFileSync(file);
   const again = await backUp();
-  assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} exists already.\n`]);
+  assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} already exists.\n`]);
   assert.deepEqual(readFileSync(file), copy);
 });
 
-test("tidemark backup is for the same eyes as the database", async (t) => {
+test("tidemark backup gives the copy the database's permissions", async (t) => {
   const { databaseUrl, file, backUp } = await openDatabase(t);
   chmodSync(sqlitePath(databaseUrl), 0o600);
   await backUp();
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
-test("tidemark backup takes a database of another version as it is", async (t) => {
+test("tidemark backup copies a database of another version unchanged", async (t) => {
   const { databaseUrl, file, backUp } = await openDatabase(t);
   await sqlite.pretendNewerSchema(databaseUrl);
   assert.equal((await backUp()).code, 0);
   await assert.rejects(openStorage(`file:${file}`), /schema 999999/);
 });
 
-test("tidemark backup leaves no file where there is no database, or a damaged one", async (t) => {
+test("tidemark backup leaves no file if the database is missing or damaged", async (t) => {
   const databaseUrl = await createDamaged(t);
   const path = sqlitePath(databaseUrl);
   const file = `${path}.copy`;
@@ -110,7 +110,7 @@ test("tidemark backup leaves no file where there is no database, or a damaged on
   assert.ok(!existsSync(`${path}.none`) && !existsSync(file));
 });
 
-test("tidemark backup says how PostgreSQL is backed up, without the password", async (t) => {
+test("tidemark backup names the command that backs up PostgreSQL, without the password", async (t) => {
   const url = new URL(await postgres.createDatabase(t));
   url.password = "secret";
   const schema = url.searchParams.get("schema");

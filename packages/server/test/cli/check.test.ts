@@ -5,7 +5,7 @@ import { rows, startFileStore } from "./files.ts";
 const NAMESPACE = ["--namespace", "tasks"];
 
 describe("tidemark check", () => {
-  test("ends with 0 where the namespace holds what the file says, an empty one too", async (t) => {
+  test("exits with 0 if the namespace holds exactly the file's records, even none", async (t) => {
     const { tidemark, write } = await startFileStore(t);
     const file = await write("rows.ndjson", rows(0, 5));
     await tidemark(["sync", file, ...NAMESPACE]);
@@ -18,7 +18,7 @@ describe("tidemark check", () => {
     assert.equal((await tidemark(["check", empty, "--namespace", "never written"])).code, 0);
   });
 
-  test("ends with 3 where it does not, says what differs, and changes nothing", async (t) => {
+  test("exits with 3 if it does not, prints the differences, and changes nothing", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     await tidemark(["sync", await write("rows.ndjson", rows(0, 5)), ...NAMESPACE]);
     const before = await contents();
@@ -27,7 +27,7 @@ describe("tidemark check", () => {
     assert.equal(code, 3);
     assert.equal(
       stdout,
-      "tasks: NOT IN SYNC: 2 missing, 1 different, 2 too many\n  missing: r7, r8\n  different: r4\n",
+      "tasks: NOT IN SYNC: 2 missing, 1 different, 2 extra\n  missing: r7, r8\n  different: r4\n",
     );
     const json = JSON.parse((await tidemark(["check", other, ...NAMESPACE, "--json"])).stdout);
     assert.deepEqual([json.in_sync, json.records, json.difference.extra], [false, 5, 2]);
@@ -35,7 +35,7 @@ describe("tidemark check", () => {
     assert.deepEqual(await contents(), before);
   });
 
-  test("needs a file that it can read twice, and says what is wrong with it", async (t) => {
+  test("rejects standard input, and reports the line of a file that it cannot read", async (t) => {
     const { tidemark, write } = await startFileStore(t);
     assert.match((await tidemark(["check", "-", ...NAMESPACE])).stderr, /standard input/);
     const broken = await tidemark(["check", await write("broken.ndjson", "{"), ...NAMESPACE]);

@@ -22,7 +22,7 @@ async function createChain(settings: Environment) {
 }
 
 describe("the command line", () => {
-  test("prints with --json what the API answers, and keys that work there", async (t) => {
+  test("prints with --json the API's objects, with keys that work", async (t) => {
     const settings = await emptyDatabase(t);
     const server = await startServerProcess(t, settings);
     const { organization, inside, store, connector } = await createChain(settings);
@@ -64,7 +64,7 @@ describe("the command line", () => {
     assert.doesNotMatch(JSON.stringify(keys), /api_key"?:/);
   });
 
-  test("takes the ids that a script chooses, and says in one line when one is taken", async (t) => {
+  test("uses the ids that a script chooses, and reports in one line that an id is taken", async (t) => {
     const settings = await emptyDatabase(t);
     const inside = ["--organization", "org_acme"];
     const creations = [
@@ -86,7 +86,7 @@ describe("the command line", () => {
     assert.equal((await runForObject(["org", "list"], settings)).data.length, 1);
   });
 
-  test("what does not exist is one line on standard error and exit code 1", async (t) => {
+  test("reports a missing object in one line on standard error, with exit code 1", async (t) => {
     const settings = await emptyDatabase(t);
     await runForObject(["org", "create", "Acme", "--id", "org_acme"], settings);
     const attempts: [args: string[], message: RegExp][] = [
@@ -127,7 +127,7 @@ describe("the command line", () => {
     }
   });
 
-  test("lists every page, for a person too", async (t) => {
+  test("prints every page of a list in one table", async (t) => {
     const { databaseUrl, commands, createStore } = await openTestLedger(t, engines[0]!);
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
     const { organizationId, storeId } = await createStore();
@@ -151,19 +151,19 @@ describe("the command line", () => {
     );
   });
 
-  test("shows a person a key once, and says so", async (t) => {
+  test("shows a key once, and says so", async (t) => {
     const settings = await emptyDatabase(t);
     const { id } = await runForObject(["org", "create", "Acme"], settings);
     const inside = ["--organization", id];
     const created = await runTidemark(["key", "create", "Ops", "--role", "reader", ...inside], settings);
     const [, key] = /^api_key +(tdm_r_\w+)$/m.exec(created.stdout)!;
-    assert.match(created.stdout, /shown this once/);
+    assert.match(created.stdout, /shown only once/);
     const listed = await runTidemark(["key", "list", ...inside], settings);
     assert.match(listed.stdout, /Ops/);
     assert.equal(listed.stdout.includes(key!), false);
   });
 
-  test("revokes one key, or all of a connector, a store or an organization", async (t) => {
+  test("revokes one key, or all keys of a connector, a store or an organization", async (t) => {
     const settings = await emptyDatabase(t);
     const { organization, inside, store, connector } = await createChain(settings);
     const live = async () => {
@@ -194,7 +194,7 @@ describe("the command line", () => {
     assert.deepEqual(await live(), []);
   });
 
-  test("a key that is revoked beside a running server stops working there", async (t) => {
+  test("revokes a key on a running server", async (t) => {
     const settings = await emptyDatabase(t);
     const { organization, store, connector } = await createChain(settings);
     const server = await startServerProcess(t, settings);
@@ -207,7 +207,7 @@ describe("the command line", () => {
     };
     assert.equal(await status(), 200);
     await runForObject(["key", "revoke", connector.keys[0].id], settings);
-    // The contract gives it 5 seconds.
+    // The contract allows the server 5 seconds.
     for (let tries = 0; tries < 50 && (await status()) !== 401; tries++) await pause(100);
     assert.equal(await status(), 401);
   });

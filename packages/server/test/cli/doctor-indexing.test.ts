@@ -11,7 +11,7 @@ import { indexAll } from "../test-server.ts";
 
 const upsert = (id: string) => ({ action: "upsert", id, namespace: "tasks", data: { text: id } });
 
-/** What `tidemark doctor --json` says of indexes and embeddings, by check. */
+/** The findings of `tidemark doctor --json` about indexes and embeddings, by check. */
 async function runDoctor(settings: Environment) {
   const { code, stdout } = await runTidemark(["doctor", "--json"], settings);
   const checks = JSON.parse(stdout).checks as Finding[];
@@ -25,7 +25,7 @@ async function runDoctor(settings: Environment) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark doctor`, () => {
-    test("finds an index that lags behind and records that failed, and says where and why", async (t) => {
+    test("finds a lagging index and failed records, and reports where and why", async (t) => {
       const { databaseUrl, createStore, clock, storage, commands } = await openTestLedger(t, engine);
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
       const [one, two] = [await createStore(), await createStore()];
@@ -55,7 +55,7 @@ for (const engine of engines) {
       );
     });
 
-    test("finds vectors that the server's model is not the one of, and an endpoint that does not answer", async (t) => {
+    test("finds vectors of another model than the server's, and an endpoint that does not answer", async (t) => {
       const endpoint = await startEmbeddingsServer(t);
       const { databaseUrl, createStore, clock, storage } = await openTestLedger(t, engine);
       const { sync, storeId } = await createStore();

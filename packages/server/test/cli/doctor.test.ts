@@ -11,7 +11,7 @@ import { exportToBuffer, openTarget } from "../transfer/rich-ledger.ts";
 
 const upsert = (id: string) => ({ action: "upsert", id, namespace: "tasks" });
 
-/** What `tidemark doctor --json` says, by check. */
+/** The findings of `tidemark doctor --json`, by check. */
 async function runDoctor(databaseUrl: string, settings: Record<string, string> = {}) {
   const environment = { TIDEMARK_DATABASE_URL: databaseUrl, ...settings };
   const { code, stdout, stderr } = await runTidemark(["doctor", "--json"], environment);
@@ -23,7 +23,7 @@ async function runDoctor(databaseUrl: string, settings: Record<string, string> =
   return { code, found: Object.fromEntries(checks.map((finding) => [finding.check, finding])) };
 }
 
-/** A ledger whose clock is this machine's. */
+/** A ledger with this machine's clock. */
 async function openLedger(t: TestContext, engine: TestEngine) {
   const ledger = await openTestLedger(t, engine);
   ledger.clock.now = Date.now();
@@ -32,7 +32,7 @@ async function openLedger(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark doctor`, () => {
-    test("finds a database in order, in lines for a person and as JSON", async (t) => {
+    test("prints the checks of a sound database as lines and as JSON", async (t) => {
       const { databaseUrl, createStore, clock } = await openLedger(t, engine);
       const { sync } = await createStore();
       await sync({ operations: [upsert("a")] });
@@ -49,7 +49,7 @@ for (const engine of engines) {
       assert.equal(text.stdout.match(/^(ok|warning|failed) /gm)!.length, Object.keys(found).length);
     });
 
-    test("fails at a database of a later version, and says which", async (t) => {
+    test("fails on a database of a later version, and names the version", async (t) => {
       const { databaseUrl } = await openLedger(t, engine);
       await engine.pretendNewerSchema(databaseUrl);
       const { code, found } = await runDoctor(databaseUrl);
@@ -58,7 +58,7 @@ for (const engine of engines) {
       assert.match(found.schema!.message, /schema 999999/);
     });
 
-    test("finds refreshes that nobody forgets, and imports that nobody finishes", async (t) => {
+    test("finds refreshes that no server expires, and unfinished imports", async (t) => {
       const { databaseUrl, createStore, clock, storage } = await openLedger(t, engine);
       const { sync } = await createStore();
       const run = { sync_mode: "full_refresh" as const, last_batch: false };
@@ -73,7 +73,7 @@ for (const engine of engines) {
       assert.equal(code, 0, "a warning is no failure");
       assert.deepEqual(
         [found.refreshes!.status, found.refreshes!.message],
-        ["warning", "2 in progress, 1 of them overdue"],
+        ["warning", "2 in progress, 1 overdue"],
       );
       const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
       const { imports } = (await runDoctor(target.databaseUrl)).found;
@@ -89,7 +89,7 @@ for (const engine of engines) {
       assert.deepEqual([code, found["last sync"]!.status], [1, "failed"]);
     });
 
-    test("says of an empty place that the next start makes the database, and makes none", async (t) => {
+    test("reports that the next start creates a missing database, and does not create it", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       for (let round = 0; round < 2; round++) {
         const { code, found } = await runDoctor(databaseUrl);
@@ -102,7 +102,7 @@ for (const engine of engines) {
   });
 }
 
-test("SQLite: tidemark doctor looks at disk space and log, and finds a damaged file", async (t) => {
+test("SQLite: tidemark doctor checks disk space and the log, and finds a damaged file", async (t) => {
   const { databaseUrl } = await openLedger(t, engines[0]!);
   const { found } = await runDoctor(databaseUrl);
   assert.match(found["disk space"]!.message, /^\d+ MiB free in /);
@@ -112,13 +112,13 @@ test("SQLite: tidemark doctor looks at disk space and log, and finds a damaged f
   assert.match(damaged.found.file?.advice ?? damaged.found.database!.advice!, /last backup/);
 });
 
-test("SQLite: tidemark doctor makes no file where there is no database", async (t) => {
+test("SQLite: tidemark doctor creates no file if there is no database", async (t) => {
   const databaseUrl = await engines[0]!.createDatabase(t);
   assert.equal((await runDoctor(databaseUrl)).found.database!.status, "warning");
   assert.ok(!existsSync(sqlitePath(databaseUrl)));
 });
 
-test("PostgreSQL: tidemark doctor looks at durability, connections and clock", async (t) => {
+test("PostgreSQL: tidemark doctor checks durability, connections and the clock", async (t) => {
   const { databaseUrl, storage } = await openLedger(t, engines.find(({ name }) => name === "PostgreSQL")!);
   const [server] = await storage.read((sql) =>
     sql.all(
@@ -140,7 +140,7 @@ test("PostgreSQL: tidemark doctor looks at durability, connections and clock", a
   assert.equal(all.code, Number(server!.connections) < 1000 ? 1 : 0);
 });
 
-test("PostgreSQL: tidemark doctor looks for pgvector, which only embeddings need", async (t) => {
+test("PostgreSQL: tidemark doctor checks for pgvector, which only embeddings need", async (t) => {
   const { databaseUrl, storage } = await openLedger(t, engines.find(({ name }) => name === "PostgreSQL")!);
   const [installed] = await storage.read((sql) =>
     sql.all("SELECT extversion FROM pg_extension WHERE extname = 'vector'"),
@@ -155,7 +155,7 @@ test("PostgreSQL: tidemark doctor looks for pgvector, which only embeddings need
   }
 });
 
-test("PostgreSQL: tidemark doctor says why a server cannot be reached, without the password", async () => {
+test("PostgreSQL: tidemark doctor reports why it cannot reach the server, without the password", async () => {
   const { code, found } = await runDoctor("postgres://someone:secret@127.0.0.1:1/nowhere");
   assert.equal(code, 1);
   assert.equal(found.database!.status, "failed");
@@ -163,7 +163,7 @@ test("PostgreSQL: tidemark doctor says why a server cannot be reached, without t
   assert.doesNotMatch(JSON.stringify(found), /secret/);
 });
 
-test("tidemark doctor refuses a URL of no engine in one line", async () => {
+test("tidemark doctor rejects a URL of an unknown engine in one line", async () => {
   const { code, stderr } = await runTidemark(["doctor"], { TIDEMARK_DATABASE_URL: "mysql://localhost/x" });
   assert.equal(code, 1);
   assert.match(stderr, /^tidemark: TIDEMARK_DATABASE_URL must begin with file: or postgres:\/\/\.\n$/);

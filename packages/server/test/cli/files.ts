@@ -11,7 +11,7 @@ import { createTenant, startTestServer, temporaryFolder } from "../test-server.t
 export interface FileStore {
   folder: string;
   settings: Environment;
-  /** Runs `tidemark` with the store's settings, or with others. @param input for its standard input */
+  /** Runs `tidemark` with the store's or other settings. @param input the standard input */
   tidemark(args: string[], options?: { input?: string; settings?: Environment }): Promise<CommandResult>;
   write(name: string, content: string | Uint8Array): Promise<string>;
   /** The data of each record of a namespace, by id. */
@@ -35,7 +35,7 @@ export async function startFileStore(t: TestContext): Promise<FileStore> {
     settings,
     async tidemark(args, { input = "", settings: other = settings } = {}) {
       const child = spawn(process.execPath, [TIDEMARK, ...args], { env: cleanEnvironment(other) });
-      // A command that fails may be gone before it read its input.
+      // A command that fails may end before it reads its input.
       child.stdin.on("error", () => {});
       child.stdin.end(input);
       const exited = once(child, "exit");

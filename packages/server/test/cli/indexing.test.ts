@@ -14,7 +14,7 @@ import { whenDone } from "../when-done.ts";
 
 const upsert = (id: string, namespace = "tasks") => ({ action: "upsert", id, namespace, data: { text: id } });
 
-/** A database with one store, and the commands about its index. */
+/** A database with one store, and functions that run commands on its index. */
 async function openIndexed(t: TestContext, engine: TestEngine) {
   const ledger = await openTestLedger(t, engine);
   const store = await ledger.createStore();
@@ -28,7 +28,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
       const [status] = await runForObject(["index", "status", "--store", store.storeId], settings);
       return status;
     },
-    /** Has the index give up everything that waits in a store. */
+    /** Makes the indexer fail on every queue entry of a store. */
     async failAll({ storeId }: TestStore, error: string): Promise<void> {
       const entries = await ledger.storage.index.claim(storeId, ledger.clock.now, ledger.clock.now + 1, 500);
       const put = entries.map(({ version }) => ({ version, attempts: 6, error, dueAt: null }));
@@ -39,7 +39,7 @@ async function openIndexed(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark index failed and retry`, () => {
-    test("list what failed, and have it tried again: of a record, a namespace, a store, or all", async (t) => {
+    test("list failed records, and retry those of an id, a namespace, a store, or all", async (t) => {
       const { store, settings, index, status, failAll, clock, createStore, commands } = await openIndexed(
         t,
         engine,
@@ -85,7 +85,10 @@ for (const engine of engines) {
 
       const none = await index("retry", "--namespace", "nowhere");
       assert.deepEqual([none.code, none.stdout], [0, "No failed records match.\n"]);
-      assert.match((await index("retry", "--namespace", "tasks", "--id", "a")).stdout, /^1 are due now\./);
+      assert.match(
+        (await index("retry", "--namespace", "tasks", "--id", "a")).stdout,
+        /^1 records are due\./,
+      );
       assert.deepEqual(await failed(), ["pages/a", "tasks/b", "tasks/c"]);
       const inStore = await runForObject(["index", "retry", "--store", store.storeId], settings);
       assert.deepEqual([inStore, await failed()], [{ retried: 2 }, ["tasks/c"]]);
@@ -99,12 +102,12 @@ for (const engine of engines) {
   });
 
   describe(`${engine.name}: tidemark index rebuild and status`, () => {
-    test("begin a new index, show how far it is, and leave the old one serving until then", async (t) => {
+    test("begin a new index and show its progress, while searches use the old one", async (t) => {
       const { store, settings, index, status, commands } = await openIndexed(t, engine);
       const before = await index("status");
       assert.match(before.stdout, new RegExp(`^${store.storeId}  Test store: nothing to index yet\n$`));
       await store.sync({ operations: Array.from({ length: 400 }, (_, i) => upsert(`r${i}`)) });
-      assert.match((await index("status")).stdout, /: 400 pending since .*, not built yet\n$/);
+      assert.match((await index("status")).stdout, /: 400 pending for .*, not built yet\n$/);
       await indexAll(commands);
       assert.match((await index("status")).stdout, /: up to date, lexical\n$/);
 
@@ -112,10 +115,7 @@ for (const engine of engines) {
       assert.deepEqual([begun.code, begun.stderr], [0, ""]);
       assert.match(begun.stdout, new RegExp(`^${store.storeId}: began a new index, lexical.\n`));
       assert.match(begun.stdout, /tidemark index status/);
-      assert.match(
-        (await index("status")).stdout,
-        /building 0 % \(0 of 400 records\) of one with lexical\n$/,
-      );
+      assert.match((await index("status")).stdout, /building lexical: 0 % \(0 of 400 records\)\n$/);
       const { step } = await commands.prepareBuildStep(store.storeId);
       await commands.publishBuildStep(store.storeId, step!);
       const { builds } = await status();
@@ -124,7 +124,7 @@ for (const engine of engines) {
       assert.deepEqual([building!.build, building!.state], [2, "building"]);
       const { records, of } = building!.progress!;
       assert.ok(records > 200 && records < of && of === 400, `${records} of ${of}`);
-      const shown = `building ${Math.floor(records / 4)} % (${records} of 400 records) of one with lexical`;
+      const shown = `building lexical: ${Math.floor(records / 4)} % (${records} of 400 records)`;
       assert.ok(
         (await runTidemark(["status"], settings)).stdout.includes(`  index: up to date, lexical, ${shown}\n`),
       );
@@ -134,7 +134,7 @@ for (const engine of engines) {
       assert.deepEqual([built!.build, built!.state, built!.chunks, others], [2, "active", 400, []]);
     });
 
-    test("take the model that the environment names, and refuse to lose a store's without a word", async (t) => {
+    test("use the environment's model, and lose a store's embeddings only with --lexical", async (t) => {
       const endpoint = await startEmbeddingsServer(t);
       const { store, settings, index, status, storage, clock } = await openIndexed(t, engine);
       const embeddings = (embeddingsModel: string) =>
@@ -161,7 +161,7 @@ for (const engine of engines) {
       };
       const contrary = await runTidemark(["index", "rebuild", "--all", "--lexical"], environment);
       assert.equal(contrary.code, 1);
-      assert.match(contrary.stderr, /^tidemark: --lexical is for servers without embeddings.*\n$/);
+      assert.match(contrary.stderr, /^tidemark: --lexical needs an environment without embeddings.*\n$/);
       assert.equal((await serving()).length, 1, "nothing was begun");
 
       const [begun] = await runForObject(["index", "rebuild", "--all"], environment);
@@ -177,7 +177,7 @@ for (const engine of engines) {
       assert.deepEqual(await serving(), [["active", null, null]]);
     });
 
-    test("with --wait end when the new index serves", async (t) => {
+    test("with --wait end when searches use the new index", async (t) => {
       const { store, index, status, commands } = await openIndexed(t, engine);
       await store.sync({ operations: [upsert("a"), upsert("b")] });
       await indexAll(commands);
@@ -185,7 +185,7 @@ for (const engine of engines) {
       whenDone(t, () => indexer.stop());
       const { code, stdout, stderr } = await index("rebuild", "--store", store.storeId, "--wait");
       assert.deepEqual([code, stderr], [0, ""]);
-      assert.match(stdout, /\nDone: the new indexes serve.\n$/);
+      assert.match(stdout, /\nDone: searches use the new indexes.\n$/);
       assert.deepEqual(
         (await status()).builds.map(({ build, state }) => [build, state]),
         [[2, "active"]],
@@ -195,12 +195,12 @@ for (const engine of engines) {
   });
 }
 
-test("tidemark index says in one line what it cannot do", async (t) => {
+test("tidemark index reports wrong options and missing stores in one line", async (t) => {
   const { index } = await openIndexed(t, engines[0]!);
   for (const args of [["rebuild"], ["rebuild", "--all", "--store", "vs_x"]]) {
     const { code, stderr } = await index(...args);
     assert.equal(code, 1);
-    assert.match(stderr, /^error: give --store, or --all$/m);
+    assert.match(stderr, /^error: give either --store or --all$/m);
   }
   for (const command of ["status", "failed", "retry", "rebuild"]) {
     const { code, stdout, stderr } = await index(command, "--store", "vs_no");

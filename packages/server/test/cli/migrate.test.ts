@@ -10,22 +10,22 @@ import { whenDone } from "../when-done.ts";
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark migrate`, () => {
-    test("makes the schema of an empty database, and finds it up to date the next time", async (t) => {
+    test("creates the schema of an empty database, and then finds it up to date", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
       const first = await runTidemark(["migrate"], settings);
       assert.deepEqual([first.code, first.stderr], [0, ""]);
-      assert.match(first.stdout, /^The schema was 0 and is (\d+) now\.\n/);
+      assert.match(first.stdout, /^Migrated the schema from 0 to (\d+)\.\n/);
       const second = await runTidemark(["migrate", "--json"], settings);
       const { from, to, distributed } = JSON.parse(second.stdout);
-      assert.equal(from, Number(/is (\d+) now/.exec(first.stdout)![1]));
+      assert.equal(from, Number(/to (\d+)\./.exec(first.stdout)![1]));
       assert.deepEqual([to, distributed], [from, []]);
       const storage = await openStorage(databaseUrl);
       whenDone(t, () => storage.close());
       await ledgerOver(storage).createStore();
     });
 
-    test("refuses a schema of a later version in one line", async (t) => {
+    test("rejects a schema of a later version in one line", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       await (await openStorage(databaseUrl)).close();
       await engine.pretendNewerSchema(databaseUrl);
@@ -36,8 +36,8 @@ for (const engine of engines) {
   });
 }
 
-test("PostgreSQL: a role that owns the schema needs no right to make one", async (t) => {
-  // Roles are the server's: this one gets a server of its own.
+test("PostgreSQL: a role that owns the schema needs no right to create schemas", async (t) => {
+  // Roles belong to a whole server, so this test gets its own.
   const server = await startPostgres();
   whenDone(t, () => server.remove());
   const client = new Client({ connectionString: server.url });
@@ -48,13 +48,13 @@ test("PostgreSQL: a role that owns the schema needs no right to make one", async
   url.username = "narrow";
   const { code, stdout } = await runTidemark(["migrate"], { TIDEMARK_DATABASE_URL: url.href });
   assert.equal(code, 0);
-  assert.match(stdout, /^The schema was 0 /);
+  assert.match(stdout, /^Migrated the schema from 0 /);
   const other = await runTidemark(["migrate"], { TIDEMARK_DATABASE_URL: `${url.href}?schema=another` });
   assert.equal(other.code, 1);
   assert.match(other.stderr, /^tidemark: .*permission denied for database.*\n$/);
 });
 
-test("tidemark migrate: an embedded database cannot be distributed", async (t) => {
+test("tidemark migrate --citus rejects SQLite", async (t) => {
   const databaseUrl = await engines[0]!.createDatabase(t);
   const { code, stderr } = await runTidemark(["migrate", "--citus"], { TIDEMARK_DATABASE_URL: databaseUrl });
   assert.deepEqual([code, stderr], [1, "tidemark: Only PostgreSQL with Citus can distribute tables.\n"]);

@@ -8,7 +8,7 @@ import { readArrayItems, readJsonValue } from "../../src/cli/json-rows.ts";
 import { readRecords } from "../../src/cli/read-records.ts";
 import { temporaryFolder } from "../test-server.ts";
 
-/** Cuts a text into pieces, as a stream may. */
+/** Divides a text into pieces, as a stream may. */
 async function* pieces(text: string, size: number): AsyncGenerator<string> {
   for (let at = 0; at < text.length; at += size) yield text.slice(at, at + size);
 }
@@ -24,7 +24,7 @@ const size = fc.integer({ min: 1, max: 30 });
 const spacing = fc.constantFrom("", " ", "\n", "\t  ");
 
 describe("rows of JSON", () => {
-  test("are the items of an array, wherever the stream cuts it and however it is spaced", async () => {
+  test("are the items of an array, however it is spaced or divided into pieces", async () => {
     await fc.assert(
       fc.asyncProperty(values, size, spacing, fc.constantFrom(0, 2), async (values, size, space, indent) => {
         const items = values.map((value) => space + JSON.stringify(value, null, indent) + space);
@@ -34,7 +34,7 @@ describe("rows of JSON", () => {
     );
   });
 
-  test("are the lines of a text, wherever the stream cuts it", async () => {
+  test("are the lines of a text, however it is divided into pieces", async () => {
     await fc.assert(
       fc.asyncProperty(values, size, fc.constantFrom("\n", "\r\n", "\n\n"), async (values, size, end) => {
         const text = values.map((value) => JSON.stringify(value)).join(end);
@@ -54,7 +54,7 @@ describe("rows of JSON", () => {
     );
   });
 
-  test("keep every number that a double can hold, and refuse every other", () => {
+  test("keep every number that a double can hold, and reject all others", () => {
     for (const text of [
       "0.1",
       "1.0",
@@ -85,8 +85,8 @@ describe("a file that cannot be read as records", () => {
     ["no-id.ndjson", '{"id": "a"}\n{"name": "b"}\n', /^line 2: .*"id"/],
     ["inherited.ndjson", '{"toString": 1}', /^line 1: .*"toString"|"id"/],
     ["empty-id.ndjson", '{"id": ""}', /^line 1: /],
-    ["null.ndjson", "\n\nnull\n", /^line 3: It is not an object/],
-    ["list.ndjson", "[1]\n", /^line 1: It is not an object/],
+    ["null.ndjson", "\n\nnull\n", /^line 3: The row is not an object/],
+    ["list.ndjson", "[1]\n", /^line 1: The row is not an object/],
     ["broken.ndjson", '{"id": "a"}\n{"id": \n', /^line 2: /],
     [
       "large.ndjson",
@@ -101,7 +101,7 @@ describe("a file that cannot be read as records", () => {
     ["two.json", "[] []", /not one JSON array/],
     ["comma.json", '[{"id": "a"},]', /^item 2: /],
     ["first-comma.json", '[,{"id": "a"}]', /^item 1: /],
-    ["columns.csv", "id,a,a\n1,2,3\n", /two columns "a"/],
+    ["columns.csv", "id,a,a\n1,2,3\n", /Two columns are named "a"/],
     ["short.csv", "id,a\n1\n", /line 2/],
     ["quote.csv", 'id,a\n1,"b\n', /line/],
     ["latin.csv", Buffer.from("id,name\n1,M\xfcller\n", "latin1"), /not valid/],
@@ -109,14 +109,14 @@ describe("a file that cannot be read as records", () => {
     ["cut.ndjson", Buffer.from([0x7b, 0x22, 0xc3]), /not valid/],
   ];
   for (const [name, content, message] of cases) {
-    test(`is refused, and says where: ${name}`, async (t) => {
+    test(`is rejected with the place of the fault: ${name}`, async (t) => {
       const path = join(await temporaryFolder(t), name);
       await writeFile(path, content);
       await assert.rejects(all(readRecords(path, "id").records), { message });
     });
   }
 
-  test("is refused at once if its format is not known", async (t) => {
+  test("is rejected before it is read if its format is unknown", async (t) => {
     const path = join(await temporaryFolder(t), "rows.txt");
     await writeFile(path, '{"id": "a"}');
     assert.throws(() => readRecords(path, "id"), /--format/);
@@ -124,7 +124,7 @@ describe("a file that cannot be read as records", () => {
   });
 });
 
-test("a file says how far it was read", async (t) => {
+test("a file reports how much of it was read", async (t) => {
   const path = join(await temporaryFolder(t), "rows.csv");
   const content = `id\n${Array.from({ length: 50_000 }, (_, n) => `ü${n}\n`).join("")}`;
   await writeFile(path, content);

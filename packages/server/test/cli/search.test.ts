@@ -8,7 +8,7 @@ import { temporaryFolder } from "../test-server.ts";
 
 const BOLD = "\u001b[1m";
 
-/** A store with three records that are searchable, and the settings of a reader. */
+/** A store with three searchable records, and a reader's settings. */
 async function startReader(t: TestContext) {
   const searching = await startSearching(t);
   const { server, tenant, reader } = searching;
@@ -31,7 +31,7 @@ async function startReader(t: TestContext) {
 }
 
 describe("tidemark search", () => {
-  test("shows a row for each record, best first, and ends with 0, also where nothing is found", async (t) => {
+  test("prints a row for each record, best first, and exits with 0, even without results", async (t) => {
     const { search } = await startReader(t);
     const { code, stdout, stderr } = await search(["printer", "fire"]);
     assert.deepEqual([code, stderr], [0, ""]);
@@ -45,7 +45,7 @@ describe("tidemark search", () => {
     });
   });
 
-  test("takes what a search takes", async (t) => {
+  test("passes its options to the search", async (t) => {
     const { search } = await startReader(t);
     const ids = async (...args: string[]) => {
       const { stdout } = await search([...args, "--json"]);
@@ -60,7 +60,7 @@ describe("tidemark search", () => {
     assert.equal(JSON.parse(stdout).object, "search_results");
   });
 
-  test("waits for a sync, and ends with 3 where that is not searchable in time", async (t) => {
+  test("waits for a sync, and exits with 3 if it is not searchable in time", async (t) => {
     const { put, index, search } = await startReader(t);
     const sync = await put({ new: { title: "walrus" } });
     const late = await search(["walrus", "--after-sync", sync, "--timeout", "0.1"]);
@@ -70,22 +70,19 @@ describe("tidemark search", () => {
     assert.match((await search(["walrus", "--after-sync", sync])).stdout, /^1 {2}tasks {2}new /);
   });
 
-  test("says on standard error why an answer is not what was asked for", async (t) => {
+  test("prints the answer's warnings on standard error", async (t) => {
     const { search } = await startReader(t);
     const { code, stdout, stderr } = await search(["printer", "--mode", "hybrid"]);
-    assert.deepEqual([code, stderr], [0, "tidemark: Lexical: This store has no embeddings.\n"]);
+    assert.deepEqual([code, stderr], [0, "tidemark: Lexical search only: This store has no embeddings.\n"]);
     assert.match(stdout, /3 records, lexical, 0 pending\n$/);
   });
 
-  test("ends with 1 and one line where it is refused, or is asked for something wrong", async (t) => {
+  test("exits with 1 and prints one line if the server or the options reject the search", async (t) => {
     const { tenant, search } = await startReader(t);
     const connector = await search(["printer"], { TIDEMARK_API_KEY: tenant.key });
     assert.deepEqual([connector.code, connector.stdout], [1, ""]);
     assert.match(connector.stderr, /^tidemark: You do not have permission [^\n]+\n$/);
-    assert.match(
-      (await search(["printer"], { TIDEMARK_STORE: "" })).stderr,
-      /^tidemark: There is no store: /,
-    );
+    assert.match((await search(["printer"], { TIDEMARK_STORE: "" })).stderr, /^tidemark: No store is set: /);
     assert.match(
       (await search(["printer", "--filter", '{"n": {"$near": 1}}'])).stderr,
       /^tidemark: .*\$near/,
@@ -102,7 +99,7 @@ describe("tidemark search", () => {
     }
   });
 
-  test("marks the words that match, in the store's language, where there are colours", async (t) => {
+  test("prints matching words of the store's language in bold if the output has colours", async (t) => {
     const { put, index, search, set } = await startReader(t);
     await set({ language: "german" });
     await put({ zug: { title: "Verspätete Züge, der Regelfall" } });
@@ -114,7 +111,9 @@ describe("tidemark search", () => {
 
   const noTerminal =
     spawnSync("script", ["--version"]).status === 0 ? false : "script --version does not run here";
-  test("fits into a terminal, with words in bold unless NO_COLOR is set", { skip: noTerminal }, async (t) => {
+  test("fits the terminal's width, and prints words in bold unless NO_COLOR is set", {
+    skip: noTerminal,
+  }, async (t) => {
     const { put, index, settings } = await startReader(t);
     await put({ long: { title: "Zoo", text: `${"word ".repeat(60)}walrus ${"word ".repeat(60)}` } });
     await index();

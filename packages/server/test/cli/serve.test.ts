@@ -13,7 +13,7 @@ import { whenDone } from "../when-done.ts";
 
 const ONE_LINE = /^tidemark: [^\n]+\n$/;
 
-/** Values that a setting must not have, by its kind. */
+/** Values that a setting rejects, by its kind. */
 function wrongValues(setting: (typeof SETTINGS)[keyof typeof SETTINGS]): string[] {
   if (setting.expects.startsWith("a whole number"))
     return ["abc", "-1", "1.5", "1e3", " 1", "99999999999999"];
@@ -22,7 +22,7 @@ function wrongValues(setting: (typeof SETTINGS)[keyof typeof SETTINGS]): string[
 }
 
 describe("tidemark serve", () => {
-  test("refuses a setting that is wrong in one line that names it", async (t) => {
+  test("rejects a wrong setting with one line that names it", async (t) => {
     for (const setting of Object.values(SETTINGS)) {
       for (const value of wrongValues(setting)) {
         assert.throws(
@@ -49,7 +49,7 @@ describe("tidemark serve", () => {
     }
   });
 
-  test("says in one line what keeps it from starting", async (t) => {
+  test("reports in one line why it cannot start", async (t) => {
     const folder = await temporaryFolder(t);
     await writeFile(`${folder}/file`, "not a folder");
     await writeFile(`${folder}/garbage.db`, "this is not a database ".repeat(100));
@@ -74,7 +74,7 @@ describe("tidemark serve", () => {
     }
   });
 
-  test("--bootstrap prints two curls that work when they are pasted, and only on an empty database", async (t) => {
+  test("with --bootstrap prints two curl commands that work, only if the database is empty", async (t) => {
     const settings = {
       TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db`,
       TIDEMARK_LOG_LEVEL: "info",
@@ -92,7 +92,7 @@ describe("tidemark serve", () => {
     const answer = await paste(sync!);
     assert.equal(answer.status, "success");
     assert.equal(answer.changes.created, 1);
-    // A person takes longer to paste it than the index to be there.
+    // A person pastes the command later than the indexer needs.
     const afterSync = search!.replace(/"}'$/, `","after_sync":"${answer.sync_id}"}'`);
     assert.notEqual(afterSync, search);
     assert.equal((await paste(afterSync)).data.length, 1);
@@ -118,7 +118,7 @@ describe("tidemark serve", () => {
     assert.deepEqual((await runForObject(["org", "list"], settings)).data, data);
   });
 
-  test("without --bootstrap it makes nothing", async (t) => {
+  test("without --bootstrap creates nothing", async (t) => {
     const settings = { TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db` };
     const server = await startServerProcess(t, settings);
     assert.deepEqual((await runForObject(["org", "list"], settings)).data, []);

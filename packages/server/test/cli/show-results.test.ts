@@ -29,8 +29,8 @@ function show(
   return describeResults(answer, { query, tokensOf, columns, mark });
 }
 
-describe("what a search found", () => {
-  test("is shown as a table, with what matches marked, and with what is pending", () => {
+describe("the results of a search", () => {
+  test("are a table with marked matches, and a line with the pending records", () => {
     const lines = show(
       "zebras",
       120,
@@ -46,7 +46,7 @@ describe("what a search found", () => {
     assert.equal(show("zebra", 80, {}).at(-1), "1 record, lexical, 0 pending");
   });
 
-  test("never needs more columns than there are", () => {
+  test("never exceed the terminal's width", () => {
     const long = `${"word ".repeat(100)}zebra ${"word ".repeat(100)}`;
     const wide = `${"東京都の天気".repeat(50)}動物園${"明日は晴れ".repeat(50)}`;
     for (const columns of [60, 80, 133]) {
@@ -64,7 +64,7 @@ describe("what a search found", () => {
     }
   });
 
-  test("has its chunk below where the names leave no room beside them", () => {
+  test("have the chunk on a line below if names leave too little room", () => {
     assert.deepEqual(show("zebra", 60, { id: "x".repeat(40), text: "A zebra." }), [
       `1  tasks  ${"x".repeat(40)}  1\n    A [zebra].`,
       "1 record, lexical, 0 pending",

@@ -46,7 +46,7 @@ for (const engine of engines) {
         "  index: nothing to index yet",
       ]);
       const full = stores.find(([line]) => line!.includes(one.storeId))!;
-      assert.match(full.pop()!, /^ {2}index: 5 pending since \d+ days, not built yet$/);
+      assert.match(full.pop()!, /^ {2}index: 5 pending for \d+ days, not built yet$/);
       assert.deepEqual(full.slice(1), [
         "  3 records in 2 namespaces",
         `    spaces          1  synced ${received}`,
@@ -75,7 +75,7 @@ for (const engine of engines) {
       ]);
     });
 
-    test("says what the last sync changed", async (t) => {
+    test("prints what the last sync changed", async (t) => {
       const { databaseUrl, createStore } = await openTestLedger(t, engine);
       const { sync } = await createStore();
       const { sync_id } = await sync({
@@ -89,7 +89,7 @@ for (const engine of engines) {
       assert.match(stdout, line);
     });
 
-    test("with --watch goes on showing what changes", async (t) => {
+    test("with --watch prints the status repeatedly", async (t) => {
       const { databaseUrl, createStore } = await openTestLedger(t, engine);
       const { sync } = await createStore();
       const env = cleanEnvironment({ TIDEMARK_DATABASE_URL: databaseUrl });
@@ -110,7 +110,7 @@ for (const engine of engines) {
       await exited;
     });
 
-    test("says so where there is nothing to show", async (t) => {
+    test("reports an empty database and a missing store", async (t) => {
       const databaseUrl = await engine.createDatabase(t);
       const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
       const none = await runTidemark(["status"], settings);

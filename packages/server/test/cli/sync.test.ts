@@ -5,7 +5,7 @@ import { rows, startFileStore } from "./files.ts";
 const NAMESPACE = ["--namespace", "tasks"];
 
 describe("tidemark sync", () => {
-  test("sends NDJSON, a JSON array and CSV, and says what became of the records", async (t) => {
+  test("sends NDJSON, a JSON array and CSV, and prints the changes", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     const files = [
       await write("a.ndjson", '{"id": "a", "n": 1}\n\n{"id": "b", "text": "line\\nbreak"}'),
@@ -28,7 +28,7 @@ describe("tidemark sync", () => {
     assert.match((await tidemark(["sync", files[0]!, ...NAMESPACE])).stdout, /2 unchanged/);
   });
 
-  test("reads standard input, and ids from another member, also numbers", async (t) => {
+  test("reads standard input, and ids from another member, even if they are numbers", async (t) => {
     const { tidemark, contents } = await startFileStore(t);
     const id = ["--id-field", "key"];
     await tidemark(["sync", "-", ...NAMESPACE, ...id], { input: '{"key": 7}\n{"key": "x"}\n' });
@@ -40,7 +40,7 @@ describe("tidemark sync", () => {
     assert.deepEqual(await contents(), { "7": { key: 7 }, "8": { key: "8" }, x: { key: "x" } });
   });
 
-  test("replaces a namespace, or deletes what is missing, and without either removes nothing", async (t) => {
+  test("removes records only with --full-refresh or --delete-missing", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     const six = await write("six.ndjson", rows(0, 6));
     const [some, fewer] = [await write("some.ndjson", rows(2, 5)), await write("fewer.ndjson", rows(3, 4))];
@@ -59,7 +59,7 @@ describe("tidemark sync", () => {
     assert.equal(both.code, 1);
   });
 
-  test("ends with 2 where too much would go, and says how much", async (t) => {
+  test("exits with 2 and prints the counts if the removal limit rejects the sync", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     const many = await write("many.ndjson", rows(0, 120));
     const few = await write("few.ndjson", rows(0, 9));
@@ -79,7 +79,7 @@ describe("tidemark sync", () => {
     assert.equal(Object.keys(await contents()).length, 9);
   });
 
-  test("says with --dry-run what would happen, and does not do it", async (t) => {
+  test("with --dry-run prints what would change, and changes nothing", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     await tidemark(["sync", await write("old.ndjson", rows(0, 4)), ...NAMESPACE]);
     const next = await write("new.ndjson", rows(2, 9));
@@ -93,19 +93,19 @@ describe("tidemark sync", () => {
     assert.deepEqual(JSON.parse(stdout).samples.cleared, ["r0", "r1"]);
   });
 
-  test("ends with 1 and one line where a row cannot be read, and sends none of its batch", async (t) => {
+  test("exits with 1 and prints one line if it cannot read a row, and sends nothing of the row's batch", async (t) => {
     const { tidemark, write, contents } = await startFileStore(t);
     const file = await write("no-id.ndjson", '{"id": "a"}\n{"name": "b"}\n');
     assert.deepEqual(await tidemark(["sync", file, ...NAMESPACE]), {
       code: 1,
       stdout: "",
-      stderr: 'tidemark: line 2: There is no text or number in "id" (--id-field).\n',
+      stderr: 'tidemark: line 2: "id" has no text or number; name the id with --id-field.\n',
     });
     assert.match((await tidemark(["sync", "missing.csv", ...NAMESPACE])).stderr, /^tidemark: ENOENT/);
     assert.deepEqual(await contents(), {});
   });
 
-  test("says in one line that the server does not let it in", async (t) => {
+  test("reports in one line that the server rejects the key", async (t) => {
     const { tidemark, settings } = await startFileStore(t);
     const wrong = { ...settings, TIDEMARK_API_KEY: "tdm_c_wrong" };
     const { code, stderr } = await tidemark(["sync", "-", ...NAMESPACE], {
@@ -119,8 +119,8 @@ describe("tidemark sync", () => {
   });
 });
 
-describe("where the server is", () => {
-  test("comes from options, then from the environment, then from a profile", async (t) => {
+describe("the server's address and key", () => {
+  test("come from options, then from the environment, then from a profile", async (t) => {
     const { tidemark, write, settings, contents } = await startFileStore(t);
     const { TIDEMARK_URL, TIDEMARK_API_KEY, TIDEMARK_ORGANIZATION, TIDEMARK_STORE } = settings;
     const here = { url: TIDEMARK_URL, api_key: TIDEMARK_API_KEY, organization: TIDEMARK_ORGANIZATION };
@@ -147,14 +147,14 @@ describe("where the server is", () => {
     ]);
   });
 
-  test("is asked for where nothing says it", async (t) => {
+  test("are reported if they are missing", async (t) => {
     const { tidemark, write, settings } = await startFileStore(t);
     const { TIDEMARK_CONFIG } = settings as { TIDEMARK_CONFIG: string };
     const empty = await tidemark(["sync", "-", ...NAMESPACE], { settings: { TIDEMARK_CONFIG } });
-    assert.match(empty.stderr, /^tidemark: There is no api_key: set TIDEMARK_API_KEY/);
+    assert.match(empty.stderr, /^tidemark: No api_key is set: set TIDEMARK_API_KEY/);
     const broken = { TIDEMARK_CONFIG: await write("broken.json", "{") };
     const { code, stderr } = await tidemark(["sync", "-", ...NAMESPACE], { settings: broken });
     assert.equal(code, 1);
-    assert.match(stderr, /broken\.json cannot be read/);
+    assert.match(stderr, /^tidemark: Cannot read the profiles in .*broken\.json: /);
   });
 });

@@ -6,7 +6,7 @@ import { openTestLedger } from "../test-ledger.ts";
 
 const upsert = (id: string, namespace = "tasks") => ({ action: "upsert", id, namespace, data: { text: id } });
 
-/** A database with two stores, and what `tidemark verify` says of it. */
+/** A database with two stores, and a function that runs `tidemark verify` on it. */
 async function openStores(t: TestContext, engine: TestEngine) {
   const ledger = await openTestLedger(t, engine);
   const [one, two] = [await ledger.createStore(), await ledger.createStore()];
@@ -14,14 +14,14 @@ async function openStores(t: TestContext, engine: TestEngine) {
   await two.sync({ operations: [upsert("a"), upsert("b")] });
   const settings = { TIDEMARK_DATABASE_URL: ledger.databaseUrl };
   const verify = (...args: string[]) => runTidemark(["verify", ...args], settings);
-  /** Changes rows behind the ledger's back. */
+  /** Changes rows without the ledger. */
   const tamper = (text: string) => ledger.storage.write((sql) => sql.all(text, [one.storeId]));
   return { ...ledger, one, two, verify, tamper };
 }
 
 for (const engine of engines) {
   describe(`${engine.name}: tidemark verify`, () => {
-    test("says that every namespace is in sync, and ends with 0", async (t) => {
+    test("reports every namespace in sync, and exits with 0", async (t) => {
       const { one, two, verify } = await openStores(t, engine);
       const { code, stdout, stderr } = await verify();
       assert.deepEqual([code, stderr], [0, ""]);
@@ -39,7 +39,7 @@ for (const engine of engines) {
       }
     });
 
-    test("finds a content that was changed in the database, and ends with 1", async (t) => {
+    test("finds content that was changed in the database, and exits with 1", async (t) => {
       const { one, two, verify, tamper } = await openStores(t, engine);
       await tamper(
         `UPDATE contents SET content = replace(content, '"text":"b"', '"text":"B"') WHERE store_id = $1`,
@@ -62,7 +62,7 @@ for (const engine of engines) {
       assert.equal((await verify("--store", two.storeId)).code, 0);
     });
 
-    test("finds a record that is lost, and one that is too many", async (t) => {
+    test("finds a lost record and an extra record", async (t) => {
       const { one, verify, tamper } = await openStores(t, engine);
       await tamper("DELETE FROM records WHERE store_id = $1 AND id = 'a'");
       const lost = await verify("--store", one.storeId);
@@ -76,7 +76,7 @@ for (const engine of engines) {
       );
     });
 
-    test("does not look at what is staged, deleted or not swept yet", async (t) => {
+    test("ignores staged, deleted and unswept rows", async (t) => {
       const { one, verify } = await openStores(t, engine);
       const refresh = { sync_mode: "full_refresh" as const, sync_timestamp: "2025-11-11T10:31:00Z" };
       await one.sync({ ...refresh, operations: [upsert("a"), upsert("z")] });
@@ -92,7 +92,7 @@ for (const engine of engines) {
       assert.deepEqual(counts, [["tasks", 2]]);
     });
 
-    test("says in one line that there is no such store, and ends with 1", async (t) => {
+    test("reports a missing store in one line, and exits with 1", async (t) => {
       const { verify } = await openStores(t, engine);
       const { code, stdout, stderr } = await verify("--store", "vs_unknown");
       assert.deepEqual([code, stdout], [1, ""]);

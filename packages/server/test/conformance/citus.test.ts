@@ -173,7 +173,7 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     assert.deepEqual([again.code, again.stderr], [0, ""]);
     assert.match(
       again.stdout,
-      /^The schema is up to date \(\d+\)\.\nEverything was distributed already\.\n$/,
+      /^The schema is up to date \(\d+\)\.\nAll tables were already distributed\.\n$/,
     );
 
     // Connections that were open all the time work too.

@@ -23,7 +23,7 @@ const [pythonCode] = codeBlocks(PAGE, "python");
 const noPython =
   spawnSync("python3", ["--version"]).status === 0 ? false : "python3 --version does not run here";
 
-/** What is hard to write alike in two languages. */
+/** Values that two languages easily write differently. */
 const HARD_VALUES = [
   ...[0, 1, -1, 0.1, 1.5, 100, 1e15, 123456789.125, 9007199254740991, 9007199254740994, -1e20, 1e21, -1e22],
   ...[1e-5, 1.5e-6, 1e-6, 9.99e-7, 1e-7, 1e-9, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308],
@@ -40,7 +40,7 @@ const HARD_VALUES = [
   { "\ufb33": 1, "\u{1f600}": 2, b: 3, a: 4, B: 5, "10": 6, "9": 7, é: 8, "\r": 9, aa: 10 },
 ];
 
-test("the test vector's hashes and digest are those of the protocol", async () => {
+test("the protocol computes the test vector's hashes and digest", async () => {
   const rows = readFileSync(new URL(PAGE, ROOT), "utf8").matchAll(
     /^\| `(.*?)` \| (.*) \| `([0-9a-f]{64})` \|$/gm,
   );
@@ -61,11 +61,11 @@ test("the test vector's hashes and digest are those of the protocol", async () =
   assert.equal(await digestOf([]), "0".repeat(64));
 });
 
-test("a server that was sent the test vector answers its digest", async (t) => {
+test("a server that gets the test vector answers its digest", async (t) => {
   const server = await startTestServer(t);
   const tenant = await createTenant(server.commands);
   const operations = records.map((record) => ({ action: "upsert", namespace: "vector", ...record }));
-  // Sent as it is written in the document: 3.0 is 3, and -0.0 is 0.
+  // Sent as written in the document, where 3.0 equals 3 and -0.0 equals 0.
   const written = vector!.replaceAll(
     /^( *\{)?( *)"id":/gm,
     '$1$2"action": "upsert", "namespace": "vector", "id":',
@@ -90,7 +90,7 @@ test("the page's JavaScript prints the digest of its records", async (t) => {
   assert.equal(stdout.trim(), await digestOf(tickets));
 });
 
-test("the page's Python comes to the same digest, and to the same text of hard values", {
+test("the page's Python computes the same digest, and the same text of difficult values", {
   skip: noPython,
 }, async (t) => {
   const folder = await temporaryFolder(t);

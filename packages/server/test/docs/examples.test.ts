@@ -12,16 +12,16 @@ import { temporaryFolder } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { codeBlocks, ROOT } from "./markdown.ts";
 
-/** Documents whose examples talk to a server, and the two things in them that a reader replaces. */
+/** Documents whose examples call a server, and the two texts in them that a reader replaces. */
 const DOCUMENTS = ["docs/guides/getting-started.md", "docs/guides/connect-a-pipeline.md"];
 const HOST = "http://127.0.0.1:8787";
 const KEY = "YOUR_API_KEY";
 
 const run = promisify(execFile);
-// The examples talk to this machine only, whatever proxy it is set up with.
+// The examples call this machine only, so they must ignore any proxy.
 const env = { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" };
 
-/** The real server, on the database in a folder, with what it logs. */
+/** A real server on a database in a folder, and its log. */
 async function startServer(t: TestContext, folder: string) {
   const answers: { method: string; route: string; status: number }[] = [];
   const write = (line: string) => {
@@ -40,7 +40,7 @@ async function startServer(t: TestContext, folder: string) {
   return { ...service, answers, stop };
 }
 
-/** What the examples of every language call. */
+/** The endpoints that the examples of every language call. */
 const CALLED = [
   "POST /v1/pipeline/check-exists",
   "POST /v1/pipeline/health/validate",
@@ -48,8 +48,8 @@ const CALLED = [
 ];
 
 /**
- * Runs every example of a language, in order and as written but for host and key.
- * @param called beside {@link CALLED}
+ * Runs every example of a language, in order, as written except for host and key.
+ * @param called the endpoints in addition to {@link CALLED}
  */
 async function runExamples(
   t: TestContext,
@@ -77,7 +77,7 @@ async function runExamples(
     }
   }
 
-  // Each language leaves one task of the first page and two tickets of the second.
+  // Each language leaves one task from the first page and two tickets from the second.
   assert.equal(await commands.countRecords(), 3);
   await stop();
   assert.deepEqual(
@@ -152,7 +152,7 @@ test("the search examples run as written, in order", { skip: missing("curl", "--
   );
 });
 
-test("the set-up commands of getting started make a connector whose connection is valid", async (t) => {
+test("the set-up commands of getting started create a connector with a valid connection", async (t) => {
   const folder = await temporaryFolder(t);
   const commands = codeBlocks("docs/guides/getting-started.md", "bash").find((code) =>
     code.includes("tidemark org create"),

@@ -5,7 +5,7 @@ import { markdownFiles, ROOT, withoutCode } from "./markdown.ts";
 
 const read = (file: URL) => readFileSync(file, "utf8");
 
-/** What headings are called in a link, as GitHub makes it. */
+/** The name of a heading in a link, as GitHub makes it. */
 function anchors(text: string): string[] {
   const headings = text.replaceAll(/^ *```.*?^ *```$/gms, "").matchAll(/^#+ (.*)$/gm);
   return [...headings].map(([, heading]) =>
@@ -16,7 +16,7 @@ function anchors(text: string): string[] {
   );
 }
 
-test("every relative link in the documents leads to a file, and to a heading of it", () => {
+test("every relative link in the documents leads to an existing file and heading", () => {
   let links = 0;
   for (const path of markdownFiles()) {
     const file = new URL(path, ROOT);

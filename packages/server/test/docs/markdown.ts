@@ -13,7 +13,7 @@ export function markdownFiles(): string[] {
     .sort();
 }
 
-/** The code blocks of a Markdown file that are in a language, in order. */
+/** The code blocks of a Markdown file in one language, in order. */
 export function codeBlocks(path: string, language: string): string[] {
   const text = readFileSync(new URL(path, ROOT), "utf8");
   return [...text.matchAll(/^( *)```(\w*)\n(.*?)^ *```$/gms)]

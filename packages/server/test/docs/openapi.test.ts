@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { ROOT } from "./markdown.ts";
 
-// That the file is what the server serves is a check of `npm test`; what it says is tested in http/openapi.test.ts.
+// `npm test` checks that the file is current; http/openapi.test.ts tests its content.
 const document = JSON.parse(readFileSync(new URL("docs/reference/openapi.json", ROOT), "utf8"));
 
 test("the committed OpenAPI document is a valid OpenAPI 3.1 document", async () => {
@@ -30,7 +30,7 @@ test("the hand-written reference names every endpoint and method of the document
   }
 });
 
-test("the hand-written reference names every field of what is sent and answered", () => {
+test("the hand-written reference names every field of requests and answers", () => {
   const text = readFileSync(new URL("docs/reference/api.md", ROOT), "utf8");
   const code = text.match(/^```.*?^```$|`[^`\n]*`|`[^`]*`/gms)!.join(" ");
   const named = new Set(code.match(/\w+/g));

@@ -5,7 +5,7 @@ import { installPacked } from "../packed-packages.ts";
 import { startServerProcess } from "../server-process.ts";
 import { temporaryFolder } from "../test-server.ts";
 
-test("the packed packages run alone, outside of a checkout", async (t) => {
+test("the packed packages run outside a checkout", async (t) => {
   const folder = await temporaryFolder(t);
   const app = await installPacked(folder, ["protocol", "client", "server"]);
   const tidemark = join(app, "node_modules", "@tidemark", "server", "bin", "tidemark.js");

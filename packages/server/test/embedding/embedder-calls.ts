@@ -22,13 +22,13 @@ export function embedderFor(settings: Partial<Config>): Embedder {
 export const embedChunks = (embedder: Embedder, texts: string[], signal?: AbortSignal) =>
   embedder.embed(texts, { purpose: "chunk", ...(signal && { signal }) });
 
-/** So many texts, each another. */
+/** `count` different texts. */
 export const numbered = (count: number) => Array.from({ length: count }, (_, i) => `text number ${i}`);
 
-/** The error of work that must fail because the embedder is unavailable. */
+/** The error of work that fails because the embedder is unavailable. */
 export const unavailable = (work: Promise<unknown>) => failureOf(work, EmbedderUnavailable);
 
-/** The error of work that must fail because a text is refused. */
+/** The error of work that fails because a text is refused. */
 export const refused = (work: Promise<unknown>) => failureOf(work, TextRefused);
 
 async function failureOf<T extends Error>(
@@ -43,6 +43,6 @@ async function failureOf<T extends Error>(
   return error;
 }
 
-/** The places of the texts that have no vector. */
+/** The indexes of the texts that have no vector. */
 export const missing = (embedded: readonly (Float32Array | null)[]) =>
   embedded.flatMap((vector, index) => (vector === null ? [index] : []));

@@ -8,7 +8,7 @@ import { embedChunks, missing, numbered, startEmbedder, unavailable } from "./em
 
 const KEY = "sk-test-0123456789abcdef";
 
-describe("an endpoint is unavailable", () => {
+describe("an endpoint", () => {
   const broken: [name: string, fault: Fault, message: RegExp][] = [
     ["hangs", faults.hang(), /gave no answer within 150 ms/],
     ["hangs in the body", faults.hangInBody(), /gave no answer within 150 ms/],
@@ -54,7 +54,7 @@ describe("an endpoint is unavailable", () => {
   }
 
   for (const [name, fault, message] of broken) {
-    test(`that ${name}, and works again once it is well`, async (t) => {
+    test(`is unavailable if it ${name}, and works again afterwards`, async (t) => {
       const hanging = name.startsWith("hangs");
       const { server, embedder } = await startEmbedder(t, hanging ? { embeddingsTimeoutMs: 150 } : {});
       server.fault = fault;
@@ -68,7 +68,7 @@ describe("an endpoint is unavailable", () => {
     });
   }
 
-  test("that does not listen, until it does", async (t) => {
+  test("is unavailable until it listens", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     await embedChunks(embedder, ["one"]);
     await server.die();
@@ -78,7 +78,7 @@ describe("an endpoint is unavailable", () => {
     assert.equal((await embedChunks(embedder, ["two"])).length, 1);
   });
 
-  test("that asks for a pause says for how long", async (t) => {
+  test("may ask for a pause, whose length is passed on", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     for (const status of [429, 500, 503]) {
       server.next = [faults.status(status, { "retry-after": "7" })];
@@ -88,7 +88,7 @@ describe("an endpoint is unavailable", () => {
     assert.equal(server.requests.length, 3);
   });
 
-  test("is told by its status even if the body of the error never ends", async (t) => {
+  test("is judged by its status even if the body of the error never ends", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsTimeoutMs: 150 });
     const head = { "content-type": "application/json", "retry-after": "7" };
     server.next = [
@@ -108,7 +108,7 @@ describe("an endpoint is unavailable", () => {
     }
   });
 
-  test("and what it says is passed on in one short line, without the key", async (t) => {
+  test("has its error message passed on in one short line, without the key", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
     const bodies: [body: string, said: RegExp][] = [
       [JSON.stringify({ error: { message: `No\nsuch key: ${KEY}` } }), /: No such key: …$/],
@@ -127,9 +127,9 @@ describe("an endpoint is unavailable", () => {
     }
   });
 
-  test("where it redirects: neither key nor texts go to another server", async (t) => {
+  test("that redirects does not make the embedder send the key or texts to another server", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
-    const other = createServer(() => assert.fail("It was followed.")).listen(0, "127.0.0.1");
+    const other = createServer(() => assert.fail("The redirect was followed.")).listen(0, "127.0.0.1");
     whenDone(t, () => other.close());
     await once(other, "listening");
     const location = `http://127.0.0.1:${(other.address() as { port: number }).port}/v1/embeddings`;
@@ -140,7 +140,7 @@ describe("an endpoint is unavailable", () => {
     }
   });
 
-  test("and what it gave before is kept; no further batch is sent", async (t) => {
+  test("that fails gets no further batch, and its earlier vectors are kept", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 2, embeddingsConcurrency: 1 });
     server.next = [null, faults.status(503)];
     const error = await unavailable(embedChunks(embedder, numbered(9)));
@@ -148,7 +148,7 @@ describe("an endpoint is unavailable", () => {
     assert.equal(server.requests.length, 2);
   });
 
-  test("and what is under way when it fails is waited for", async (t) => {
+  test("that fails is still waited for while another request is in progress", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 1, embeddingsConcurrency: 2 });
     const failed = Promise.withResolvers<void>();
     server.next = [
@@ -168,7 +168,7 @@ describe("an endpoint is unavailable", () => {
     );
   });
 
-  test("for a query after the time that a search waits", async (t) => {
+  test("is unavailable for a query after the query timeout", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsQueryTimeoutMs: 150 });
     server.fault = faults.hang();
     const error = await unavailable(embedder.embed(["one"], { purpose: "query" }));

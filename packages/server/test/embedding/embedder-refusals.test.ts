@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { type Fault, faults } from "../embeddings-server.ts";
 import { embedChunks, missing, numbered, refused, startEmbedder } from "./embedder-calls.ts";
 
-describe("a text is refused", () => {
+describe("a refused text", () => {
   const refusals: [name: string, fault: Fault, why: RegExp][] = [
     ["answers 400 for", faults.refuse("poison"), /answered 400: fault: refused$/],
     ["answers 422 for", faults.refuse("poison", 422), /answered 422: fault: refused$/],
@@ -16,7 +16,7 @@ describe("a text is refused", () => {
     ["gives zeros for", faults.zeros("poison"), /NaN or zeros/],
   ];
   for (const [name, fault, why] of refusals) {
-    test(`that the endpoint ${name}; the others have their vectors`, async (t) => {
+    test(`is one that the endpoint ${name}; the other texts get vectors`, async (t) => {
       const { server, embedder } = await startEmbedder(t, {
         embeddingsBatchSize: 16,
         embeddingsConcurrency: 2,
@@ -41,7 +41,7 @@ describe("a text is refused", () => {
       assert.ok(server.requests.length < 50, `${server.requests.length} requests`);
     });
 
-    test(`that the endpoint ${name}, when it is alone`, async (t) => {
+    test(`is one that the endpoint ${name}, even in a request of its own`, async (t) => {
       const { server, embedder } = await startEmbedder(t);
       server.fault = fault;
       const error = await refused(embedChunks(embedder, ["poison"]));
@@ -50,7 +50,7 @@ describe("a text is refused", () => {
     });
   }
 
-  test("never because the server fails once", async (t) => {
+  test("is not one for which the server fails once", async (t) => {
     for (const fault of [faults.status(500), faults.number(null), faults.zeros()]) {
       const { server, embedder } = await startEmbedder(t);
       server.next = [fault];
@@ -60,7 +60,7 @@ describe("a text is refused", () => {
     }
   });
 
-  test("never for the NaN of its neighbour", async (t) => {
+  test("is not one whose neighbour causes NaN", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     const spoilAll = faults.number(null);
     server.fault = (exchange) =>
@@ -84,7 +84,7 @@ describe("a text that is too long for the model", () => {
     assert.deepEqual(vectors[0], (await embedChunks(embedder, ["short"]))[0]);
   });
 
-  test("is cut where the endpoint says so by status 413 alone", async (t) => {
+  test("is cut if the endpoint answers 413 without a message", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = (exchange) =>
       exchange.request.texts.some(({ length }) => length > 600)
@@ -94,7 +94,7 @@ describe("a text that is too long for the model", () => {
     assert.deepEqual(server.texts, ["a".repeat(1000), "a".repeat(500)]);
   });
 
-  test("is not what a server speaks of whose time is up", async (t) => {
+  test("is not assumed if a server answers that its time is up", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.next = [faults.status(500, {}, "context deadline exceeded")];
     const text = "a".repeat(1000);
@@ -102,7 +102,7 @@ describe("a text that is too long for the model", () => {
     assert.equal(server.texts.at(-1), text);
   });
 
-  test("is refused if a sixteenth of it is too long", async (t) => {
+  test("is refused if even a sixteenth of it is too long", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = faults.refuseLonger(10);
     const error = await refused(embedChunks(embedder, ["short", "a".repeat(1000)]));
@@ -113,7 +113,7 @@ describe("a text that is too long for the model", () => {
   });
 });
 
-test("an endpoint that takes fewer texts at once is asked for as many from then on", async (t) => {
+test("an endpoint that takes fewer texts per request gets smaller batches from then on", async (t) => {
   const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 32, embeddingsConcurrency: 1 });
   server.fault = faults.refuseMore(10);
   assert.equal((await embedChunks(embedder, numbered(64))).length, 64);
@@ -125,7 +125,7 @@ test("an endpoint that takes fewer texts at once is asked for as many from then 
   );
 });
 
-test("a text that is refused does not make the batches smaller", async (t) => {
+test("a refused text does not make the batches smaller", async (t) => {
   const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 32, embeddingsConcurrency: 1 });
   server.fault = faults.refuse("poison");
   await refused(embedChunks(embedder, [...numbered(31), "poison"]));

@@ -26,14 +26,14 @@ describe("the settings of embeddings", () => {
     assert.equal(config.embeddingsQueryPrefix, "search_query: ");
   });
 
-  test("must name a model where they name an endpoint", () => {
+  test("must name a model if they name an endpoint", () => {
     assert.throws(
       () => readConfig({ TIDEMARK_EMBEDDINGS_URL: "http://localhost/v1" }),
-      /^Error: TIDEMARK_EMBEDDINGS_MODEL is needed where TIDEMARK_EMBEDDINGS_URL is set\.$/,
+      /^Error: TIDEMARK_EMBEDDINGS_MODEL must be set because TIDEMARK_EMBEDDINGS_URL is set\.$/,
     );
   });
 
-  test("refuse a URL that is none, without a password in the message", () => {
+  test("refuse an invalid URL, without its password in the message", () => {
     for (const url of ["localhost:11434", "ftp://host/v1", "nonsense", "https://user:pa55word@host/v1"]) {
       assert.throws(
         () => readConfig({ ...URL_AND_MODEL, TIDEMARK_EMBEDDINGS_URL: url }),
@@ -44,7 +44,7 @@ describe("the settings of embeddings", () => {
     }
   });
 
-  test("refuse a key that no header can have, and do not show it", () => {
+  test("refuse a key that is not valid in a header, without showing it", () => {
     for (const key of ["sk-secret\n", "sk secret", "sk-sécret"]) {
       assert.throws(
         () => readConfig({ ...URL_AND_MODEL, TIDEMARK_EMBEDDINGS_API_KEY: key }),
@@ -55,7 +55,7 @@ describe("the settings of embeddings", () => {
   });
 });
 
-test("the wait that a server asks for is read in each of its forms, and is at most ten minutes", () => {
+test("the pause that a server asks for is read in every form, and is at most ten minutes", () => {
   const now = Date.UTC(2025, 10, 11, 12);
   const cases: [headers: Record<string, string>, ms: number | null][] = [
     [{}, null],
@@ -76,7 +76,7 @@ test("the wait that a server asks for is read in each of its forms, and is at mo
 });
 
 describe("request slots", () => {
-  test("go to those that wait in their order, and past the one that gave up", async () => {
+  test("go to waiting work in its order, and skip aborted work", async () => {
     const slots = new RequestSlots(1, 10);
     const order: string[] = [];
     const gate = Promise.withResolvers<void>();
@@ -101,7 +101,7 @@ describe("request slots", () => {
     assert.equal(await slots.run(async () => "next"), "next");
   });
 
-  test("are waited for by a limited number", async () => {
+  test("accept a limited number of waiting requests", async () => {
     const slots = new RequestSlots(1, 1);
     const gate = Promise.withResolvers<void>();
     const running = slots.run(() => gate.promise);

@@ -10,7 +10,7 @@ const KEY = "sk-test-0123456789abcdef";
 const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 
 describe("vectors", () => {
-  test("come in the texts' order, with length 1, and are near where the texts are", async (t) => {
+  test("come in the order of the texts, with length 1, and similar texts have near ones", async (t) => {
     const { embedder } = await startEmbedder(t, { embeddingsBatchSize: 2 });
     assert.equal(embedder.dimensions, null);
     const texts = ["a cat on a mat", "stocks fell on monday", "the cat on the mat"];
@@ -22,7 +22,7 @@ describe("vectors", () => {
     assert.deepEqual(alone, stocks);
   });
 
-  test("are sorted by their index where the endpoint gives one", async (t) => {
+  test("are sorted by their index if the endpoint gives one", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     const texts = numbered(5);
     const straight = await embedChunks(embedder, texts);
@@ -36,7 +36,7 @@ describe("vectors", () => {
     assert.deepEqual(await embedChunks(embedder, texts), straight);
   });
 
-  test("none are asked for where there are no texts", async (t) => {
+  test("are not requested if there are no texts", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     assert.deepEqual(await embedChunks(embedder, []), []);
     assert.equal(server.requests.length, 0);
@@ -44,7 +44,7 @@ describe("vectors", () => {
 });
 
 describe("a request", () => {
-  test("has the model, the key and the texts, and tells nothing else", async (t) => {
+  test("has the model, the key and the texts, and nothing else", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsApiKey: KEY });
     // What OpenAI's own client takes from the environment.
     const environment = { OPENAI_ORG_ID: "org", OPENAI_CUSTOM_HEADERS: "x-custom: 1\nauthorization: other" };
@@ -64,7 +64,7 @@ describe("a request", () => {
     );
   });
 
-  test("has no key where none is set, whatever the environment has", async (t) => {
+  test("has no key if none is configured, whatever the environment has", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     process.env.OPENAI_API_KEY = "sk-of-something-else";
     whenDone(t, () => delete process.env.OPENAI_API_KEY);
@@ -73,7 +73,7 @@ describe("a request", () => {
     assert.equal(server.requests[0]!.headers["api-key"], undefined);
   });
 
-  test("has Azure's header and API version where the URL names a version", async (t) => {
+  test("has Azure's header and API version if the URL names a version", async (t) => {
     const { server } = await startEmbedder(t);
     const url = `${server.url}/openai/deployments/mine/?api-version=2024-10-21`;
     await embedChunks(embedderFor({ embeddingsUrl: url, embeddingsApiKey: KEY }), ["one"]);
@@ -101,13 +101,13 @@ describe("a request", () => {
     }
   });
 
-  test("may be answered with a byte order mark before the JSON", async (t) => {
+  test("may be answered with JSON after a byte order mark", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     server.fault = faults.body('\ufeff{"data":[{"index":0,"embedding":[3,4]}]}');
     assert.deepEqual(await embedChunks(embedder, ["one"]), [new Float32Array([0.6, 0.8])]);
   });
 
-  test("has the prefix of its purpose before each text, and only the chunks' belongs to the fingerprint", async (t) => {
+  test("has the prefix of its purpose before each text; only the prefix of chunks changes the fingerprint", async (t) => {
     const prefixes = { embeddingsChunkPrefix: "passage: ", embeddingsQueryPrefix: "query: " };
     const { server, embedder } = await startEmbedder(t, prefixes);
     await embedChunks(embedder, ["one", "two"]);
@@ -149,13 +149,13 @@ describe("a request", () => {
     );
   });
 
-  test("has no half of a surrogate pair in it", async (t) => {
+  test("contains no half of a surrogate pair", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     await embedChunks(embedder, ["half \ud83d of it", `${"x".repeat(31_999)}😀`]);
     assert.deepEqual(server.texts, ["half \ufffd of it", "x".repeat(31_999)]);
   });
 
-  test("is one of a limited number at once, over all callers", async (t) => {
+  test("is one of a limited number in parallel, over all callers", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsBatchSize: 1, embeddingsConcurrency: 2 });
     const gate = Promise.withResolvers<void>();
     server.fault = faults.until(gate.promise);
@@ -170,7 +170,7 @@ describe("a request", () => {
     assert.deepEqual(embedded[0], embedded[2]);
   });
 
-  test("with a query waits for no chunks", async (t) => {
+  test("for a query does not wait for chunks", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsConcurrency: 1 });
     const gate = Promise.withResolvers<void>();
     server.next = [faults.until(gate.promise)];
@@ -185,7 +185,7 @@ describe("a request", () => {
 });
 
 describe("dimensions", () => {
-  test("that are configured are asked for and checked", async (t) => {
+  test("that are configured are requested and checked", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsDimensions: 16 });
     assert.equal(embedder.dimensions, 16);
     const [vector] = await embedChunks(embedder, ["one"]);
@@ -197,7 +197,7 @@ describe("dimensions", () => {
     assert.equal(embedder.dimensions, 16);
   });
 
-  test("that differ from those before are refused once: the next answer decides", async (t) => {
+  test("that differ from earlier ones are refused once; the next answer decides", async (t) => {
     const { server, embedder } = await startEmbedder(t);
     await embedChunks(embedder, ["one"]);
     server.fault = faults.dimensions(24);
@@ -207,15 +207,15 @@ describe("dimensions", () => {
     assert.equal(embedder.dimensions, 24);
   });
 
-  test("beyond what the engines can keep are refused", async (t) => {
+  test("above the engines' limit are refused", async (t) => {
     const { embedder } = await startEmbedder(t, {}, 16_001);
     const error = await unavailable(embedChunks(embedder, ["one"]));
     assert.match(error.message, /16001 dimensions instead of at most 16000/);
   });
 });
 
-describe("a call that is given up", () => {
-  test("ends at once with the signal's reason, in the exchange and before it", async (t) => {
+describe("an aborted call", () => {
+  test("ends immediately with the signal's reason, during the exchange and before it", async (t) => {
     const { server, embedder } = await startEmbedder(t, { embeddingsConcurrency: 1 });
     for (const fault of [faults.hang(), faults.hangInBody()]) {
       server.fault = fault;

@@ -6,7 +6,7 @@ import { type Answer, createRoleKey, createTenant, syncBody } from "../test-serv
 import { assertError, comparable } from "./error-answer.ts";
 import { CHECK_EXISTS, SYNC, startPipeline, upsert } from "./pipeline.ts";
 
-// The two bodies as the contract has them, to the letter.
+// The exact bodies of the contract.
 const AUTHENTICATION_REQUIRED = {
   code: "AUTHENTICATION_REQUIRED",
   message: "Authentication required. Please provide a valid API key.",
@@ -29,7 +29,7 @@ function assertIs(answer: Answer, expected: { code: string; status: number }): v
   assert.deepEqual(comparable(answer), { status: expected.status, error: expected });
 }
 
-test("every key that does not work gets one answer, word for word", async (t) => {
+test("every key that does not work gets the same answer, word for word", async (t) => {
   const { server, tenant } = await startPipeline(t);
   const { commands, clock } = server;
   const admin = await createRoleKey(commands, "admin", tenant.organizationId);
@@ -47,11 +47,11 @@ test("every key that does not work gets one answer, word for word", async (t) =>
   const keys: Record<string, string | undefined> = {
     "no key": undefined,
     "an empty key": "",
-    "some word": "secret",
-    "a key cut short": key.slice(0, -1),
-    "a key with more at its end": `${key}0`,
+    "a word that is not a key": "secret",
+    "a key without its last character": key.slice(0, -1),
+    "a key with an extra character": `${key}0`,
     "a wrong checksum": key.slice(0, -1) + (key.endsWith("0") ? "1" : "0"),
-    "another case": key.toUpperCase(),
+    "a key in upper case": key.toUpperCase(),
     "a bearer prefix": `Bearer ${key}`,
     "two keys": `${key}, ${key}`,
     "an unknown key": makeKey("connector"),
@@ -80,18 +80,18 @@ test("every key that does not work gets one answer, word for word", async (t) =>
       }
     });
   }
-  await t.test("a good key elsewhere than in X-API-Key", async () => {
+  await t.test("a valid key outside X-API-Key", async () => {
     const answer = await server.post(`${SYNC}?api_key=${key}`, syncBody(tenant), {
       authorization: `Bearer ${key}`,
     });
     assertIs(answer, AUTHENTICATION_REQUIRED);
   });
-  await t.test("the good key still works", async () => {
+  await t.test("the valid key still works", async () => {
     assert.equal((await server.post(SYNC, syncBody(tenant), { "x-api-key": key })).status, 200);
   });
 });
 
-test("what is not the key's gets one answer, word for word, whether it exists or not", async (t) => {
+test("organizations and stores outside the key's access get the same answer, whether they exist or not", async (t) => {
   const { server, tenant, state } = await startPipeline(t);
   const { commands } = server;
   const other = await createTenant(commands);
@@ -102,18 +102,18 @@ test("what is not the key's gets one answer, word for word, whether it exists or
 
   const targets: Record<string, [organizationId: string, storeId: string]> = {
     "another organization and its store": [other.organizationId, other.storeId],
-    "another organization and the own store": [other.organizationId, tenant.storeId],
-    "the own organization and another's store": [tenant.organizationId, other.storeId],
-    "another store of the own organization": [tenant.organizationId, sibling.id],
-    "a deleted store of the own organization": [tenant.organizationId, gone.id],
-    "a store that never was": [tenant.organizationId, "vs_nothing"],
-    "an organization that never was": ["org_nothing", tenant.storeId],
-    "nothing that ever was": ["org_nothing", "vs_nothing"],
-    "the own ids in another case": [
+    "another organization and the key's store": [other.organizationId, tenant.storeId],
+    "the key's organization and a store of another": [tenant.organizationId, other.storeId],
+    "another store of the key's organization": [tenant.organizationId, sibling.id],
+    "a deleted store of the key's organization": [tenant.organizationId, gone.id],
+    "a store that never existed": [tenant.organizationId, "vs_nothing"],
+    "an organization that never existed": ["org_nothing", tenant.storeId],
+    "an organization and a store that never existed": ["org_nothing", "vs_nothing"],
+    "the key's ids in another case": [
       tenant.organizationId.toUpperCase().replace("ORG", "org"),
       tenant.storeId,
     ],
-    "the own ids with a space after them": [`${tenant.organizationId} `, `${tenant.storeId} `],
+    "the key's ids with a trailing space": [`${tenant.organizationId} `, `${tenant.storeId} `],
   };
   for (const [name, [organization_id, vector_store_id]] of Object.entries(targets)) {
     await t.test(name, async () => {
@@ -134,7 +134,7 @@ test("what is not the key's gets one answer, word for word, whether it exists or
   assert.deepEqual(await state(), before);
 });
 
-test("a key of the wrong role is refused in the same words", async (t) => {
+test("a key of the wrong role gets the same answer", async (t) => {
   const { server, tenant, state } = await startPipeline(t);
   const { organizationId, storeId } = tenant;
   const before = await state();
@@ -153,7 +153,7 @@ test("a key of the wrong role is refused in the same words", async (t) => {
       assertIs(await server.post(CHECK_EXISTS, question, { "x-api-key": key }), INSUFFICIENT_PERMISSIONS);
     });
   }
-  await t.test("a connector, and a reader where an admin is needed, on management", async () => {
+  await t.test("a connector and readers on management routes that need an admin", async () => {
     const base = `/v1/organizations/${organizationId}`;
     const requests: [method: string, path: string, body?: object][] = [
       ["POST", `${base}/vector-stores`, { name: "x" }],
@@ -180,7 +180,7 @@ test("a key of the wrong role is refused in the same words", async (t) => {
   assert.equal((await server.post(SYNC, syncBody(tenant), { "x-api-key": tenant.key })).status, 200);
 });
 
-/** Another key's secret with this key's short id, and a checksum that fits. */
+/** Returns a key with this key's short id, another secret and a correct checksum. */
 function withShortIdOf(key: string): string {
   const body = key.slice(0, "tdm_c_12345678_".length) + makeKey("connector").slice(15, -6);
   const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

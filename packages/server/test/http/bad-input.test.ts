@@ -6,19 +6,22 @@ import { CHECK_EXISTS, startPipeline, upsert } from "./pipeline.ts";
 
 type FieldErrors = Record<string, string>;
 
-test("a sync with a wrong type, value or field is 422 that names it, and changes nothing", async (t) => {
+test("a sync with an invalid type, value or field gets a 422 that names the field, and changes nothing", async (t) => {
   const { sync, send, state, existing } = await startPipeline(t);
   await sync({ operations: [upsert("kept", { data: { n: 1 } })] });
   const before = await state();
 
-  /** Fields of a body, and the errors that they must be answered with. */
+  /** Fields of a body, and the expected errors. */
   const envelopes: Record<string, [fields: Record<string, unknown>, errors: FieldErrors]> = {
     "an organization that is a number": [{ organization_id: 5 }, { organization_id: "INVALID_TYPE" }],
     "an organization without its prefix": [
       { organization_id: "vs_a" },
       { organization_id: "INVALID_FORMAT" },
     ],
-    "a prefix alone": [{ organization_id: "org_" }, { organization_id: "INVALID_FORMAT" }],
+    "an organization that is only the prefix": [
+      { organization_id: "org_" },
+      { organization_id: "INVALID_FORMAT" },
+    ],
     "a store that is null": [{ vector_store_id: null }, { vector_store_id: "INVALID_TYPE" }],
     "a store that is an array": [{ vector_store_id: ["vs_a"] }, { vector_store_id: "INVALID_TYPE" }],
     "an unknown mode": [{ sync_mode: "full" }, { sync_mode: "INVALID_VALUE" }],
@@ -28,7 +31,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
     "operations that are an object": [{ operations: {} }, { operations: "INVALID_TYPE" }],
     "operations that are null": [{ operations: null }, { operations: "INVALID_TYPE" }],
     "operations in a string": [{ operations: "[]" }, { operations: "INVALID_TYPE" }],
-    "operations that are no objects": [
+    "operations that are not objects": [
       { operations: [null, 5, "x", [], true] },
       Object.fromEntries([0, 1, 2, 3, 4].map((i) => [`operations[${i}]`, "INVALID_TYPE"])),
     ],
@@ -41,8 +44,8 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
       Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x${i}`, null])),
       Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x${i}`, "UNKNOWN_FIELD"])),
     ],
-    "namespaces of an incremental sync": [{ namespaces: ["tasks"] }, { namespaces: "NOT_ALLOWED" }],
-    "no namespaces at all, but of an incremental sync": [{ namespaces: [] }, { namespaces: "NOT_ALLOWED" }],
+    "namespaces in an incremental sync": [{ namespaces: ["tasks"] }, { namespaces: "NOT_ALLOWED" }],
+    "an empty list of namespaces in an incremental sync": [{ namespaces: [] }, { namespaces: "NOT_ALLOWED" }],
     "namespaces that are null": [{ namespaces: null }, { namespaces: "INVALID_TYPE" }],
     "namespaces that are a string": [
       { sync_mode: "full_refresh", namespaces: "tasks" },
@@ -67,7 +70,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
     });
   }
 
-  /** Fields of an operation that is otherwise valid, and the errors by field of the operation. */
+  /** Fields of an otherwise valid operation, and the expected errors by field. */
   const operations: Record<string, [fields: Record<string, unknown>, errors: FieldErrors]> = {
     "an id that is a number": [{ id: 5 }, { id: "INVALID_TYPE" }],
     "an id that is null": [{ id: null }, { id: "INVALID_TYPE" }],
@@ -90,7 +93,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
     "data that is null": [{ data: null }, { data: "INVALID_TYPE" }],
     "data that is a string": [{ data: "{}" }, { data: "INVALID_TYPE" }],
     "data that is a number": [{ data: 0 }, { data: "INVALID_TYPE" }],
-    "data of a delete that is an array": [{ action: "delete", data: [] }, { data: "INVALID_TYPE" }],
+    "a delete whose data is an array": [{ action: "delete", data: [] }, { data: "INVALID_TYPE" }],
     "a source system that is a number": [{ source_system: 1 }, { source_system: "INVALID_TYPE" }],
     "a source system of 256 characters": [{ source_system: "s".repeat(256) }, { source_system: "TOO_LONG" }],
     "an unknown field": [{ vector: [] }, { vector: "UNKNOWN_FIELD" }],
@@ -117,7 +120,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
       { created_at: "2024-02-30T00:00:00Z", updated_at: "yesterday" },
       { created_at: "INVALID_DATE_TIME", updated_at: "INVALID_DATE_TIME" },
     ],
-    "everything wrong at once": [
+    "errors in every field": [
       {
         action: 1,
         id: 1,
@@ -152,7 +155,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
     });
   }
 
-  await t.test("a field named __proto__, at every level but data", async () => {
+  await t.test("a field named __proto__, at every level except data", async () => {
     const head =
       '"organization_id":"org_a","vector_store_id":"vs_a","sync_mode":"incremental","sync_timestamp":"2025-11-11T10:30:00Z"';
     const operation = '"action":"upsert","id":"new","namespace":"tasks"';
@@ -171,7 +174,7 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
   for (const body of ["null", "5", '"text"', "[]", "true", "[{}]"]) {
     await t.test(`the body ${body}`, async () => assertFieldError(await send(body), "body", "INVALID_TYPE"));
   }
-  await t.test("an empty object lacks every required field", async () => {
+  await t.test("an empty object gets an error for every required field", async () => {
     const answer = await send("{}");
     const names = ["organization_id", "vector_store_id", "sync_mode", "sync_timestamp", "operations"];
     for (const name of names) assertFieldError(answer, name, "REQUIRED");
@@ -182,10 +185,10 @@ test("a sync with a wrong type, value or field is 422 that names it, and changes
   assert.deepEqual(await existing("tasks", ["kept", "new", "bad"]), ["kept"]);
 });
 
-test("fields that do not go together are refused by name", async (t) => {
+test("conflicting fields get an error that names the field", async (t) => {
   const { sync, state } = await startPipeline(t);
   const before = await state();
-  const refused: [fields: Record<string, unknown>, field: string, code: string][] = [
+  const rejected: [fields: Record<string, unknown>, field: string, code: string][] = [
     [{ last_batch: false }, "last_batch", "NOT_ALLOWED"],
     [{ refresh_id: "r" }, "refresh_id", "NOT_ALLOWED"],
     [{ expected_operations: 0 }, "expected_operations", "NOT_ALLOWED"],
@@ -202,7 +205,7 @@ test("fields that do not go together are refused by name", async (t) => {
     [{ dry_run: "yes" }, "dry_run", "INVALID_TYPE"],
     [{ on_error: "ignore" }, "on_error", "INVALID_VALUE"],
   ];
-  for (const [fields, field, code] of refused) assertFieldError(await sync(fields), field, code);
+  for (const [fields, field, code] of rejected) assertFieldError(await sync(fields), field, code);
   for (const removal_limit of [-1, 1.5, "20", "101%", "-5%", "%", "1e1%", true]) {
     const error = assertError(await sync({ removal_limit }), "VALIDATION_ERROR");
     const fields = (error.errors as { field: string }[]).map((problem) => problem.field);
@@ -211,10 +214,10 @@ test("fields that do not go together are refused by name", async (t) => {
   assert.deepEqual(await state(), before);
 });
 
-test("impossible and imprecise times are 422, and every real one is read", async (t) => {
+test("impossible and imprecise times get a 422, and valid times are accepted", async (t) => {
   const { server, tenant, sync, state } = await startPipeline(t);
   const before = await state();
-  const never = [
+  const invalid = [
     "2024-02-30T00:00:00Z",
     "2023-02-29T00:00:00Z",
     "1900-02-29T00:00:00Z",
@@ -241,7 +244,7 @@ test("impossible and imprecise times are 422, and every real one is read", async
     "now",
     "",
   ];
-  for (const text of never) {
+  for (const text of invalid) {
     await t.test(JSON.stringify(text), async () => {
       assertFieldError(
         await sync({ sync_timestamp: text, operations: [upsert("a")] }),
@@ -252,11 +255,11 @@ test("impossible and imprecise times are 422, and every real one is read", async
       assertFieldError(answer, "operations[0].updated_at", "INVALID_DATE_TIME");
     });
   }
-  await t.test("a sync timestamp without a zone is 422", async () => {
+  await t.test("a sync timestamp without a zone gets a 422", async () => {
     const answer = await sync({ sync_timestamp: "2024-01-01T00:00:00" });
     assertFieldError(answer, "sync_timestamp", "INVALID_DATE_TIME");
   });
-  await t.test("a sync timestamp before 1970 is 422", async () => {
+  await t.test("a sync timestamp before 1970 gets a 422", async () => {
     const answer = await sync({ sync_timestamp: "1970-01-01T00:59:59.999999999+01:00" });
     assertFieldError(answer, "sync_timestamp", "TOO_SMALL");
   });
@@ -268,18 +271,18 @@ test("impossible and imprecise times are 422, and every real one is read", async
     "2000-02-29T00:00:00-23:59",
     "2025-11-11T10:30:00+0530",
   ]) {
-    await t.test(`${text} is read`, async () => {
+    await t.test(`${text} is accepted`, async () => {
       const operations = [upsert("a", { created_at: text, updated_at: text })];
       assert.equal((await sync({ sync_timestamp: text, operations })).status, 200);
     });
   }
-  await t.test("the source's own times need no zone, and may be any year", async () => {
+  await t.test("created_at and updated_at need no zone and accept any year", async () => {
     const operations = [
       upsert("a", { created_at: "0001-01-01T00:00:00", updated_at: "9999-12-31T23:59:59.5" }),
     ];
     assert.equal((await sync({ operations })).status, 200);
   });
-  await t.test("nanoseconds decide which sync is newer", async () => {
+  await t.test("nanoseconds determine which sync is newer", async () => {
     const at = (ns: string, n: number) =>
       sync({ sync_timestamp: `2025-11-11T11:00:00.${ns}Z`, operations: [upsert("b", { data: { n } })] });
     assert.equal((await at("000000002", 2)).body.changes.created, 1);
@@ -292,7 +295,7 @@ test("impossible and imprecise times are 422, and every real one is read", async
   );
 });
 
-test("a check-exists with a wrong type, value or field is 422 that names it", async (t) => {
+test("a check-exists with an invalid type, value or field gets a 422 that names the field", async (t) => {
   const { server, tenant, checkExists, headers } = await startPipeline(t);
   const bad: Record<string, [fields: Record<string, unknown>, errors: FieldErrors]> = {
     "an organization that is a number": [{ organization_id: 5 }, { organization_id: "INVALID_TYPE" }],
@@ -320,7 +323,7 @@ test("a check-exists with a wrong type, value or field is 422 that names it", as
       assert.equal(answer.body.error.details.total_errors, Object.keys(errors).length);
     });
   }
-  await t.test("text and numbers that cannot be kept", async () => {
+  await t.test("text and numbers that cannot be stored exactly", async () => {
     const ids = `"organization_id":"${tenant.organizationId}","vector_store_id":"${tenant.storeId}"`;
     const ask = (text: string) => server.post(CHECK_EXISTS, `{${ids},${text}}`, headers);
     assertFieldError(await ask(String.raw`"namespace":"n","ids":["\ud800"]`), "ids[0]", "INVALID_TEXT");

@@ -9,7 +9,7 @@ const operations = (count: number) =>
   Array.from({ length: count }, (_, i) => upsert(`id ${i}`, { data: { i } }));
 const ids = (count: number) => Array.from({ length: count }, (_, i) => `id ${i}`);
 
-test("5000 operations and 5000 ids are one request, 5001 are 400 with both figures", async (t) => {
+test("5000 operations or ids are accepted, and more get a 400 with the limit and the number received", async (t) => {
   const { sync, checkExists, state } = await startPipeline(t);
   const full = await sync({ operations: operations(5000) });
   assert.equal(full.status, 200);
@@ -23,14 +23,14 @@ test("5000 operations and 5000 ids are one request, 5001 are 400 with both figur
   }
   const tooManyIds = await checkExists({ ids: ids(7000) });
   assert.deepEqual(assertError(tooManyIds, "BATCH_SIZE_EXCEEDED"), { limit: 5000, received: 7000 });
-  await t.test("also where the rest of the request is wrong", async () => {
+  await t.test("too many operations get the 400 even if other fields are invalid", async () => {
     const answer = await sync({ operations: Array(5001).fill(null), sync_mode: 5, x: 1 });
     assert.deepEqual(assertError(answer, "BATCH_SIZE_EXCEEDED"), { limit: 5000, received: 5001 });
   });
   assert.deepEqual(await state(), before);
 });
 
-test("nothing of a batch is written when its last operation is wrong, and the error names it", async (t) => {
+test("a batch whose last operation is invalid writes nothing, and the error names the operation", async (t) => {
   const { sync, existing, state } = await startPipeline(t);
   const before = await state();
   const batch = operations(5000) as Record<string, unknown>[];
@@ -43,7 +43,7 @@ test("nothing of a batch is written when its last operation is wrong, and the er
   assert.deepEqual(await state(), before);
 });
 
-test("of many errors the first hundred are listed and all are counted", async (t) => {
+test("an answer lists the first 100 errors and counts all of them", async (t) => {
   const { sync, send, checkExists, tenant, state } = await startPipeline(t);
   const before = await state();
   const listed = (fields: string[]) => fields.slice(0, 100);
@@ -61,33 +61,36 @@ test("of many errors the first hundred are listed and all are counted", async (t
   );
 
   const wrongQuestion = await checkExists({ ids: Array(5000).fill(7) });
-  const ofIds = assertError(wrongQuestion, "VALIDATION_ERROR");
-  assert.equal(ofIds.total_errors, 5000);
+  const idErrors = assertError(wrongQuestion, "VALIDATION_ERROR");
+  assert.equal(idErrors.total_errors, 5000);
   assert.deepEqual(
-    ofIds.errors.map(({ field }: { field: string }) => field),
+    idErrors.errors.map(({ field }: { field: string }) => field),
     listed(Array.from({ length: 5000 }, (_, i) => `ids[${i}]`)),
   );
 
   const unknown = Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`x${i}`, i]));
-  const ofFields = assertError(await sync(unknown), "VALIDATION_ERROR");
-  assert.deepEqual([ofFields.errors.length, ofFields.total_errors], [100, 150]);
+  const fieldErrors = assertError(await sync(unknown), "VALIDATION_ERROR");
+  assert.deepEqual([fieldErrors.errors.length, fieldErrors.total_errors], [100, 150]);
 
   const inexact = JSON.stringify(
     syncBody(tenant, { operations: [upsert("a", { data: { n: Array(150).fill(0.5) } })] }),
   ).replaceAll("0.5", "1e400");
-  const ofNumbers = assertError(await send(inexact), "VALIDATION_ERROR");
-  assert.deepEqual([ofNumbers.errors.length, ofNumbers.total_errors], [100, 150]);
-  assert.equal(ofNumbers.errors[99].field, "operations[0].data.n[99]");
+  const numberErrors = assertError(await send(inexact), "VALIDATION_ERROR");
+  assert.deepEqual([numberErrors.errors.length, numberErrors.total_errors], [100, 150]);
+  assert.equal(numberErrors.errors[99].field, "operations[0].data.n[99]");
   assert.deepEqual(await state(), before);
 });
 
-test("a body with more errors than anybody reads is refused like any other", async (t) => {
+test("a body with hundreds of thousands of errors gets an ordinary 422", async (t) => {
   const { sync, send, tenant, state } = await startPipeline(t);
   const before = await state();
   const fields = Object.fromEntries(Array.from({ length: 150_000 }, (_, i) => [`x${i}`, 0]));
   const many = [fields, { operations: [{ ...upsert("a"), ...fields }] }];
   const few = Object.fromEntries(Object.entries(fields).slice(0, 200));
-  for (const body of [...many, { operations: operations(1000).map((each) => ({ ...each, ...few })) }]) {
+  for (const body of [
+    ...many,
+    { operations: operations(1000).map((operation) => ({ ...operation, ...few })) },
+  ]) {
     const { errors, total_errors } = assertError(await sync(body), "VALIDATION_ERROR");
     assert.equal(errors.length, 100);
     assert.ok(total_errors >= 100);
@@ -98,7 +101,7 @@ test("a body with more errors than anybody reads is refused like any other", asy
   assert.deepEqual(await state(), before);
 });
 
-test("an empty batch is a sync too, and an empty question has an empty answer", async (t) => {
+test("a sync without operations and a check-exists without ids succeed", async (t) => {
   const { sync, checkExists } = await startPipeline(t);
   const answer = await sync({ operations: [] });
   assert.equal(answer.status, 200);
@@ -111,7 +114,7 @@ test("an empty batch is a sync too, and an empty question has an empty answer", 
   });
 });
 
-test("a gzip request is read like a plain one", async (t) => {
+test("a gzip request has the same effect as an uncompressed one", async (t) => {
   const { server, tenant, headers, send } = await startPipeline(t);
   const body = JSON.stringify(syncBody(tenant, { operations: operations(1000) }));
   const gzip = { "content-encoding": "gzip" };

@@ -8,7 +8,7 @@ import { assertError } from "./error-answer.ts";
 import { SYNC, startPipeline } from "./pipeline.ts";
 import { head, sendRaw } from "./raw-request.ts";
 
-test("requests that are no HTTP are refused in the envelope", async (t) => {
+test("malformed HTTP gets an error body of the contract", async (t) => {
   const { server } = await startPipeline(t);
   const broken: Record<string, string> = {
     "no request line": "nonsense\r\n\r\n",
@@ -16,16 +16,19 @@ test("requests that are no HTTP are refused in the envelope", async (t) => {
     "an unknown version": "GET /livez HTTP/9.9\r\nHost: x\r\n\r\n",
     "a header without a colon": "GET /livez HTTP/1.1\r\nHost: x\r\nbroken\r\n\r\n",
     "a control character in a header": "GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\u0001b\r\n\r\n",
-    "a content length that is no number": head("POST", SYNC, { "Content-Length": "ten" }),
+    "a content length that is not a number": head("POST", SYNC, { "Content-Length": "ten" }),
     "a negative content length": head("POST", SYNC, { "Content-Length": "-1" }),
-    "both ways to tell a length": head("POST", SYNC, { "Content-Length": 2, "Transfer-Encoding": "chunked" }),
-    "no host": "GET /livez HTTP/1.1\r\n\r\n",
+    "a content length and chunked encoding together": head("POST", SYNC, {
+      "Content-Length": 2,
+      "Transfer-Encoding": "chunked",
+    }),
+    "no Host header": "GET /livez HTTP/1.1\r\n\r\n",
   };
   for (const [name, request] of Object.entries(broken)) {
     await t.test(name, async () => assertError(await sendRaw(server.url, request), "BAD_REQUEST"));
   }
   for (const path of ["/%", "/v1/%zz", "/v1/%E0%A4%A", "/v1/organizations/%C0%80/vector-stores"]) {
-    await t.test(`a bad percent-encoding: ${path}`, async () => {
+    await t.test(`an invalid percent-encoding: ${path}`, async () => {
       assertError(await sendRaw(server.url, head("GET", path)), "BAD_REQUEST");
     });
   }
@@ -38,7 +41,7 @@ test("requests that are no HTTP are refused in the envelope", async (t) => {
   await t.test("a request that takes too long", async () => {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
     const [serverSide] = (await once(server.app.server.server, "connection")) as [Socket];
-    // What Node's own timer does when a request's time is over.
+    // Node's own timer emits this event when a request times out.
     const timeout = Object.assign(new Error("Request timeout"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
     server.app.server.server.emit("clientError", timeout, serverSide);
     let text = "";
@@ -48,13 +51,13 @@ test("requests that are no HTTP are refused in the envelope", async (t) => {
     const { error } = JSON.parse(text.slice(text.indexOf("\r\n\r\n")));
     assert.deepEqual([error.code, error.status, error.trace_id], ["REQUEST_TIMEOUT", 408, traceId]);
   });
-  await t.test("methods of other protocols, on paths that exist", async () => {
+  await t.test("methods of other protocols on existing paths", async () => {
     for (const method of ["TRACE", "PROPFIND", "QUERY", "SEARCH"]) {
       const { status, body } = await sendRaw(server.url, head(method, SYNC));
       assert.ok(status >= 400 && status < 500 && body.error.status === status, `${method}: ${status}`);
     }
   });
-  await t.test("an expectation or an upgrade that is not known is ignored", async () => {
+  await t.test("an unknown expectation or upgrade is ignored", async () => {
     for (const headers of [{ Expect: "the-unexpected" }, { Connection: "upgrade", Upgrade: "websocket" }]) {
       const { status, body } = await sendRaw(server.url, head("GET", "/livez", headers as never));
       assert.deepEqual([status, body], [200, { status: "ok" }]);
@@ -65,7 +68,7 @@ test("requests that are no HTTP are refused in the envelope", async (t) => {
   });
 });
 
-test("a path parameter that is too long is refused like any other text, and the key is asked for first", async (t) => {
+test("a path parameter that is too long gets a 422, but only with a valid key", async (t) => {
   const { server, headers } = await startPipeline(t);
   const path = `/v1/organizations/org_${"x".repeat(5000)}/vector-stores`;
   assertError(await server.request("GET", path), "AUTHENTICATION_REQUIRED");
@@ -73,7 +76,7 @@ test("a path parameter that is too long is refused like any other text, and the 
   assert.deepEqual([errors[0].field, errors[0].code], ["organization_id", "TOO_LONG"]);
 });
 
-test("a body that ends early changes nothing, holds no memory, and is no fault of the server", async (t) => {
+test("a body that ends early changes nothing, holds no memory and logs no error", async (t) => {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const { server, headers, state } = await startPipeline(t, {}, { log });
@@ -85,11 +88,11 @@ test("a body that ends early changes nothing, holds no memory, and is no fault o
   });
   const inChunks = announce.replace("Content-Length: 5000", "Transfer-Encoding: chunked");
 
-  await t.test("the sending side ends", async () => {
+  await t.test("the caller ends its side of the connection", async () => {
     assertError(await sendRaw(server.url, `${announce}{"a":`, { halfClose: true }), "BAD_REQUEST");
     assertError(await sendRaw(server.url, `${inChunks}5\r\n{"a":\r\n`, { halfClose: true }), "BAD_REQUEST");
   });
-  await t.test("the connection ends", async () => {
+  await t.test("the caller closes the connection", async () => {
     for (const request of [`${announce}{"a":`, `${inChunks}5\r\n{"a":\r\n`]) {
       const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
       const [serverSide] = (await once(server.app.server.server, "connection")) as [Socket];
@@ -102,11 +105,11 @@ test("a body that ends early changes nothing, holds no memory, and is no fault o
   });
   assert.deepEqual(await state(), before);
   assert.equal(await bytesInFlight(server.url), 0);
-  const faults = lines.filter(({ level }) => Number(level) >= 50);
-  assert.deepEqual(faults, []);
+  const loggedErrors = lines.filter(({ level }) => Number(level) >= 50);
+  assert.deepEqual(loggedErrors, []);
 });
 
-test("a caller that leaves while its key is looked up leaves no bytes held", async (t) => {
+test("a caller that disconnects during authentication leaves no bytes in flight", async (t) => {
   const asked = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
   whenDone(t, () => left.resolve());
@@ -138,7 +141,7 @@ test("a caller that leaves while its key is looked up leaves no bytes held", asy
   socket.destroy();
   await closed;
   left.resolve();
-  // Whatever the server still does for the request, it does before it answers a later one of the same endpoint.
+  // The server finishes its work on the first request before it answers this one.
   await server.post(SYNC, {}, { "x-api-key": headers["x-api-key"]! });
   assert.equal(await bytesInFlight(server.url), 0);
 });

@@ -21,7 +21,7 @@ const idsOf = async ({ get }: Refresher, path = "/syncs", key?: string) =>
   (await get(path, key)).body.data.map(({ id }: SyncObject) => id);
 
 describe("GET syncs", () => {
-  test("tells who synced what, when and how, newest first", async (t) => {
+  test("lists who synced what, when and how, newest first", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant } = refresher;
     const send = async (fields: Record<string, unknown>) => {
@@ -58,7 +58,7 @@ describe("GET syncs", () => {
       results: answer.results,
       by_namespace: answer.by_namespace,
       changes: answer.changes,
-      // Of everything up to the sync: nothing was indexed yet.
+      // The counts include all earlier syncs, because nothing is indexed yet.
       indexing: { pending: [3, 3, 3, 4, 4][index], failed: 0, oldest_pending_at: answers[0].received_at },
     }));
     assert.deepEqual(
@@ -70,7 +70,7 @@ describe("GET syncs", () => {
     for (const object of objects) assert.deepEqual((await refresher.get(`/syncs/${object.id}`)).body, object);
   });
 
-  test("has nothing of what was refused, planned or replayed", async (t) => {
+  test("does not list rejected, planned or replayed syncs", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.stage(upserts(0, 3));
     await refresher.refresh({ operations: upserts(3, 4) });
@@ -87,17 +87,17 @@ describe("GET syncs", () => {
     assert.deepEqual(body.changes, changes({ created: 4 }));
   });
 
-  test("lists page by page, by connector and by mode", async (t) => {
+  test("lists pages, and filters by connector and mode", async (t) => {
     const refresher = await startRefresher(t);
     const { tenant, admin } = refresher;
     const other = await refresher.addConnector();
-    const made: { id: string; connector: string; mode: string }[] = [];
+    const syncs: { id: string; connector: string; mode: string }[] = [];
     for (let n = 0; n < 12; n++) {
       const by = n % 3 === 0 ? other : tenant;
       const mode = n % 4 === 0 ? "full_refresh" : "incremental";
       const fields = { sync_mode: mode, sync_timestamp: at(31), operations: upserts(0, 1) };
       const { body } = await refresher.syncText(fields, {}, by);
-      made.unshift({ id: body.sync_id, connector: by.connectorId, mode });
+      syncs.unshift({ id: body.sync_id, connector: by.connectorId, mode });
     }
     const path = `/vector-stores/${tenant.storeId}/syncs`;
     const pages = await allPages(refresher, path, 5);
@@ -108,10 +108,10 @@ describe("GET syncs", () => {
     const listed = pages.flatMap(({ data }) => data.map(({ id }: SyncObject) => id));
     assert.deepEqual(
       listed,
-      made.map(({ id }) => id),
+      syncs.map(({ id }) => id),
     );
 
-    const filters: [query: string, wanted: (sync: (typeof made)[0]) => boolean][] = [
+    const filters: [query: string, matches: (sync: (typeof syncs)[0]) => boolean][] = [
       [`connector_id=${other.connectorId}`, ({ connector }) => connector === other.connectorId],
       ["sync_mode=full_refresh", ({ mode }) => mode === "full_refresh"],
       ["sync_mode=incremental", ({ mode }) => mode === "incremental"],
@@ -121,40 +121,40 @@ describe("GET syncs", () => {
       ],
       ["connector_id=conn_unknown", () => false],
     ];
-    for (const [query, wanted] of filters) {
-      const expected = made.filter(wanted).map(({ id }) => id);
+    for (const [query, matches] of filters) {
+      const expected = syncs.filter(matches).map(({ id }) => id);
       assert.deepEqual(await idsOf(refresher, `/syncs?${query}`, admin), expected, query);
     }
-    // A cursor goes with a filter; what comes meanwhile is not on the later pages.
+    // A cursor works with a filter, and later pages exclude syncs that arrive in the meantime.
     const [first] = (await refresher.get("/syncs?sync_mode=incremental&limit=4", admin)).body.data;
     const { next_cursor } = (await refresher.get("/syncs?sync_mode=incremental&limit=4", admin)).body;
     await refresher.sync({ operations: [] });
     const rest = await idsOf(refresher, `/syncs?sync_mode=incremental&cursor=${next_cursor}`, admin);
-    const all = made.filter(({ mode }) => mode === "incremental").map(({ id }) => id);
+    const all = syncs.filter(({ mode }) => mode === "incremental").map(({ id }) => id);
     assert.deepEqual([first.id, rest], [all[0], all.slice(4)]);
   });
 
-  test("shows a connector its own, and a reader all", async (t) => {
+  test("shows a connector only its own syncs, and a reader all of them", async (t) => {
     const refresher = await startRefresher(t);
     const { tenant, admin, server } = refresher;
     const other = await refresher.addConnector();
     const reader = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
-    const mine = (await refresher.syncText({ operations: upserts(0, 1) })).body.sync_id;
-    const theirs = (await refresher.syncText({ operations: upserts(0, 1) }, {}, other)).body.sync_id;
-    assert.deepEqual(await idsOf(refresher), [mine]);
-    assert.deepEqual(await idsOf(refresher, "/syncs", other.key), [theirs]);
+    const ownSync = (await refresher.syncText({ operations: upserts(0, 1) })).body.sync_id;
+    const otherSync = (await refresher.syncText({ operations: upserts(0, 1) }, {}, other)).body.sync_id;
+    assert.deepEqual(await idsOf(refresher), [ownSync]);
+    assert.deepEqual(await idsOf(refresher, "/syncs", other.key), [otherSync]);
     assert.deepEqual(await idsOf(refresher, `/syncs?connector_id=${other.connectorId}`), []);
     for (const key of [reader, admin])
-      assert.deepEqual(await idsOf(refresher, "/syncs", key), [theirs, mine]);
-    const answer = await refresher.get(`/syncs/${theirs}`);
-    assert.deepEqual(assertError(answer, "RESOURCE_NOT_FOUND"), { id: theirs });
+      assert.deepEqual(await idsOf(refresher, "/syncs", key), [otherSync, ownSync]);
+    const answer = await refresher.get(`/syncs/${otherSync}`);
+    assert.deepEqual(assertError(answer, "RESOURCE_NOT_FOUND"), { id: otherSync });
     for (const key of [reader, admin, other.key]) {
-      assert.equal((await refresher.get(`/syncs/${theirs}`, key)).body.id, theirs);
+      assert.equal((await refresher.get(`/syncs/${otherSync}`, key)).body.id, otherSync);
     }
     assertError(await refresher.get("/syncs/sync_unknown"), "RESOURCE_NOT_FOUND");
   });
 
-  test("refuses what is no cursor and no filter", async (t) => {
+  test("rejects invalid cursors and filters", async (t) => {
     const refresher = await startRefresher(t);
     for (const text of ["", "x", "after:", "after:-1", "after:1.5", "after:x", `after:${"9".repeat(16)}`]) {
       const cursor = Buffer.from(text).toString("base64url");
@@ -167,30 +167,30 @@ describe("GET syncs", () => {
     }
   });
 
-  test("forgets a sync some days after it came, and nothing that it did", async (t) => {
+  test("removes old syncs from the history but keeps their records", async (t) => {
     const refresher = await startRefresher(t, { historyDays: 2 });
     const { clock } = refresher.server;
     await refresher.stage(upserts(0, 3));
     const last = { operations: upserts(3, 4) };
     const applied = await refresher.refresh(last);
     clock.now += DAY_MS;
-    const kept = (await refresher.sync({ sync_timestamp: at(40), operations: upserts(4, 5) })).body.sync_id;
+    const recent = (await refresher.sync({ sync_timestamp: at(40), operations: upserts(4, 5) })).body.sync_id;
     clock.now += DAY_MS;
     await refresher.runMaintenance();
     assert.equal((await idsOf(refresher)).length, 3);
     assert.deepEqual((await refresher.refresh(last)).body, applied.body);
     clock.now += 1;
     await refresher.runMaintenance();
-    assert.deepEqual(await idsOf(refresher), [kept]);
+    assert.deepEqual(await idsOf(refresher), [recent]);
     assertError(await refresher.get(`/syncs/${applied.body.sync_id}`), "RESOURCE_NOT_FOUND");
-    // What would harm if it came again is remembered for longer.
+    // The answer of the last batch outlives the history, because a repeated batch must not be applied twice.
     assert.deepEqual((await refresher.refresh(last)).body, applied.body);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2", "r3", "r4"]);
   });
 });
 
 describe("GET refreshes", () => {
-  test("tells of each unfinished run whose it is and how far it is", async (t) => {
+  test("lists the connector and the progress of each unfinished run", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant, admin } = refresher;
     const other = await refresher.addConnector();
@@ -206,7 +206,7 @@ describe("GET refreshes", () => {
       last_batch: false,
     };
     await refresher.syncText({ ...fields, operations: [] }, {}, other);
-    const mine = {
+    const ownRun = {
       object: "refresh",
       connector_id: tenant.connectorId,
       sync_timestamp: at(31),
@@ -217,8 +217,8 @@ describe("GET refreshes", () => {
       started_at,
       last_part_at,
     };
-    const theirs = {
-      ...mine,
+    const otherRun = {
+      ...ownRun,
       connector_id: other.connectorId,
       sync_timestamp: at(40),
       refresh_id: "theirs",
@@ -232,21 +232,21 @@ describe("GET refreshes", () => {
         assert.match(id, /^run_/);
         return run;
       });
-    assert.deepEqual(await shown(), [mine]);
-    assert.deepEqual(await shown(other.key), [theirs]);
-    const everybodys = await shown(admin);
-    assert.equal(everybodys.length, 2);
-    for (const run of [mine, theirs])
-      assert.ok(everybodys.some((shown: object) => JSON.stringify(shown) === JSON.stringify(run)));
+    assert.deepEqual(await shown(), [ownRun]);
+    assert.deepEqual(await shown(other.key), [otherRun]);
+    const allRuns = await shown(admin);
+    assert.equal(allRuns.length, 2);
+    for (const run of [ownRun, otherRun])
+      assert.ok(allRuns.some((shown: object) => JSON.stringify(shown) === JSON.stringify(run)));
     const pages = await allPages(refresher, `/vector-stores/${tenant.storeId}/refreshes`, 1);
     assert.deepEqual(
       pages.map(({ data }) => data.length),
       [1, 1],
     );
     assertFieldError(await refresher.get("/refreshes?cursor=x"), "cursor", "INVALID_CURSOR");
-    // A refresh in one request is never an unfinished one.
+    // A refresh in one request never appears as unfinished.
     await refresher.refresh({ sync_timestamp: at(41), operations: upserts(0, 1, {}, "a") });
     assert.deepEqual(await shown(), []);
-    assert.deepEqual(await shown(other.key), [theirs]);
+    assert.deepEqual(await shown(other.key), [otherRun]);
   });
 });

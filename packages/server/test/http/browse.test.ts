@@ -8,7 +8,7 @@ import { at, type Refresher, remove, startRefresher, upserts } from "./staged-re
 
 const query = (path: string, fields: Record<string, string>) => `${path}?${new URLSearchParams(fields)}`;
 
-/** Ids and namespaces that a careless server would take for something else. */
+/** Ids and namespaces that a server could misread. */
 const ODD = [
   "100%",
   "%41",
@@ -29,7 +29,7 @@ const ODD = [
 ];
 
 describe("GET namespaces", () => {
-  test("says of each what it holds, and when it was synced and refreshed", async (t) => {
+  test("shows the records, the digest and the times of the last sync and refresh", async (t) => {
     const refresher = await startRefresher(t);
     const { clock } = refresher.server;
     assert.deepEqual((await refresher.get("/namespaces")).body, {
@@ -71,7 +71,7 @@ describe("GET namespaces", () => {
     assert.deepEqual(refreshed.indexing, { pending: 2, failed: 0, oldest_pending_at: since });
   });
 
-  test("lists them by name, page by page", async (t) => {
+  test("lists namespaces by name in pages", async (t) => {
     const refresher = await startRefresher(t);
     const names = [...ODD, ...Array.from({ length: 10 }, (_, index) => `n${index}`)];
     await refresher.sync({ operations: names.flatMap((name) => upserts(0, 1, {}, name)) });
@@ -87,7 +87,7 @@ describe("GET namespaces", () => {
 });
 
 describe("GET records and GET record", () => {
-  test("answer what was sent, member by member, and when it came", async (t) => {
+  test("return the content exactly as sent, and when it arrived", async (t) => {
     const refresher = await startRefresher(t);
     const { clock } = refresher.server;
     const content = {
@@ -101,7 +101,7 @@ describe("GET records and GET record", () => {
     await refresher.syncRaw({}, JSON.stringify(operations));
     const synced_at = new Date(clock.now).toISOString();
     clock.now += 1000;
-    // Unchanged: it did not arrive anew.
+    // An unchanged record keeps its synced_at.
     await refresher.syncRaw({ sync_timestamp: at(31) }, JSON.stringify(operations));
     const { body } = await refresher.get("/record?namespace=tasks&id=r0");
     const indexing = { status: "pending" };
@@ -118,7 +118,7 @@ describe("GET records and GET record", () => {
     assert.deepEqual(list.body, { object: "list", data: [body, plain], has_more: false, next_cursor: null });
   });
 
-  test("page by id, in the order of its bytes", async (t) => {
+  test("list records in the byte order of their ids", async (t) => {
     const refresher = await startRefresher(t);
     const ids = [...ODD, ...upserts(0, 200).map(({ id }) => id)];
     const operations = ids.map((id) => ({ action: "upsert", id, namespace: "tasks", data: { id } }));
@@ -146,7 +146,7 @@ describe("GET records and GET record", () => {
     assert.deepEqual([byDefault.body.data.length, byDefault.body.has_more], [20, true]);
   });
 
-  test("know every id and namespace that can be synced", async (t) => {
+  test("find every id and namespace that a sync accepts", async (t) => {
     const refresher = await startRefresher(t);
     const operations = ODD.map((odd, index) => ({
       action: "upsert",
@@ -165,7 +165,7 @@ describe("GET records and GET record", () => {
     }
   });
 
-  test("do not know what is deleted, cleared, staged, or never was", async (t) => {
+  test("do not find records that are deleted, cleared, staged or unknown", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: [...upserts(0, 3), remove("r1")] });
     await refresher.refresh({ operations: upserts(0, 1) });
@@ -179,12 +179,12 @@ describe("GET records and GET record", () => {
     assert.deepEqual((await refresher.get("/records?namespace=unknown")).body, empty);
   });
 
-  test("a listing that straddles a refresh is outdated, and can be started again", async (t) => {
+  test("a listing that a refresh interrupts gets a 409 and can be restarted", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 10) });
     const first = await refresher.get("/records?namespace=tasks&limit=5");
     const next = query("/records", { namespace: "tasks", limit: "5", cursor: first.body.next_cursor });
-    // An incremental sync, a staged part, a dry run and a refused refresh are no refresh.
+    // Incremental, staged, planned and rejected syncs, and other namespaces, do not interrupt the listing.
     await refresher.sync({ sync_timestamp: at(31), operations: [...upserts(9, 12, { v: 1 }), remove("r8")] });
     await refresher.refresh({ sync_timestamp: at(33), last_batch: false, operations: upserts(0, 1) });
     await refresher.refresh({ sync_timestamp: at(32), operations: [], namespaces: ["tasks"], dry_run: true });
@@ -200,7 +200,7 @@ describe("GET records and GET record", () => {
     assert.equal((await refresher.get("/records?namespace=tasks")).body.data.length, 10);
   });
 
-  test("refuse what is no cursor, no page size, and no key of a record", async (t) => {
+  test("reject invalid cursors, page sizes and record keys", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3) });
     const cursors = ["x", "[]", "null", "5", '"a"', "{}", "[1]", '[0.5,"a"]', "[0,1]", "[[],{}]", "after:r1"];
@@ -235,7 +235,7 @@ describe("GET records and GET record", () => {
   });
 });
 
-describe("what a store holds", () => {
+describe("the contents of a store", () => {
   const paths = [
     "/namespaces",
     "/records?namespace=tasks",
@@ -253,7 +253,7 @@ describe("what a store holds", () => {
     );
   const all = (status: number) => paths.map(() => status);
 
-  test("is read by its connectors, by readers of it or of all, and by admins; by nobody else", async (t) => {
+  test("can be read by its connectors, its readers and admins, and by no other key", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant, admin, call } = refresher;
     await refresher.sync({ operations: upserts(0, 1) });

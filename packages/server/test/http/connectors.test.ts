@@ -7,11 +7,11 @@ import { SYNC, upsert } from "./pipeline.ts";
 
 const KEY = /^tdm_c_[0-9A-Za-z]{8}_[0-9A-Za-z]{38,}$/;
 
-/** The status that a sync with a key gets. */
+/** Returns whether a sync with this key succeeds. */
 const works = async ({ server, tenant }: Management, key: string) =>
   (await server.post(SYNC, syncBody(tenant), { "x-api-key": key })).status === 200;
 
-test("a connector is created with its key, read, renamed and deleted; its records stay", async (t) => {
+test("a connector is created with a key, read, renamed and deleted, and its records stay", async (t) => {
   const management = await startManagement(t);
   const { server, tenant, call, existing } = management;
   const made = await call("POST", "/connectors", { name: "Airbyte", vector_store_id: tenant.storeId });
@@ -40,7 +40,7 @@ test("a connector is created with its key, read, renamed and deleted; its record
     created_at: now,
   });
   const read = await call("GET", `/connectors/${connector.id}`);
-  assert.deepEqual(read.body, connector, "the key is shown once");
+  assert.deepEqual(read.body, connector, "only the first answer contains the key");
   const renamed = await call("PATCH", `/connectors/${connector.id}`, { name: "Fivetran" });
   assert.deepEqual([renamed.status, renamed.body], [200, { ...connector, name: "Fivetran" }]);
   assert.deepEqual((await call("PATCH", `/connectors/${connector.id}`, {})).body, renamed.body);
@@ -65,7 +65,7 @@ test("a connector is created with its key, read, renamed and deleted; its record
   }
 });
 
-test("keys are rotated: a second one, then the first is revoked", async (t) => {
+test("a second key replaces the first, which is revoked", async (t) => {
   const management = await startManagement(t);
   const { server, tenant, call } = management;
   const path = `/connectors/${tenant.connectorId}`;
@@ -90,14 +90,14 @@ test("keys are rotated: a second one, then the first is revoked", async (t) => {
       [second.id, false],
     ].sort(),
   );
-  await t.test("revoking again changes nothing", async () => {
+  await t.test("revoking a key twice changes nothing", async () => {
     server.clock.now += 1000;
     assert.deepEqual(
       (await call("DELETE", `${path}/keys/${first.id}`)).body.revoked_at,
       revoked.body.revoked_at,
     );
   });
-  await t.test("a key that the connector does not have is 404", async () => {
+  await t.test("a key of another connector or an unknown key gets a 404", async () => {
     const other = await call("POST", "/connectors", { name: "other", vector_store_id: tenant.storeId });
     const [foreign] = other.body.keys;
     for (const id of ["key_nothing", foreign.id]) {
@@ -138,18 +138,18 @@ test("a key works until it expires, to the millisecond", async (t) => {
   assert.equal(keys.length, 2);
 });
 
-test("a key says when it was last used", async (t) => {
+test("a key shows when it was last used", async (t) => {
   const management = await startManagement(t);
   const { server, tenant } = management;
   server.clock.now += 5000;
   assert.equal(await works(management, tenant.key), true);
-  // It is written down in the background, and when the server stops.
+  // The server stores the time in the background and when it stops.
   await server.app.close();
   const { keys } = await server.commands.getConnector(tenant.organizationId, tenant.connectorId);
   assert.equal(keys[0]!.last_used_at, new Date(server.clock.now).toISOString());
 });
 
-test("a key may be added without a body, and connectors be deleted by clients that always send a type", async (t) => {
+test("adding a key needs no body, and a DELETE may have a content type", async (t) => {
   const management = await startManagement(t);
   const { server, tenant, admin, call } = management;
   const path = `/connectors/${tenant.connectorId}`;
@@ -162,7 +162,7 @@ test("a key may be added without a body, and connectors be deleted by clients th
   assert.equal(status, 200);
 });
 
-test("connectors are listed in pages, with their keys", async (t) => {
+test("connectors are listed in pages with their keys", async (t) => {
   const management = await startManagement(t);
   const { tenant, call } = management;
   const ids = [tenant.connectorId];
@@ -187,7 +187,7 @@ test("connectors are listed in pages, with their keys", async (t) => {
   }
 });
 
-test("bodies of connectors are judged strictly", async (t) => {
+test("invalid bodies of connectors are rejected", async (t) => {
   const { tenant, call } = await startManagement(t);
   const vector_store_id = tenant.storeId;
   const bad: [body: unknown, field: string, code: string][] = [

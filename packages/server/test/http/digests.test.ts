@@ -6,11 +6,11 @@ import { runTidemark } from "../server-process.ts";
 import { at, remove, startRefresher, upserts } from "./staged-refresh-client.ts";
 
 for (const engine of engines) {
-  test(`${engine.name}: sync, the list of namespaces, tidemark verify and the source say one digest`, async (t) => {
+  test(`${engine.name}: sync, namespaces, tidemark verify and the source have the same digest`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const refresher = await startRefresher(t, { databaseUrl });
     const { sync, refresh, stage, get, tenant } = refresher;
-    /** The source's records, kept beside what is sent. */
+    /** The expected records, updated with every sync. */
     const source = new Map<string, object>();
     const apply = (operations: { action: string; id: string; data?: object }[]) => {
       for (const { action, id, data } of operations) {
@@ -19,11 +19,12 @@ for (const engine of engines) {
       }
       return operations;
     };
-    const own = () => digestOf([...source].map(([id, data]): SourceRecord => ({ id, data: { ...data } })));
+    const sourceDigest = () =>
+      digestOf([...source].map(([id, data]): SourceRecord => ({ id, data: { ...data } })));
 
     const first = await sync({ operations: apply([...upserts(0, 300, { v: 0 }), remove("r7")]) });
-    assert.deepEqual(first.body.digests, { tasks: await own() });
-    const before = await own();
+    assert.deepEqual(first.body.digests, { tasks: await sourceDigest() });
+    const before = await sourceDigest();
     await sync({ sync_timestamp: at(40), operations: apply(upserts(1000, 1010, { newer: true })) });
     const parts = [upserts(100, 400, { v: 0 }), upserts(400, 700, { v: 1 }), upserts(350, 450, { v: 2 })];
     await stage(parts[0]!);
@@ -34,19 +35,19 @@ for (const engine of engines) {
         namespace.records,
         namespace.digest,
       ]);
-    assert.deepEqual(await listed(), [["tasks", source.size, await own()]]);
-    assert.notEqual(await own(), before);
+    assert.deepEqual(await listed(), [["tasks", source.size, await sourceDigest()]]);
+    assert.notEqual(await sourceDigest(), before);
 
     const newer = [...source].filter(([id]) => Number(id.slice(1)) >= 1000);
     source.clear();
     for (const [id, data] of newer) source.set(id, data);
     for (const part of parts) apply(part);
     const applied = await refresh({ operations: parts[2] });
-    assert.deepEqual(applied.body.digests, { tasks: await own() });
-    assert.deepEqual(await listed(), [["tasks", source.size, await own()]]);
+    assert.deepEqual(applied.body.digests, { tasks: await sourceDigest() });
+    assert.deepEqual(await listed(), [["tasks", source.size, await sourceDigest()]]);
 
     const { code, stdout } = await runTidemark(["verify", "--json"], { TIDEMARK_DATABASE_URL: databaseUrl });
-    const digest = await own();
+    const digest = await sourceDigest();
     assert.equal(code, 0);
     assert.deepEqual(JSON.parse(stdout), [
       {

@@ -13,12 +13,12 @@ import {
 
 const refresh = { sync_mode: "full_refresh", sync_timestamp: at(31) };
 
-/** Plans a sync, asserts that nothing is kept of it, and applies it: both must say the same. */
+/** Plans a sync, asserts that the dry run stored nothing, applies the sync, and compares both answers. */
 async function planAndApply(refresher: Refresher, fields: Record<string, unknown>) {
   const before = await refresher.rows();
   const planned = await refresher.sync({ ...fields, dry_run: true });
   assert.equal(planned.status, 200, JSON.stringify(planned.body));
-  assert.deepEqual(await refresher.rows(), before, "a dry run keeps nothing");
+  assert.deepEqual(await refresher.rows(), before, "a dry run stores nothing");
   const applied = await refresher.sync({ ...fields, dry_run: false });
   const { samples, processing_time_ms: _, ...plan } = planned.body;
   const { status, sync_id, processing_time_ms: __, ...result } = applied.body;
@@ -42,14 +42,14 @@ async function planAndApply(refresher: Refresher, fields: Record<string, unknown
 }
 
 const idsOf = (from: number, to: number) => new Set(upserts(from, to).map(({ id }) => id));
-const subset = (ids: string[], of: Set<string>) =>
+const subset = (ids: string[], allowed: Set<string>) =>
   assert.deepEqual(
-    ids.filter((id) => !of.has(id)),
+    ids.filter((id) => !allowed.has(id)),
     [],
   );
 
 describe("a dry run", () => {
-  test("of an incremental sync says what the sync then does, with samples", async (t) => {
+  test("of an incremental sync reports the same changes as the sync, with samples", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 100) });
     await refresher.sync({ sync_timestamp: at(40), operations: upserts(100, 130) });
@@ -76,7 +76,7 @@ describe("a dry run", () => {
     subset(samples.created!, new Set([...idsOf(200, 225), ...idsOf(500, 503)]));
   });
 
-  test("of a full refresh in one request samples what it would clear", async (t) => {
+  test("of a full refresh in one request includes samples of cleared records", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: [...upserts(0, 100), ...upserts(0, 3, {}, "other")] });
     await refresher.sync({ sync_timestamp: at(32), operations: upserts(90, 95) });
@@ -134,7 +134,7 @@ describe("a dry run", () => {
     subset(samples.cleared!, new Set([...idsOf(60, 70), ...idsOf(75, 99)]));
   });
 
-  test("of a refresh of nothing warns, as the refresh does", async (t) => {
+  test("of a refresh without namespaces returns the same warning as the refresh", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3) });
     const planned = await refresher.refresh({ operations: [], dry_run: true });
@@ -144,12 +144,12 @@ describe("a dry run", () => {
     assert.ok((await refresher.contents()).r0);
   });
 
-  test("is refused just as the sync would be", async (t) => {
+  test("is rejected with the same error as the sync", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.refresh({ sync_timestamp: at(40), operations: upserts(0, 10) });
     await refresher.stage(upserts(0, 3), { sync_timestamp: at(45) });
     const before = await refresher.rows();
-    const refused: [fields: Record<string, unknown>, code: string][] = [
+    const rejected: [fields: Record<string, unknown>, code: string][] = [
       [{ operations: upserts(0, 1) }, "STALE_SYNC"],
       [{ sync_timestamp: at(45), operations: [], expected_operations: 4 }, "INCOMPLETE_REFRESH"],
       [{ sync_timestamp: at(45), operations: [], removal_limit: 6 }, "REMOVAL_LIMIT_EXCEEDED"],
@@ -160,7 +160,7 @@ describe("a dry run", () => {
       [{ sync_timestamp: "2025-11-11T12:05:00.000000001Z", operations: [] }, "VALIDATION_ERROR"],
       [{ operations: [{ action: "upsert" }] }, "VALIDATION_ERROR"],
     ];
-    for (const [fields, code] of refused) {
+    for (const [fields, code] of rejected) {
       const planned = assertError(await refresher.refresh({ ...fields, dry_run: true }), code);
       assert.deepEqual(await refresher.rows(), before);
       assert.deepEqual(assertError(await refresher.refresh(fields), code), planned);
@@ -168,7 +168,7 @@ describe("a dry run", () => {
     }
   });
 
-  test("is not possible for a part, and must be a boolean", async (t) => {
+  test("is rejected for a part, and must be a boolean", async (t) => {
     const refresher = await startRefresher(t);
     const before = await refresher.rows();
     const part = { operations: upserts(0, 1), last_batch: false, dry_run: true };
@@ -177,7 +177,7 @@ describe("a dry run", () => {
     assert.deepEqual(await refresher.rows(), before);
   });
 
-  test("under an Idempotency-Key neither keeps an answer nor replays one", async (t) => {
+  test("with an Idempotency-Key neither saves nor replays an answer", async (t) => {
     const refresher = await startRefresher(t);
     const key = { "idempotency-key": "one" };
     const fields = { operations: upserts(0, 1) };
@@ -187,8 +187,8 @@ describe("a dry run", () => {
       [planned.body.status, applied.body.status, applied.replayed],
       ["planned", "success", null],
     );
-    const again = await refresher.syncText({ ...fields, dry_run: true }, key);
-    assert.deepEqual([again.body.status, again.replayed], ["planned", null]);
-    assert.deepEqual(again.body.changes, changes({ unchanged: 1 }));
+    const secondPlan = await refresher.syncText({ ...fields, dry_run: true }, key);
+    assert.deepEqual([secondPlan.body.status, secondPlan.replayed], ["planned", null]);
+    assert.deepEqual(secondPlan.body.changes, changes({ unchanged: 1 }));
   });
 });

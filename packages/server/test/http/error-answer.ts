@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../test-server.ts";
 
-/** Status and type of each code, as the contract's table has them: written down here, not taken from the source. */
+/** Status and type of each code in the contract, deliberately not imported from the source. */
 const CONTRACT: Record<string, [status: number, type: string]> = {
   INVALID_JSON: [400, "validation_error"],
   BAD_REQUEST: [400, "validation_error"],
@@ -38,7 +38,7 @@ type AnyAnswer = Pick<Answer, "status" | "headers" | "body">;
 const MEMBERS = ["code", "details", "message", "status", "system_message", "timestamp", "trace_id", "type"];
 
 /**
- * Asserts that an answer is this error, in the contract's envelope and nothing beside it.
+ * Asserts that an answer is this error, with exactly the fields of the contract.
  * @returns the error's details
  */
 // biome-ignore lint/suspicious/noExplicitAny: details have many shapes
@@ -62,7 +62,7 @@ export function assertError(answer: AnyAnswer, code: string): any {
   return error.details;
 }
 
-/** An error's body without what differs between any two answers. */
+/** Returns an error without the fields that differ in every answer. */
 export function comparable(answer: Answer): unknown {
   const { trace_id, timestamp, ...error } = answer.body.error;
   return { status: answer.status, error };

@@ -8,7 +8,7 @@ import { chunked, head, sendRaw } from "./raw-request.ts";
 
 const LIMIT = 64 * 1024;
 
-test("paths and methods that do not exist are errors in the envelope", async (t) => {
+test("unknown paths and methods get an error body of the contract", async (t) => {
   const { server, headers } = await startPipeline(t);
   for (const path of [
     "/",
@@ -43,21 +43,18 @@ test("paths and methods that do not exist are errors in the envelope", async (t)
     "/v1/organizations/org_x/connectors/conn_x/keys/key_x": ["DELETE"],
   };
   for (const [path, allowed] of Object.entries(methods)) {
-    await t.test(
-      `405 for the other methods of ${path}, with Allow, before any key is asked for`,
-      async () => {
-        for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
-          if (allowed.includes(method)) continue;
-          const answer = await server.request(method, path);
-          assertError(answer, "METHOD_NOT_ALLOWED");
-          assert.deepEqual(answer.headers.get("allow")!.split(", ").sort(), allowed);
-        }
-      },
-    );
+    await t.test(`405 with Allow and without a key for other methods of ${path}`, async () => {
+      for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
+        if (allowed.includes(method)) continue;
+        const answer = await server.request(method, path);
+        assertError(answer, "METHOD_NOT_ALLOWED");
+        assert.deepEqual(answer.headers.get("allow")!.split(", ").sort(), allowed);
+      }
+    });
   }
 });
 
-test("what a caller does not accept or the server does not understand is 406 and 415", async (t) => {
+test("unsupported Accept headers get a 406, unsupported content types and encodings a 415", async (t) => {
   const { server, headers, state, sync } = await startPipeline(t);
   const before = await state();
   for (const accept of ["text/html", "application/json;q=0", "application/xml, text/*;q=0.5"]) {
@@ -78,7 +75,7 @@ test("what a caller does not accept or the server does not understand is 406 and
       assertError(await sync({}, { "content-type": type }), "UNSUPPORTED_MEDIA_TYPE");
     });
   }
-  await t.test("415 without a Content-Type, with a body and without", async () => {
+  await t.test("415 without a Content-Type, with or without a body", async () => {
     const key = { "X-API-Key": headers["x-api-key"]! };
     for (const request of [
       `${head("POST", SYNC, { ...key, "Content-Length": 2 })}{}`,
@@ -102,23 +99,23 @@ test("what a caller does not accept or the server does not understand is 406 and
     });
   }
   for (const type of ["application/json; charset=utf-8", "APPLICATION/JSON"]) {
-    await t.test(`Content-Type: ${type} is read`, async () => {
+    await t.test(`Content-Type: ${type} is accepted`, async () => {
       assert.equal((await sync({}, { "content-type": type })).status, 200);
     });
   }
 });
 
-test("a body over the limit is 413, however it comes", async (t) => {
+test("a body over the limit gets a 413, however it is sent", async (t) => {
   const { server, tenant, headers, send, state } = await startPipeline(t, { bodyLimitBytes: LIMIT });
   const before = await state();
   const bodyOf = (bytes: number) => `{"organization_id":"${"x".repeat(bytes - 22)}"}`;
   const raw = { "X-API-Key": headers["x-api-key"]!, "Content-Type": "application/json" };
 
-  await t.test("by its Content-Length, before any of it was sent", async () => {
+  await t.test("because of its Content-Length, before the body is sent", async () => {
     const answer = await sendRaw(server.url, head("POST", SYNC, { ...raw, "Content-Length": LIMIT + 1 }));
     assert.deepEqual(assertError(answer, "PAYLOAD_TOO_LARGE"), { limit_bytes: LIMIT });
   });
-  await t.test("with all of it sent", async () => {
+  await t.test("after the whole body is sent", async () => {
     assertError(await send(bodyOf(10 * LIMIT)), "PAYLOAD_TOO_LARGE");
   });
   await t.test("in chunks of unknown total length", async () => {
@@ -133,7 +130,7 @@ test("a body over the limit is 413, however it comes", async (t) => {
     const answer = await send(bomb, { "content-encoding": "gzip" });
     assert.deepEqual(assertError(answer, "PAYLOAD_TOO_LARGE"), { limit_bytes: LIMIT });
   });
-  await t.test("a body of exactly the limit is read", async () => {
+  await t.test("a body of exactly the limit is accepted", async () => {
     assert.equal(Buffer.byteLength(bodyOf(LIMIT)), LIMIT);
     assertFieldError(await send(bodyOf(LIMIT)), "organization_id", "TOO_LONG");
     assertFieldError(
@@ -147,7 +144,7 @@ test("a body over the limit is 413, however it comes", async (t) => {
     assertError(await send(bodyOf(LIMIT + 1)), "PAYLOAD_TOO_LARGE");
     assertError(await send(gzipSync(bodyOf(LIMIT + 1)), { "content-encoding": "gzip" }), "PAYLOAD_TOO_LARGE");
   });
-  await t.test("a management request has a limit of its own", async () => {
+  await t.test("management requests have their own limit", async () => {
     const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
     const answer = await server.post(
       `/v1/organizations/${tenant.organizationId}/vector-stores`,
@@ -159,12 +156,12 @@ test("a body over the limit is 413, however it comes", async (t) => {
   assert.deepEqual(await state(), before);
 });
 
-test("a body that is no JSON is 400, and its reason quotes nothing of it", async (t) => {
+test("a body that is not JSON gets a 400 whose reason does not quote the body", async (t) => {
   const { server, tenant, headers, send, state } = await startPipeline(t);
   const before = await state();
   const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
   const bad: Record<string, string | Uint8Array> = {
-    "nothing at all": new Uint8Array(),
+    "an empty body": new Uint8Array(),
     "white space": " \n",
     "an open brace": "{",
     "a trailing comma": '{"organization_id":"secret",}',
@@ -174,17 +171,17 @@ test("a body that is no JSON is 400, and its reason quotes nothing of it", async
     "two values": "{}{}",
     "a leading zero": '{"a":01}',
     "a plus sign": '{"a":+1}',
-    "a bare point": '{"a":1.}',
+    "a point without digits": '{"a":1.}',
     NaN: '{"a":NaN}',
     "a raw control character": '{"a":"x\u0001"}',
     "a raw NUL": '{"a":"\0"}',
-    "a bad escape": String.raw`{"a":"\x41"}`,
+    "an invalid escape": String.raw`{"a":"\x41"}`,
     "a byte order mark": "\ufeff{}",
     "UTF-16": Buffer.from("{}", "utf16le"),
-    "a byte that is never UTF-8": Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+    "a byte that is invalid in UTF-8": Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
     "an overlong encoding": Buffer.from([0x22, 0xc0, 0x80, 0x22]),
     "a surrogate in UTF-8": Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]),
-    "a cut UTF-8 sequence": Buffer.concat([
+    "a truncated UTF-8 sequence": Buffer.concat([
       Buffer.from('"'),
       Buffer.from("é").subarray(0, 1),
       Buffer.from('"'),
@@ -205,19 +202,19 @@ test("a body that is no JSON is 400, and its reason quotes nothing of it", async
   const gzip = { "content-encoding": "gzip" };
   const valid = gzipSync("{}");
   for (const [name, body] of Object.entries({
-    "gzip that is no gzip": Buffer.from("{}"),
+    "a plain body declared as gzip": Buffer.from("{}"),
     "empty gzip": Buffer.alloc(0),
     "truncated gzip": valid.subarray(0, -9),
     "gzip with a wrong checksum": Buffer.concat([valid.subarray(0, -8), Buffer.alloc(8, 1)]),
-    "gzip of no JSON": gzipSync("{"),
+    "gzip of invalid JSON": gzipSync("{"),
     "gzip in gzip": gzipSync(gzipSync("{}")),
   })) {
     await t.test(name, async () => assertError(await send(body, gzip), "INVALID_JSON"));
   }
-  await t.test("64 levels are JSON", async () => {
+  await t.test("64 levels are accepted", async () => {
     assertFieldError(await send(nested(64)), "body", "INVALID_TYPE");
   });
-  await t.test("a management request is judged alike", async () => {
+  await t.test("management requests get the same 400", async () => {
     const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
     const path = `/v1/organizations/${tenant.organizationId}/vector-stores`;
     for (const body of ["{", "", "\ufeff{}", nested(65), Buffer.from([0xff])]) {
@@ -227,7 +224,7 @@ test("a body that is no JSON is 400, and its reason quotes nothing of it", async
   assert.deepEqual(await state(), before);
 });
 
-test("a full refresh older than the last one is 409 with both times", async (t) => {
+test("a full refresh older than the last one gets a 409 with both times", async (t) => {
   const { sync, existing } = await startPipeline(t);
   const refresh = (sync_timestamp: string, id: string) =>
     sync({ sync_mode: "full_refresh", sync_timestamp, operations: [upsert(id)] });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assertError, assertFieldError } from "./error-answer.ts";
 import { type Pipeline, startPipeline, upsert } from "./pipeline.ts";
 
-/** A sync body with operations written by hand. */
+/** Returns a sync body with operations in literal JSON. */
 function bodyOf({ tenant }: Pipeline, operations: string, before = ""): string {
   return `{${before}"organization_id":"${tenant.organizationId}","vector_store_id":"${tenant.storeId}",
     "sync_mode":"incremental","sync_timestamp":"2025-11-11T10:30:00Z","operations":[${operations}]}`;
@@ -11,7 +11,7 @@ function bodyOf({ tenant }: Pipeline, operations: string, before = ""): string {
 
 const withData = (data: string) => `{"action":"upsert","id":"a","namespace":"tasks","data":${data}}`;
 
-test("numbers that a double cannot hold are 422, anywhere in a record", async (t) => {
+test("numbers that a double cannot hold get a 422, anywhere in a record", async (t) => {
   const pipeline = await startPipeline(t);
   const before = await pipeline.state();
   for (const number of [
@@ -43,7 +43,7 @@ test("numbers that a double cannot hold are 422, anywhere in a record", async (t
   assert.deepEqual(await pipeline.state(), before);
 });
 
-test("numbers that a double holds are kept, however they are written", async (t) => {
+test("different notations of a double are the same value", async (t) => {
   const pipeline = await startPipeline(t);
   const changes = async (data: string) => {
     const answer = await pipeline.send(bodyOf(pipeline, withData(data)));
@@ -51,7 +51,7 @@ test("numbers that a double holds are kept, however they are written", async (t)
     const { created, updated, unchanged } = answer.body.changes;
     return { created, updated, unchanged };
   };
-  const number = {
+  const notations = {
     "0.1": ["0.10", "1e-1", "0.1000000000000000000000000"],
     "1": ["1.0", "1e0", "10e-1", "0.1e1"],
     "0": ["-0", "0.0", "-0e5", "0e-999999"],
@@ -63,24 +63,24 @@ test("numbers that a double holds are kept, however they are written", async (t)
     "123456789012345680000": ["1.2345678901234568e20"],
   };
   await changes("{}");
-  for (const [written, same] of Object.entries(number)) {
+  for (const [written, same] of Object.entries(notations)) {
     await t.test(`${written} is the same as ${same.join(", ")}`, async () => {
       assert.deepEqual(await changes(`{"n":${written}}`), { created: 0, updated: 1, unchanged: 0 });
-      for (const other of same) {
-        assert.deepEqual(await changes(`{"n":${other}}`), { created: 0, updated: 0, unchanged: 1 });
+      for (const notation of same) {
+        assert.deepEqual(await changes(`{"n":${notation}}`), { created: 0, updated: 0, unchanged: 1 });
       }
     });
   }
 });
 
-test("text that cannot be kept is 422, in every place that has text", async (t) => {
+test("text that cannot be stored gets a 422, in every field that contains text", async (t) => {
   const pipeline = await startPipeline(t);
   const before = await pipeline.state();
   const bad = {
-    "half of a surrogate pair": String.raw`\ud83d`,
-    "the other half": String.raw`x\ude00`,
-    "two halves in the wrong order": String.raw`\ude00\ud83d`,
-    "a half beside a whole": String.raw`\ud83d\ud83d\ude00`,
+    "a lone high surrogate": String.raw`\ud83d`,
+    "a lone low surrogate": String.raw`x\ude00`,
+    "a surrogate pair in the wrong order": String.raw`\ude00\ud83d`,
+    "a lone surrogate before a valid pair": String.raw`\ud83d\ud83d\ude00`,
     NUL: String.raw`a\u0000b`,
   };
   const op = (fields: string) => `{"action":"upsert","id":"a","namespace":"tasks"${fields}}`;
@@ -109,7 +109,7 @@ test("text that cannot be kept is 422, in every place that has text", async (t) 
   assert.deepEqual(await pipeline.state(), before);
 });
 
-test("whole pairs, escapes and controls are text like any other", async (t) => {
+test("surrogate pairs, escapes and control characters are accepted", async (t) => {
   const pipeline = await startPipeline(t);
   const texts = [
     String.raw`\ud83d\ude00`,
@@ -145,11 +145,11 @@ test("ids are compared byte for byte", async (t) => {
   for (const family of families) {
     await t.test(family.map((id) => JSON.stringify(id)).join(" · "), async () => {
       for (const id of family) {
-        const namespace = `of ${family[0]} ${id}`;
+        const namespace = `${family[0]} and ${id}`;
         await sync({ operations: [upsert(id, { namespace })] });
         assert.deepEqual(await existing(namespace, family), [id]);
       }
-      const namespace = `all of ${family[0]}`;
+      const namespace = `all ids like ${family[0]}`;
       const answer = await sync({ operations: family.map((id) => upsert(id, { namespace })) });
       assert.equal(answer.body.changes.created, family.length);
       assert.deepEqual(await existing(namespace, family), family);
@@ -159,7 +159,7 @@ test("ids are compared byte for byte", async (t) => {
   }
 });
 
-test("an id or a namespace may have 255 code points, of any kind", async (t) => {
+test("an id or a namespace may have 255 arbitrary code points", async (t) => {
   const { sync, existing } = await startPipeline(t);
   for (const name of ["x".repeat(255), "😀".repeat(255), `e${"\u0301".repeat(254)}`, "\u0001".repeat(255)]) {
     assert.equal((await sync({ operations: [upsert(name, { namespace: name })] })).status, 200);
@@ -167,7 +167,7 @@ test("an id or a namespace may have 255 code points, of any kind", async (t) => 
   }
 });
 
-test("namespaces and keys with the names of JavaScript's own are names like any other", async (t) => {
+test("namespaces, ids and keys may have the names of JavaScript's built-in properties", async (t) => {
   const pipeline = await startPipeline(t);
   const names = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf", "then"];
   const operations = names.map(
@@ -184,11 +184,11 @@ test("namespaces and keys with the names of JavaScript's own are names like any 
   const again = await pipeline.send(bodyOf(pipeline, operations.join(" , ")));
   assert.equal(again.body.changes.unchanged, names.length);
 
-  // What a key says is part of the content, and does not leak into other records.
-  const other = (value: string) =>
+  // The value of __proto__ is part of the content and must not leak into other objects.
+  const polluting = (value: string) =>
     pipeline.send(bodyOf(pipeline, withData(`{"__proto__":{"polluted":${value}}}`)));
-  assert.equal((await other("1")).body.changes.created, 1);
-  assert.equal((await other("2")).body.changes.updated, 1);
+  assert.equal((await polluting("1")).body.changes.created, 1);
+  assert.equal((await polluting("2")).body.changes.updated, 1);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);
 
   const refresh = await pipeline.sync({
@@ -200,7 +200,7 @@ test("namespaces and keys with the names of JavaScript's own are names like any 
   assert.deepEqual(await pipeline.existing("toString", names), ["toString"]);
 });
 
-test("of a key that stands twice the last one counts", async (t) => {
+test("the last of two equal keys counts", async (t) => {
   const pipeline = await startPipeline(t);
   const twice = (data: string) =>
     pipeline.send(
@@ -216,17 +216,17 @@ test("of a key that stands twice the last one counts", async (t) => {
   assert.deepEqual(await pipeline.existing("tasks", ["a", "wrong"]), ["a"]);
   const plain = await pipeline.send(bodyOf(pipeline, withData('{"n":2}')));
   assert.equal(plain.body.changes.unchanged, 1);
-  // What does not count need not be kept.
-  const lost = await twice(String.raw`"data":{"n":1e400,"t":"\ud800","n":2,"t":""},"data":{"n":2}`);
-  assert.equal(lost.body.changes.unchanged, 1);
-  const counts = await twice('"data":{"n":2,"n":1e400}');
-  assertFieldError(counts, "operations[0].data.n", "INEXACT_NUMBER");
+  // An overridden value may be one that cannot be stored.
+  const overridden = await twice(String.raw`"data":{"n":1e400,"t":"\ud800","n":2,"t":""},"data":{"n":2}`);
+  assert.equal(overridden.body.changes.unchanged, 1);
+  const inexact = await twice('"data":{"n":2,"n":1e400}');
+  assertFieldError(inexact, "operations[0].data.n", "INEXACT_NUMBER");
 });
 
-test("records are free-form down to the last level", async (t) => {
+test("data may have any JSON value, nested up to the limit", async (t) => {
   const pipeline = await startPipeline(t);
   const levels = (count: number) => `${'{"x":'.repeat(count)}[]${"}".repeat(count)}`;
-  // The body, operations, the operation: 3 levels; data and the array at its end: the other 61.
+  // The body, operations and the operation take 3 levels; data and its innermost array take 61.
   assert.equal((await pipeline.send(bodyOf(pipeline, withData(levels(60))))).status, 200);
   assertError(await pipeline.send(bodyOf(pipeline, withData(levels(61)))), "INVALID_JSON");
   const brackets = JSON.stringify({ text: "[".repeat(1000), "{{{{": '\\"{' });
@@ -234,6 +234,6 @@ test("records are free-form down to the last level", async (t) => {
   const empty = ["{}", '{"":""}', '{"a":null}', '{"a":[]}', '{"a":{}}', '{"a":""}', '{"a":false}', '{"a":0}'];
   for (const data of empty) {
     const answer = await pipeline.send(bodyOf(pipeline, withData(data)));
-    assert.equal(answer.body.changes.updated, 1, `${data} differs from what was there`);
+    assert.equal(answer.body.changes.updated, 1, `${data} differs from the previous data`);
   }
 });

@@ -9,7 +9,7 @@ import { CHECK_EXISTS, type Pipeline, SYNC, startPipeline, upsert } from "./pipe
 
 const RUNS = LONG ? 5000 : 250;
 
-/** Values that parsers and databases stumble over, among any others. */
+/** Arbitrary values, including those that parsers and databases often mishandle. */
 const anyValue = fc.oneof(
   fc.constantFrom(
     null,
@@ -55,7 +55,7 @@ const anyKey = fc.oneof(
   fc.string(),
 );
 
-/** One change to a JSON value: somewhere in it, something is replaced, removed or added. */
+/** One change to a JSON value, which replaces, removes or adds a member or an item. */
 interface Mutation {
   where: number;
   kind: "replace" | "remove" | "add";
@@ -69,9 +69,9 @@ const mutation: fc.Arbitrary<Mutation> = fc.record({
   value: anyValue,
 });
 
-function mutate(root: unknown, { where, kind, key, value: given }: Mutation): unknown {
-  // Values are shared between runs, and may be changed by the next mutation.
-  const value = JSON.parse(JSON.stringify(given));
+function mutate(root: unknown, { where, kind, key, value: original }: Mutation): unknown {
+  // Runs share values, and the next mutation may change them.
+  const value = JSON.parse(JSON.stringify(original));
   const holder = { root } as Record<string, unknown>;
   const places: [object: Record<string, unknown>, key: string][] = [];
   const visit = (object: Record<string, unknown>) => {
@@ -93,12 +93,12 @@ function mutate(root: unknown, { where, kind, key, value: given }: Mutation): un
   return holder.root;
 }
 
-/** Sets a property of its own, whatever its name. */
+/** Sets an own property, even if it is named __proto__. */
 function define(object: object, key: string, value: unknown): void {
   Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** What every answer must be, whatever was sent: no fault of the server, and a refusal changes nothing. */
+/** Asserts that the server does not fail and that a rejected request changes nothing. */
 async function assertHarmless(pipeline: Pipeline, path: string, body: string | Uint8Array, gzip = false) {
   const { server, headers, state } = pipeline;
   const before = await state();
@@ -118,7 +118,7 @@ async function assertHarmless(pipeline: Pipeline, path: string, body: string | U
     const sum = Object.values(decided).reduce((sum, count) => sum + count, 0);
     assert.equal(processed, results.upserted + results.deleted + results.failed);
     if (status === "staged") assert.deepEqual([sum, cleared], [0, 0]);
-    // The last batch of a staged run answers for all of it.
+    // The answer to a last batch counts the whole run, not only this request.
     else if (refresh === undefined) assert.equal(sum, processed - results.failed);
     assert.ok(cleared! >= 0);
     if (status === "planned") assert.deepEqual([sync_id, await state()], [null, before]);
@@ -147,7 +147,7 @@ function validBodies({ tenant }: Pipeline): [path: string, body: () => unknown][
   ];
 }
 
-test("no change to a valid body makes a fault, and what is refused changes nothing", async (t) => {
+test("a mutated body never causes a server error, and a rejected one changes nothing", async (t) => {
   const pipeline = await startPipeline(t);
   const bodies = validBodies(pipeline);
   for (const [path, body] of bodies) {
@@ -170,7 +170,7 @@ test("no change to a valid body makes a fault, and what is refused changes nothi
   assert.ok(statuses.has(200) && statuses.has(422), `the mutations reach ${[...statuses]}`);
 });
 
-test("no damage to a body's bytes makes a fault, compressed or not", async (t) => {
+test("damaged bytes never cause a server error, compressed or not", async (t) => {
   const pipeline = await startPipeline(t);
   const bodies = validBodies(pipeline);
   await fc.assert(
@@ -193,7 +193,7 @@ test("no damage to a body's bytes makes a fault, compressed or not", async (t) =
   );
 });
 
-test("no bytes at all make a fault", async (t) => {
+test("arbitrary bytes never cause a server error", async (t) => {
   const pipeline = await startPipeline(t);
   const path = fc.constantFrom(SYNC, CHECK_EXISTS, "/v1/connectors/pipeline/sync");
   await fc.assert(

@@ -29,7 +29,7 @@ test("health needs no key and names its components", async (t) => {
   }
 });
 
-test("validate says that key, organization and store fit together", async (t) => {
+test("validate checks the key, the organization and the store", async (t) => {
   const { server, tenant } = await startPipeline(t);
   const { organizationId, storeId, key } = tenant;
   const other = await createTenant(server.commands);
@@ -40,7 +40,7 @@ test("validate says that key, organization and store fit together", async (t) =>
       `${prefix}/health/validate?${new URLSearchParams({ organization_id, vector_store_id })}`,
       { headers: { "x-api-key": apiKey } },
     );
-  /** The checks that failed; each check has exactly what the contract gives it. */
+  /** Returns the names of the failed checks, and asserts the fields of every check. */
   const failed = (answer: Awaited<ReturnType<typeof validate>>) => {
     const { checks } = assertError(answer, "VALIDATION_FAILED");
     assert.deepEqual(Object.keys(checks), CHECKS);
@@ -67,7 +67,7 @@ test("validate says that key, organization and store fit together", async (t) =>
       assert.equal(body.timestamp, new Date(server.clock.now).toISOString());
     }
   });
-  await t.test("an organization that is not the key's, existing or not", async () => {
+  await t.test("an organization outside the key's access, existing or not", async () => {
     const answers = [
       await validate(other.organizationId, other.storeId),
       await validate(other.organizationId, storeId),
@@ -79,7 +79,7 @@ test("validate says that key, organization and store fit together", async (t) =>
       assert.deepEqual(comparable(answer), comparable(answers[0]!));
     }
   });
-  await t.test("a store that is not the key's, existing or not", async () => {
+  await t.test("a store outside the key's access, existing or not", async () => {
     const answers = [
       await validate(organizationId, sibling.id),
       await validate(organizationId, other.storeId),
@@ -90,17 +90,17 @@ test("validate says that key, organization and store fit together", async (t) =>
       assert.deepEqual(comparable(answer), comparable(answers[0]!));
     }
   });
-  await t.test("a key that is no connector's", async () => {
+  await t.test("keys of other roles", async () => {
     const admin = await createRoleKey(server.commands, "admin", organizationId);
     assert.ok(failed(await validate(organizationId, storeId, admin)).includes("api_key"));
     const reader = await createRoleKey(server.commands, "reader", organizationId, storeId);
     assert.deepEqual(failed(await validate(organizationId, storeId, reader)), ["api_key"]);
   });
-  await t.test("no key, and keys that do not work", async () => {
+  await t.test("a missing or invalid key", async () => {
     assertError(await validate(organizationId, storeId, ""), "AUTHENTICATION_REQUIRED");
     assertError(await validate(organizationId, storeId, `${key}0`), "AUTHENTICATION_REQUIRED");
   });
-  await t.test("parameters that are missing, unknown, doubled or of another form", async () => {
+  await t.test("missing, unknown, repeated or malformed parameters", async () => {
     const path = "/v1/pipeline/health/validate";
     const ask = (query: string) =>
       server.request("GET", `${path}?${query}`, { headers: { "x-api-key": key } });
@@ -117,7 +117,7 @@ test("validate says that key, organization and store fit together", async (t) =>
   });
 });
 
-test("probes answer whoever asks", async (t) => {
+test("probes need no key", async (t) => {
   const { server } = await startPipeline(t);
   for (const path of ["/livez", "/readyz"]) {
     const { status, body } = await server.request("GET", path);
@@ -125,7 +125,7 @@ test("probes answer whoever asks", async (t) => {
   }
 });
 
-test("HEAD answers like GET, without a body", async (t) => {
+test("HEAD answers like GET without a body", async (t) => {
   const { server, tenant, headers } = await startPipeline(t);
   const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
   const stores = `/v1/organizations/${tenant.organizationId}/vector-stores`;
@@ -146,7 +146,7 @@ test("HEAD answers like GET, without a body", async (t) => {
   }
 });
 
-test("every answer has a request id of its own, whatever the caller sent", async (t) => {
+test("every answer has its own request id, even if the caller sends one", async (t) => {
   const { server } = await startPipeline(t);
   const ids = new Set<string>();
   for (const path of ["/livez", "/livez", "/nowhere", "/docs/json", "/metrics"]) {
@@ -160,7 +160,7 @@ test("every answer has a request id of its own, whatever the caller sent", async
   for (const id of ids) assert.match(id, /^req_[\w-]{16}$/);
 });
 
-test("metrics count requests, operations by outcome, rows and database time, and show no key", async (t) => {
+test("metrics count requests, operations, records and database time, and reveal no key", async (t) => {
   const { server, tenant, sync, checkExists } = await startPipeline(t);
   const sample = async () => {
     const response = await fetch(`${server.url}/metrics`);
@@ -191,14 +191,14 @@ test("metrics count requests, operations by outcome, rows and database time, and
   }
 });
 
-test("metrics may have a port of their own, and are on no other then", async (t) => {
+test("metrics with their own port are not served on the main port", async (t) => {
   const server = await startTestServer(t, { metricsPort: 1 });
   assertError(await server.request("GET", "/metrics"), "RESOURCE_NOT_FOUND");
-  const own = server.app.metricsServer!;
-  const metrics = await own.inject("/metrics");
+  const metricsServer = server.app.metricsServer!;
+  const metrics = await metricsServer.inject("/metrics");
   assert.equal(metrics.statusCode, 200);
   assert.match(metrics.body, /^tidemark_records 0$/m);
-  const nothing = await own.inject(SYNC);
+  const nothing = await metricsServer.inject(SYNC);
   assert.equal(nothing.statusCode, 404);
   assert.equal(nothing.json().error.trace_id, nothing.headers["x-request-id"]);
 });

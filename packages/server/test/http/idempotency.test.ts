@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const key = (text: string) => ({ "idempotency-key": text });
 
 for (const engine of engines) {
-  test(`${engine.name}: 20 identical requests at once, to two servers, are one execution`, async (t) => {
+  test(`${engine.name}: 20 identical concurrent requests to two servers execute once`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const tenant = await createTarget(databaseUrl);
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
@@ -53,7 +53,7 @@ for (const engine of engines) {
 }
 
 describe("an Idempotency-Key", () => {
-  test("gets the first answer again, byte for byte, and nothing is done", async (t) => {
+  test("replays the first answer byte for byte and changes nothing", async (t) => {
     const refresher = await startRefresher(t);
     const fields = { operations: [...upserts(0, 3), remove("r9")] };
     const first = await refresher.syncText(fields, key("one"));
@@ -65,14 +65,14 @@ describe("an Idempotency-Key", () => {
     assert.deepEqual([second.status, second.replayed, second.text], [200, "true", first.text]);
     assert.deepEqual(await refresher.rows(), before);
     assert.deepEqual(await refresher.contents(), { r1: { v: 1 }, r2: {} });
-    // Without a key, or under another, it is a new sync.
+    // Without a key or with another key, the request is a new sync.
     assert.deepEqual((await refresher.syncText(fields)).body.changes.created, 1);
     const third = await refresher.syncText(fields, key("two"));
     assert.deepEqual(third.body.changes, changes({ unchanged: 3, absent: 1 }));
     assert.equal(third.replayed, null);
   });
 
-  test("is of the request, whichever way it comes", async (t) => {
+  test("applies whatever the encoding and the prefix of the request", async (t) => {
     const { server, send, headers, tenant } = await startRefresher(t);
     const body = JSON.stringify(syncBody(tenant, { operations: upserts(0, 3) }));
     const first = await send(body, key("one"));
@@ -83,7 +83,7 @@ describe("an Idempotency-Key", () => {
     }
   });
 
-  test("with another body is refused, and that one is not applied", async (t) => {
+  test("with another body is rejected, and the body is not applied", async (t) => {
     const refresher = await startRefresher(t);
     const first = await refresher.syncText({ operations: upserts(0, 3) }, key("one"));
     const before = await refresher.rows();
@@ -92,28 +92,28 @@ describe("an Idempotency-Key", () => {
       assertError(await refresher.sync(fields, key("one")), "IDEMPOTENCY_KEY_REUSED");
     }
     assert.deepEqual(await refresher.rows(), before);
-    const again = await refresher.syncText({ operations: upserts(0, 3) }, key("one"));
-    assert.equal(again.text, first.text);
+    const replay = await refresher.syncText({ operations: upserts(0, 3) }, key("one"));
+    assert.equal(replay.text, first.text);
   });
 
-  test("is one connector's own", async (t) => {
+  test("belongs to one connector", async (t) => {
     const refresher = await startRefresher(t);
     const other = await refresher.addConnector();
     const fields = { operations: upserts(0, 3) };
     const first = await refresher.syncText(fields, key("one"));
-    const theirs = await refresher.syncText(fields, key("one"), other);
-    assert.deepEqual([theirs.status, theirs.replayed], [200, null]);
-    assert.deepEqual(theirs.body.changes, changes({ unchanged: 3 }));
+    const otherFirst = await refresher.syncText(fields, key("one"), other);
+    assert.deepEqual([otherFirst.status, otherFirst.replayed], [200, null]);
+    assert.deepEqual(otherFirst.body.changes, changes({ unchanged: 3 }));
     const changed = await refresher.syncText({ operations: upserts(3, 4) }, key("two"), other);
     assert.equal(changed.status, 200);
-    const [mine, again] = [
+    const [ownReplay, otherReplay] = [
       await refresher.syncText(fields, key("one")),
       await refresher.syncText(fields, key("one"), other),
     ];
-    assert.deepEqual([mine.text, again.text], [first.text, theirs.text]);
+    assert.deepEqual([ownReplay.text, otherReplay.text], [first.text, otherFirst.text]);
   });
 
-  test("keeps nothing but a 200", async (t) => {
+  test("saves only a 200", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3) });
     const limited = { operations: [remove("r0"), remove("r1")], removal_limit: "50%" };
@@ -123,14 +123,14 @@ describe("an Idempotency-Key", () => {
     await refresher.sync({ operations: upserts(3, 4) });
     const applied = await refresher.syncText(limited, key("limited"));
     assert.deepEqual([applied.status, applied.replayed, applied.body.changes.removed], [200, null, 2]);
-    // An error does not claim the key for its body.
+    // A failed request does not reserve the key for its body.
     const other = await refresher.syncText({ operations: upserts(5, 6) }, key("invalid"));
     assert.deepEqual([other.status, other.replayed], [200, null]);
-    // Nor is a kept answer given to a request that is wrong by itself.
+    // An invalid request gets its own error, not the saved answer.
     assertError(await refresher.sync({ operations: [{}] }, key("invalid")), "VALIDATION_ERROR");
   });
 
-  test("is good for the parts of a staged run too", async (t) => {
+  test("works for the parts of a staged run", async (t) => {
     const refresher = await startRefresher(t);
     const fields = { sync_mode: "full_refresh", sync_timestamp: at(31) };
     const part = { ...fields, last_batch: false, operations: upserts(0, 3) };
@@ -141,8 +141,8 @@ describe("an Idempotency-Key", () => {
     const last = { ...fields, operations: upserts(6, 9) };
     const applied = await refresher.syncText(last, key("last"));
     assert.deepEqual(applied.body.changes, changes({ created: 9 }));
-    const again = await refresher.syncText(last, key("last"));
-    assert.deepEqual([again.replayed, again.text], ["true", applied.text]);
+    const replay = await refresher.syncText(last, key("last"));
+    assert.deepEqual([replay.replayed, replay.text], ["true", applied.text]);
   });
 
   test("is forgotten after 24 hours", async (t) => {
@@ -154,9 +154,9 @@ describe("an Idempotency-Key", () => {
     await refresher.runMaintenance();
     assert.equal((await refresher.syncText(fields, key("one"))).text, first.text);
     clock.now += 1;
-    const anew = await refresher.syncText({ operations: upserts(0, 4) }, key("one"));
-    assert.deepEqual([anew.status, anew.replayed], [200, null]);
-    assert.equal((await refresher.syncText({ operations: upserts(0, 4) }, key("one"))).text, anew.text);
+    const second = await refresher.syncText({ operations: upserts(0, 4) }, key("one"));
+    assert.deepEqual([second.status, second.replayed], [200, null]);
+    assert.equal((await refresher.syncText({ operations: upserts(0, 4) }, key("one"))).text, second.text);
     clock.now += 24 * HOUR_MS + 1;
     await refresher.runMaintenance();
     assert.deepEqual(((await refresher.rows()) as Record<string, string[]>).idempotency_keys, []);

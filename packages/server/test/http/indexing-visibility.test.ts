@@ -9,7 +9,7 @@ import { upsert } from "./pipeline.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A store whose index goes on only when the test says so, and how far it says it is. */
+/** Starts a store whose indexer runs only when the test calls it, with functions that read the progress. */
 async function startStore(t: TestContext, overrides: Partial<Config> = {}) {
   const management = await startManagement(t, overrides);
   const { server, tenant, call, sync, headers } = management;
@@ -26,7 +26,7 @@ async function startStore(t: TestContext, overrides: Partial<Config> = {}) {
       return body.sync_id;
     },
     index: () => indexAll(server.commands),
-    /** `indexing` of a namespace, of a record, of a sync. */
+    /** Returns `indexing` of a namespace; `record` and `syncState` do the same for a record and a sync. */
     async namespace(name = "tasks") {
       const { data } = await get("/namespaces");
       return data.find(({ namespace }: { namespace: string }) => namespace === name).indexing;
@@ -55,12 +55,12 @@ async function startStore(t: TestContext, overrides: Partial<Config> = {}) {
 
 const UP_TO_DATE = { pending: 0, failed: 0, oldest_pending_at: null };
 
-/** A store with embeddings, whose endpoint takes no text with `poison` in it. */
+/** Starts a store whose embeddings endpoint rejects texts that contain `poison`. */
 async function startPoisoned(t: TestContext) {
   const endpoint = await startEmbeddingsServer(t);
   endpoint.fault = faults.refuse("poison", 400, "fault: poison");
   const store = await startStore(t, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
-  /** Goes on until the index has failed on what it cannot have. */
+  /** Runs the indexer until rejected texts have used up their attempts. */
   const failAll = async () => {
     for (let tries = 0; tries < 8; tries++) {
       await store.index();
@@ -70,8 +70,8 @@ async function startPoisoned(t: TestContext) {
   return { ...store, endpoint: endpoint as EmbeddingsServer, failAll };
 }
 
-describe("how far indexing is", () => {
-  test("is told of a namespace, a record and a sync, before and after it was indexed", async (t) => {
+describe("indexing progress", () => {
+  test("is shown for a namespace, a record and a sync, before and after indexing", async (t) => {
     const store = await startStore(t);
     const written = store.since();
     const first = await store.put({ a: "alpha", b: "beta" });
@@ -92,7 +92,7 @@ describe("how far indexing is", () => {
     assert.deepEqual(await store.record("a"), { status: "indexed" });
   });
 
-  test("a record whose new text is not indexed is pending, though search finds its old one", async (t) => {
+  test("shows a record as pending while search finds only its old text", async (t) => {
     const store = await startStore(t);
     await store.put({ a: "alpha", b: "beta" });
     await store.index();
@@ -111,7 +111,7 @@ describe("how far indexing is", () => {
     assert.deepEqual(await store.record("a"), { status: "indexed" });
   });
 
-  test("of a sync is of everything up to it, in the list too", async (t) => {
+  test("of a sync includes all earlier syncs, also in the list", async (t) => {
     const store = await startStore(t);
     const indexed = await store.put({ a: "alpha" });
     await store.index();
@@ -133,7 +133,7 @@ describe("how far indexing is", () => {
       syncs.map((id, index) => ({ id, indexing: expected[index] })).reverse(),
     );
     for (const [index, id] of syncs.entries()) assert.deepEqual(await store.syncState(id), expected[index]);
-    // A page that begins further down counts what is below it, too.
+    // A later page also counts the syncs on the pages after it.
     const [newest] = data;
     const page = await store.get("/syncs?limit=2");
     const next = await store.get(`/syncs?limit=2&cursor=${page.next_cursor}`);
@@ -141,7 +141,7 @@ describe("how far indexing is", () => {
     assert.deepEqual(next.data[0].indexing, expected[2]);
   });
 
-  test("of a part of a refresh that is not applied counts, and is up to date before the last batch", async (t) => {
+  test("of a staged part is counted and can be up to date before the last batch", async (t) => {
     const store = await startStore(t);
     const part = await stageTwo(store);
     assert.equal((await store.syncState(part)).pending, 2);
@@ -149,7 +149,7 @@ describe("how far indexing is", () => {
     assert.deepEqual(await store.syncState(part), UP_TO_DATE);
   });
 
-  test("what the index cannot have fails in the end, and says why; everything else goes on", async (t) => {
+  test("shows failed records with their error, while other records are indexed", async (t) => {
     const store = await startPoisoned(t);
     const sync = await store.put({ bad: "poison", good: "water" });
     await store.index();
@@ -165,20 +165,20 @@ describe("how far indexing is", () => {
     assert.match(record.error, /fault: poison/);
     assert.deepEqual(await store.record("good"), { status: "indexed" });
     const { valid, message } = await store.check();
-    assert.deepEqual([valid, /1 could not be indexed/.test(message)], [true, true]);
+    assert.deepEqual([valid, /could not be indexed: 1\./.test(message)], [true, true]);
     const { overall, details } = await store.component();
     assert.deepEqual([overall, details], ["healthy", { pending: 0, failed: 1, lag_seconds: 0 }]);
     assert.equal(await store.metric("tidemark_index_failed"), 1);
   });
 
-  test("what failed is tried again when an operator asks for it, and only then", async (t) => {
+  test("failed records are retried only when an operator asks for it", async (t) => {
     const store = await startPoisoned(t);
     const { commands } = store.server;
-    const of = [store.tenant.organizationId, store.tenant.storeId] as const;
+    const ids = [store.tenant.organizationId, store.tenant.storeId] as const;
     await store.put({ one: "poison 1", two: "poison 2" });
     await store.put({ three: "poison 3" }, "other");
     await store.failAll();
-    const list = await commands.listFailed(...of, {});
+    const list = await commands.listFailed(...ids, {});
     assert.deepEqual(
       list.data.map(({ namespace, id, attempts }) => [namespace, id, attempts]),
       [
@@ -187,29 +187,29 @@ describe("how far indexing is", () => {
         ["other", "three", 6],
       ],
     );
-    const page = await commands.listFailed(...of, { limit: 2 });
-    const rest = await commands.listFailed(...of, { limit: 2, cursor: page.next_cursor! });
+    const page = await commands.listFailed(...ids, { limit: 2 });
+    const rest = await commands.listFailed(...ids, { limit: 2, cursor: page.next_cursor! });
     assert.deepEqual([...page.data, ...rest.data], list.data);
 
     store.endpoint.fault = null;
     await store.index();
     assert.equal((await store.record("one")).status, "failed");
-    assert.equal(await commands.retryFailed(...of, { namespace: "other", id: "one" }), 0);
-    assert.equal(await commands.retryFailed(...of, { namespace: "tasks", id: "one" }), 1);
+    assert.equal(await commands.retryFailed(...ids, { namespace: "other", id: "one" }), 0);
+    assert.equal(await commands.retryFailed(...ids, { namespace: "tasks", id: "one" }), 1);
     assert.equal((await store.record("one")).status, "pending");
     await store.index();
     assert.deepEqual(
       [await store.record("one"), (await store.record("two")).status],
       [{ status: "indexed" }, "failed"],
     );
-    assert.equal(await commands.retryFailed(...of, { namespace: null, id: null }), 2);
+    assert.equal(await commands.retryFailed(...ids, { namespace: null, id: null }), 2);
     await store.index();
     assert.deepEqual([await store.namespace(), await store.namespace("other")], [UP_TO_DATE, UP_TO_DATE]);
     assert.equal((await store.search("poison", { mode: "lexical" })).data.length, 3);
   });
 });
 
-/** Sends a part of a refresh, whose last batch does not come. @returns the sync's id */
+/** Stages a part of a refresh that never gets its last batch. @returns the sync's id */
 async function stageTwo({ sync }: Awaited<ReturnType<typeof startStore>>): Promise<string> {
   const { body } = await sync({
     sync_mode: "full_refresh",
@@ -222,7 +222,7 @@ async function stageTwo({ sync }: Awaited<ReturnType<typeof startStore>>): Promi
 }
 
 describe("an index that lags behind", () => {
-  test("degrades health after five minutes, and not before; syncs and the connection test go on", async (t) => {
+  test("degrades health only after five minutes, while syncs and the connection test still work", async (t) => {
     const store = await startStore(t);
     assert.deepEqual(await store.component(), {
       status: "healthy",
@@ -230,7 +230,7 @@ describe("an index that lags behind", () => {
       name: "index",
       details: { pending: 0, failed: 0, lag_seconds: 0 },
     });
-    assert.equal((await store.check()).message, "Search has everything that was synced.");
+    assert.equal((await store.check()).message, "Search is up to date.");
     await store.put({ a: "alpha" });
     store.server.clock.now += 5 * MINUTE_MS;
     const late = await store.component();
@@ -242,16 +242,19 @@ describe("an index that lags behind", () => {
       ["degraded", "degraded", { pending: 1, failed: 0, lag_seconds: 306 }],
     );
     const answer = await store.server.request("GET", "/v1/pipeline/health");
-    assert.equal(answer.status, 200, "it still serves");
+    assert.equal(answer.status, 200, "a degraded server still answers");
     const { valid, message } = await store.check();
-    assert.deepEqual([valid, message], [true, "Search is up to 306 s behind: 1 changes wait for the index."]);
+    assert.deepEqual(
+      [valid, message],
+      [true, "Search is up to 306 s behind. Changes waiting for the index: 1."],
+    );
 
     await store.index();
     store.server.clock.now += 60 * MINUTE_MS;
     assert.equal((await store.component()).overall, "healthy");
   });
 
-  test("shows in the metrics, which are not counted again for each scrape", async (t) => {
+  test("appears in the metrics, which are not recounted for every scrape", async (t) => {
     const store = await startStore(t);
     const gauges = async () => [
       await store.metric("tidemark_index_pending"),
@@ -268,7 +271,7 @@ describe("an index that lags behind", () => {
     assert.deepEqual(await gauges(), [0, 0, 0]);
   });
 
-  test("of a store that was deleted is nobody's concern", async (t) => {
+  test("does not count a deleted store", async (t) => {
     const store = await startStore(t);
     await store.put({ a: "alpha" });
     assert.equal((await store.call("DELETE", `/vector-stores/${store.tenant.storeId}`)).status, 200);
@@ -276,7 +279,7 @@ describe("an index that lags behind", () => {
   });
 });
 
-test("searches are counted and timed by how they were answered, those that wait for a sync not timed", async (t) => {
+test("searches are counted and timed by mode, but those with after_sync are not timed", async (t) => {
   const endpoint = await startEmbeddingsServer(t);
   const store = await startStore(t, { embeddingsUrl: endpoint.url, embeddingsModel: "test-model" });
   const sync = await store.put({ a: "alpha" });
@@ -293,12 +296,12 @@ test("searches are counted and timed by how they were answered, those that wait 
   assert.equal(await store.metric("tidemark_search_warnings_total"), 1);
 });
 
-test("a server that indexes indexes what was synced by itself", async (t) => {
+test("a server with an indexer indexes syncs without being asked", async (t) => {
   const management = await startManagement(t, {}, { indexes: true });
   const { sync, call, tenant } = management;
   const { body } = await sync({ operations: [upsert("a", { data: { text: "alpha" } })] });
   const store = `/vector-stores/${tenant.storeId}`;
-  const found = await call("POST", `${store}/search`, { query: "alpha", after_sync: body.sync_id });
-  assert.equal(found.body.data.length, 1);
+  const results = await call("POST", `${store}/search`, { query: "alpha", after_sync: body.sync_id });
+  assert.equal(results.body.data.length, 1);
   assert.deepEqual((await call("GET", `${store}/syncs/${body.sync_id}`)).body.indexing, UP_TO_DATE);
 });

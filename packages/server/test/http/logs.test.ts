@@ -6,18 +6,18 @@ import { SYNC, startPipeline, upsert } from "./pipeline.ts";
 
 type Line = Record<string, unknown>;
 
-/** A log that is kept, at its most talkative. */
-function keptLog(): { log: Logger; lines: () => Line[]; text: () => string } {
-  const kept: string[] = [];
+/** Returns a logger at the most verbose level, and functions that return its lines. */
+function recordingLog(): { log: Logger; lines: () => Line[]; text: () => string } {
+  const written: string[] = [];
   return {
-    log: pino({ level: "trace" }, { write: (line: string) => kept.push(line) }),
-    lines: () => kept.map((line) => JSON.parse(line)),
-    text: () => kept.join(""),
+    log: pino({ level: "trace" }, { write: (line: string) => written.push(line) }),
+    lines: () => written.map((line) => JSON.parse(line)),
+    text: () => written.join(""),
   };
 }
 
-test("no line of the log has a key, a record, or an id or name from a record", async (t) => {
-  const { log, text, lines } = keptLog();
+test("the log contains no keys and nothing from records", async (t) => {
+  const { log, text, lines } = recordingLog();
   let fail = false;
   const { server, tenant, headers, sync, send, checkExists } = await startPipeline(
     t,
@@ -63,7 +63,7 @@ test("no line of the log has a key, a record, or an id or name from a record", a
   assert.equal((await sync({ operations })).status, 500);
   await server.app.close();
 
-  assert.ok(lines().length > 15, "it logs");
+  assert.ok(lines().length > 15, "the requests are logged");
   assert.match(text(), /The disk is on fire/);
   assert.ok(
     !text().includes(secret),
@@ -76,8 +76,8 @@ test("no line of the log has a key, a record, or an id or name from a record", a
   assert.doesNotMatch(text(), /tdm_[a-z]_\w+_\w/);
 });
 
-test("every line of a request has its trace id, and one line sums it up", async (t) => {
-  const { log, lines } = keptLog();
+test("every log line of a request has its trace id, and one line summarizes the request", async (t) => {
+  const { log, lines } = recordingLog();
   const { server, tenant, sync } = await startPipeline(
     t,
     {},
@@ -99,14 +99,14 @@ test("every line of a request has its trace id, and one line sums it up", async 
   for (const { headers, status, body } of answers) {
     const trace = headers.get("x-request-id");
     if (body.error) assert.equal(body.error.trace_id, trace);
-    const own = lines().filter(({ trace_id }) => trace_id === trace);
-    const sums = own.filter(({ msg }) => msg === "request");
+    const requestLines = lines().filter(({ trace_id }) => trace_id === trace);
+    const summaries = requestLines.filter(({ msg }) => msg === "request");
     assert.deepEqual(
-      sums.map((line) => line.status),
+      summaries.map((line) => line.status),
       [status],
     );
     assert.equal(
-      own.some(({ level }) => level === 50),
+      requestLines.some(({ level }) => level === 50),
       status === 500,
     );
   }
@@ -125,8 +125,8 @@ test("every line of a request has its trace id, and one line sums it up", async 
   for (const { msg } of withoutTrace) assert.match(String(msg), /listening|closed/i);
 });
 
-test("every admin action has an audit line that says who did what to what", async (t) => {
-  const { log, lines } = keptLog();
+test("every admin action logs an audit line with the key, the action and the target", async (t) => {
+  const { log, lines } = recordingLog();
   const { server, tenant } = await startPipeline(t, {}, { log });
   const admin = await createRoleKey(server.commands, "admin", tenant.organizationId);
   const base = `/v1/organizations/${tenant.organizationId}`;
@@ -150,7 +150,7 @@ test("every admin action has an audit line that says who did what to what", asyn
   await act("connector.delete", "DELETE", `/connectors/${connector.id}`);
   await act("vector_store.delete", "DELETE", `/vector-stores/${store.id}`);
 
-  // What was refused or only read did not happen, so nothing says that it did.
+  // Rejected and read-only requests have no audit line.
   for (const [method, path] of [
     ["GET", "/vector-stores"],
     ["GET", "/connectors"],

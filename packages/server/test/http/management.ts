@@ -3,10 +3,10 @@ import type { Config } from "../../src/config.ts";
 import { type Answer, createRoleKey, type TestParts } from "../test-server.ts";
 import { type Pipeline, startPipeline } from "./pipeline.ts";
 
-/** A server with one tenant, and what its admin calls. */
+/** A server with one tenant, and functions that call it as an admin. */
 export interface Management extends Pipeline {
   admin: string;
-  /** Calls a path below the tenant's organization with the admin's key, or with another. */
+  /** Calls a path under the tenant's organization, with the admin's key by default. */
   call(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
 }
 
@@ -29,7 +29,7 @@ export async function startManagement(
   };
 }
 
-/** All pages of a list, by their cursors. */
+/** Returns all pages of a list by following the cursors. */
 export async function allPages(
   management: Management,
   path: string,

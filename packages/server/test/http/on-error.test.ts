@@ -14,13 +14,13 @@ import {
 
 const go = { on_error: "continue" };
 
-const assertLevel = async ({ runMaintenance, server, tenant }: Refresher) => {
+const assertConsistent = async ({ runMaintenance, server, tenant }: Refresher) => {
   await runMaintenance();
   await readRecords(server.storage, tenant.storeId, { swept: true });
 };
 
 describe("on_error: continue in an incremental sync", () => {
-  test("leaves out what is invalid by itself, says why, and applies the rest", async (t) => {
+  test("reports invalid operations and applies the rest", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(5, 6) });
     const answer = await refresher.sync({
@@ -56,10 +56,10 @@ describe("on_error: continue in an incremental sync", () => {
       assert.deepEqual(Object.keys(error), ["index", "id", "namespace", "code", "message"]);
     }
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0"]);
-    await assertLevel(refresher);
+    await assertConsistent(refresher);
   });
 
-  test("counts an operation whose namespace cannot be read in the results alone", async (t) => {
+  test("counts an operation with an unreadable namespace only in the results", async (t) => {
     const refresher = await startRefresher(t);
     const lone = '{"action":"upsert","id":"a","namespace":"\\ud800"}';
     const unreadable = [
@@ -90,7 +90,7 @@ describe("on_error: continue in an incremental sync", () => {
     );
   });
 
-  test("lists a hundred errors and counts all", async (t) => {
+  test("lists 100 errors and counts all of them", async (t) => {
     const refresher = await startRefresher(t);
     const operations = Array.from({ length: 250 }, (_, index) => invalid(`r${index}`));
     const { body } = await refresher.sync({ ...go, operations: [...operations, ...upserts(0, 1)] });
@@ -101,7 +101,7 @@ describe("on_error: continue in an incremental sync", () => {
     );
   });
 
-  test("can tell what it cannot read, however much else is wrong with an operation", async (t) => {
+  test("reports unreadable ids and namespaces as null, even among many other errors", async (t) => {
     const { sync } = await startRefresher(t);
     const unknown = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`field-${index}`, 1]));
     const long = "n".repeat(256);
@@ -120,12 +120,12 @@ describe("on_error: continue in an incremental sync", () => {
     ]);
   });
 
-  test("applies nothing where more is wrong than is looked at: the rest is not known to be valid", async (t) => {
+  test("applies nothing if there are too many errors to check every operation", async (t) => {
     const refresher = await startRefresher(t);
     const body = await refresher.sync({ operations: upserts(0, 1) });
     assert.equal(body.status, 200);
     const before = await refresher.rows();
-    // JavaScript itself cannot say this number.
+    // JSON.stringify cannot write this number.
     const numbers = `[${"9007199254740993,".repeat(3)}0]`;
     const operations = Array.from(
       { length: 5000 },
@@ -136,7 +136,7 @@ describe("on_error: continue in an incremental sync", () => {
     assert.deepEqual(await refresher.rows(), before);
   });
 
-  test("is partial if every operation failed, and changes nothing", async (t) => {
+  test("answers partial and changes nothing if every operation failed", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 2) });
     const all = await refresher.sync({ ...go, operations: [invalid("r0"), invalid("r5"), 7] });
@@ -147,17 +147,17 @@ describe("on_error: continue in an incremental sync", () => {
     assert.deepEqual(await refresher.contents(), { r0: {}, r1: {} });
     const none = await refresher.sync({ ...go, operations: [7] });
     assert.deepEqual([none.body.status, none.body.by_namespace], ["partial", {}]);
-    await assertLevel(refresher);
+    await assertConsistent(refresher);
   });
 
-  test("is a success if nothing failed, with no errors to show", async (t) => {
+  test("answers success without errors if no operation failed", async (t) => {
     const { sync } = await startRefresher(t);
     const { body } = await sync({ ...go, operations: upserts(0, 2) });
     assert.equal(body.status, "success");
     assert.equal("errors" in body || "total_errors" in body, false);
   });
 
-  test("does not help where the request itself is wrong", async (t) => {
+  test("does not accept a request that is invalid itself", async (t) => {
     const refresher = await startRefresher(t);
     const before = await refresher.rows();
     const operations = [...upserts(0, 1), invalid("r1")];
@@ -195,7 +195,7 @@ describe("on_error: continue in a full refresh", () => {
     await refresher.sync({ operations: [remove("r5")] });
     const answer = await refresher.refresh({
       ...go,
-      // r2 is valid too, so that decides; r5 was deleted, r9 never existed.
+      // r2 also has a valid delete, which wins; r5 was deleted before; r9 never existed.
       operations: [
         ...upserts(0, 1, { v: 1 }),
         ...["r1", "r2", "r5", "r9"].map((id) => invalid(id)),
@@ -206,16 +206,16 @@ describe("on_error: continue in a full refresh", () => {
     assert.deepEqual(answer.body.by_namespace, { tasks: { upserted: 1, deleted: 1, failed: 4 } });
     assert.deepEqual(answer.body.changes, changes({ updated: 1, removed: 1, cleared: 2 }));
     assert.deepEqual(await refresher.contents(), { r0: { v: 1 }, r1: { v: 0 } });
-    await assertLevel(refresher);
-    // It belongs to the refresh now: an older sync cannot change it any more.
+    await assertConsistent(refresher);
+    // The refresh decides the protected record, so an older sync can no longer change it.
     const older = await refresher.sync({ operations: upserts(1, 2, { v: 2 }) });
     assert.deepEqual(older.body.changes, changes({ stale: 1 }));
     const cleared = await refresher.refresh({ sync_timestamp: at(32), operations: upserts(0, 1, { v: 1 }) });
     assert.deepEqual(cleared.body.changes, changes({ unchanged: 1, cleared: 1 }));
-    await assertLevel(refresher);
+    await assertConsistent(refresher);
   });
 
-  test("clears nothing where every operation failed on a record that is there", async (t) => {
+  test("clears nothing if failed operations name every record", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3, { v: 0 }) });
     const before = await refresher.get("/namespaces");
@@ -224,17 +224,17 @@ describe("on_error: continue in a full refresh", () => {
     assert.deepEqual(answer.body.changes, changes({}));
     assert.equal(answer.body.digests.tasks, before.body.data[0].digest);
     assert.deepEqual(await refresher.contents(), { r0: { v: 0 }, r1: { v: 0 }, r2: { v: 0 } });
-    await assertLevel(refresher);
+    await assertConsistent(refresher);
   });
 
-  test("protects what a part failed on, as it is when the last batch comes", async (t) => {
+  test("protects records of failed operations in earlier parts, in their state at the last batch", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 10, { v: 0 }) });
     const failed = ["r1", "r2", "r3", "r4", "r5", "r20"].map((id) => invalid(id));
     const part = await refresher.stage([...upserts(0, 1, { v: 1 }), ...failed], go);
     assert.deepEqual([part.body.total_errors, part.body.errors[0].id], [6, "r1"]);
     assert.deepEqual(part.body.refresh, { refresh_id: null, operations: 7, batches: 1 });
-    // Older and newer syncs change, delete and create what the run failed on.
+    // Older and newer syncs change, delete and create records that the run failed on.
     await refresher.sync({
       sync_timestamp: at(30),
       operations: [...upserts(1, 2, { v: 2 }), remove("r2"), ...upserts(20, 21, { v: 2 })],
@@ -243,21 +243,21 @@ describe("on_error: continue in a full refresh", () => {
       sync_timestamp: at(32),
       operations: [...upserts(3, 4, { v: 3 }), remove("r4"), ...upserts(30, 31, { v: 3 })],
     });
-    // A later part names one of them validly; the last batch fails on one more.
+    // A later part has a valid operation for r5; the last batch also fails on r6.
     await refresher.stage(upserts(5, 6, { v: 1 }));
     const last = await refresher.refresh({ ...go, operations: [invalid("r6"), invalid("r3")] });
     assert.deepEqual([last.body.status, last.body.total_errors], ["partial", 2]);
-    // r7, r8 and r9 are named by nothing.
+    // No operation names r7, r8 and r9.
     assert.deepEqual(last.body.changes, changes({ updated: 2, cleared: 3 }));
     const expected = { r0: 1, r1: 2, r20: 2, r3: 3, r30: 3, r5: 1, r6: 0 };
     assert.deepEqual(
       await refresher.contents(),
       Object.fromEntries(Object.entries(expected).map(([id, v]) => [id, { v }])),
     );
-    await assertLevel(refresher);
+    await assertConsistent(refresher);
   });
 
-  test("fails the request where a key cannot be read, and stages nothing", async (t) => {
+  test("rejects the request and stages nothing if an operation's key is unreadable", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3) });
     const before = await refresher.rows();
@@ -273,7 +273,7 @@ describe("on_error: continue in a full refresh", () => {
     assert.deepEqual(await refresher.rows(), before);
   });
 
-  test("gives up on a run that fails on more than 5000 operations", async (t) => {
+  test("rejects a part that brings a run to more than 5000 failed operations", async (t) => {
     const refresher = await startRefresher(t);
     const many = Array.from({ length: 3000 }, (_, index) => invalid(`r${index}`));
     await refresher.stage(many, go);

@@ -9,12 +9,12 @@ import { CHECK_EXISTS, SYNC, startPipeline, upsert } from "./pipeline.ts";
 // biome-ignore lint/suspicious/noExplicitAny: a document of many shapes
 type Json = any;
 
-/** A check of values against a schema of the document. */
+/** Compiles a schema of the document into a check of values. */
 function checkOf(document: Json, schema: object) {
   return Compile({ ...schema, components: document.components } as TSchema);
 }
 
-test("the document that is served says what each operation needs and answers", async (t) => {
+test("the served document describes the parameters and answers of every operation", async (t) => {
   const { server } = await startPipeline(t);
   const answer = await server.request("GET", "/docs/json");
   const document: Json = answer.body;
@@ -23,7 +23,7 @@ test("the document that is served says what each operation needs and answers", a
   assert.match(document.info.version, /^\d+\.\d+\.\d+/);
   assert.ok(document.info.title && document.info.description);
 
-  await t.test("every operation is whole", () => {
+  await t.test("every operation is complete", () => {
     const tags = document.tags.map(({ name }: { name: string }) => name);
     for (const [path, operations] of Object.entries<Json>(document.paths)) {
       const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
@@ -55,7 +55,7 @@ test("the document that is served says what each operation needs and answers", a
     });
   });
 
-  await t.test("it has the contract's examples and every error code", () => {
+  await t.test("the document has the contract's examples and every error code", () => {
     const { SyncResponse, ErrorResponse } = document.components.schemas;
     assert.deepEqual(SyncResponse.examples[0].results, { upserted: 145, deleted: 5, failed: 0 });
     assert.equal(ErrorResponse.examples[0].error.system_message, "Missing or invalid authorization header");
@@ -64,7 +64,7 @@ test("the document that is served says what each operation needs and answers", a
   });
 });
 
-test("the documented examples of requests are requests that work", async (t) => {
+test("the example requests of the document succeed", async (t) => {
   const { server } = await startPipeline(t);
   const { body: document } = await server.request("GET", "/docs/json");
   const { SyncRequest, CheckExistsRequest } = document.components.schemas;
@@ -81,7 +81,7 @@ test("the documented examples of requests are requests that work", async (t) => 
   assert.deepEqual(checked.body.existing_ids, ["task_1"]);
 });
 
-test("what the server answers is what the document says", async (t) => {
+test("answers of the server match the document", async (t) => {
   const { server, tenant, sync, checkExists, headers } = await startPipeline(t);
   const { body: document } = await server.request("GET", "/docs/json");
   const admin = { "x-api-key": await createRoleKey(server.commands, "admin", tenant.organizationId) };
@@ -130,7 +130,7 @@ test("what the server answers is what the document says", async (t) => {
   await call("DELETE", "/vector-stores/{vector_store_id}", `/vector-stores/${store.id}`);
 });
 
-test("the docs page is served whole, and asks nothing of any other host", async (t) => {
+test("the docs page loads completely and sends no request to another host", async (t) => {
   const { server } = await startPipeline(t);
   const get = async (path: string) => {
     const response = await fetch(new URL(path, server.url));
@@ -152,7 +152,7 @@ test("the docs page is served whole, and asks nothing of any other host", async 
         assert.doesNotMatch(text, /@import/);
       }
       if (link.endsWith("swagger-initializer.js")) {
-        // The badge of the page's author would send the document's address to a host of theirs.
+        // By default, Swagger UI shows a badge that sends the document's address to another host.
         assert.match(text, /validatorUrl: null/);
         assert.match(text, /resolveUrl\('\.\/json'\)/);
         const sources = [...text.matchAll(/(?:url|src|href)\s*[:=]\s*['"]https?:/g)];

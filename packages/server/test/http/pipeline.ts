@@ -13,21 +13,21 @@ import {
 export const SYNC = "/v1/pipeline/sync";
 export const CHECK_EXISTS = "/v1/pipeline/check-exists";
 
-/** A server with one tenant, and what its pipeline sends. */
+/** A server with one tenant, and functions that call it as the tenant's pipeline. */
 export interface Pipeline {
   server: TestServer;
   tenant: Tenant;
-  /** The key, and JSON as content type. */
+  /** The tenant's key and the content type JSON. */
   headers: Record<string, string>;
-  /** Sends a sync of the tenant with these fields. */
+  /** Sends the tenant's sync with these fields. */
   sync(fields: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
-  /** Sends a check-exists of the tenant with these fields. */
+  /** Sends the tenant's check-exists with these fields. */
   checkExists(fields: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
-  /** Sends a sync body as it is. */
+  /** Sends this exact sync body. */
   send(body: string | Uint8Array, headers?: Record<string, string>): Promise<Answer>;
-  /** Those of the ids that exist. */
+  /** Returns the ids that exist. */
   existing(namespace: string, ids: string[]): Promise<string[]>;
-  /** All that the store has, and how many syncs it has seen: what a refused request must not change. */
+  /** Returns the store's revision and records, which a rejected request must not change. */
   state(): Promise<unknown>;
 }
 
@@ -38,7 +38,7 @@ export const upsert = (id: string, fields: Record<string, unknown> = {}) => ({
   ...fields,
 });
 
-/** Starts a server whose rate limit is out of the way unless the test sets it. */
+/** Starts a server with rate limits that a test cannot reach unless it sets them. */
 export async function startPipeline(
   t: TestContext,
   overrides: Partial<Config> = {},

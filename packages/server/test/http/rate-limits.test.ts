@@ -4,8 +4,8 @@ import { type Answer, createTenant, startTestServer, syncBody, type Tenant } fro
 import { assertError } from "./error-answer.ts";
 import { CHECK_EXISTS, SYNC } from "./pipeline.ts";
 
-const SYNC_TOO = "/v1/connectors/pipeline/sync";
-const CHECK_EXISTS_TOO = "/v1/connectors/pipeline/check-exists";
+const OTHER_SYNC = "/v1/connectors/pipeline/sync";
+const OTHER_CHECK_EXISTS = "/v1/connectors/pipeline/check-exists";
 
 const question = ({ organizationId, storeId }: Tenant) => ({
   organization_id: organizationId,
@@ -14,7 +14,7 @@ const question = ({ organizationId, storeId }: Tenant) => ({
   ids: [],
 });
 
-/** The five headers of a limited endpoint, checked against each other and the clock. */
+/** Reads the five rate headers, and asserts that they agree with each other and the clock. */
 function limitOf(
   answer: Answer,
   policy: string,
@@ -31,15 +31,17 @@ function limitOf(
   return { limit: Number(quota), remaining: Number(remaining), resetS: Number(resetS) };
 }
 
-test("request 101 of a minute is 429, on both prefixes together, for its organization alone", async (t) => {
+test("request 101 of a minute gets a 429, counted per organization over both prefixes", async (t) => {
   const server = await startTestServer(t);
   const [tenant, other] = [await createTenant(server.commands), await createTenant(server.commands)];
-  const send = (path: string, who = tenant) =>
-    server.post(path, path.endsWith("sync") ? syncBody(who) : question(who), { "x-api-key": who.key });
+  const send = (path: string, caller = tenant) =>
+    server.post(path, path.endsWith("sync") ? syncBody(caller) : question(caller), {
+      "x-api-key": caller.key,
+    });
 
   for (const [policy, ...paths] of [
-    ["check-exists", CHECK_EXISTS, CHECK_EXISTS_TOO],
-    ["sync", SYNC, SYNC_TOO],
+    ["check-exists", CHECK_EXISTS, OTHER_CHECK_EXISTS],
+    ["sync", SYNC, OTHER_SYNC],
   ] as const) {
     await t.test(policy, async () => {
       for (let i = 0; i < 100; i++) {
@@ -50,15 +52,15 @@ test("request 101 of a minute is 429, on both prefixes together, for its organiz
         assert.equal(answer.headers.get("retry-after"), null);
       }
       for (const path of paths) {
-        const refused = await send(path);
-        assert.deepEqual(assertError(refused, "RATE_LIMIT_EXCEEDED"), { limit: 100, window_ms: 60_000 });
-        assert.equal(refused.headers.get("retry-after"), "60");
-        assert.equal(limitOf(refused, policy, server.clock.now).remaining, 0);
+        const rejected = await send(path);
+        assert.deepEqual(assertError(rejected, "RATE_LIMIT_EXCEEDED"), { limit: 100, window_ms: 60_000 });
+        assert.equal(rejected.headers.get("retry-after"), "60");
+        assert.equal(limitOf(rejected, policy, server.clock.now).remaining, 0);
       }
     });
   }
-  await t.test("another organization is not touched", async () => {
-    for (const path of [SYNC, SYNC_TOO, CHECK_EXISTS]) assert.equal((await send(path, other)).status, 200);
+  await t.test("another organization has its own limit", async () => {
+    for (const path of [SYNC, OTHER_SYNC, CHECK_EXISTS]) assert.equal((await send(path, other)).status, 200);
   });
   await t.test("other endpoints have no limit", async () => {
     const query = `organization_id=${tenant.organizationId}&vector_store_id=${tenant.storeId}`;
@@ -86,7 +88,7 @@ test("all keys of an organization share its limit", async (t) => {
   );
 });
 
-test("the window slides, refusals do not count, and the answer says when there is room", async (t) => {
+test("the window slides, rejected requests do not count, and Retry-After is exact", async (t) => {
   const server = await startTestServer(t, { rateLimitPerMinute: 3 });
   const tenant = await createTenant(server.commands);
   const start = server.clock.now;
@@ -99,17 +101,17 @@ test("the window slides, refusals do not count, and the answer says when there i
   const last = await at(40_000);
   assert.deepEqual(limitOf(last, "sync", server.clock.now), { limit: 3, remaining: 0, resetS: 20 });
   for (let i = 0; i < 10; i++) assertError(await at(41_000 + i), "RATE_LIMIT_EXCEEDED");
-  const refused = await at(59_999);
-  assertError(refused, "RATE_LIMIT_EXCEEDED");
-  assert.equal(refused.headers.get("retry-after"), "1");
-  assert.equal((await at(60_000)).status, 200, "the oldest left: one more passes");
+  const rejected = await at(59_999);
+  assertError(rejected, "RATE_LIMIT_EXCEEDED");
+  assert.equal(rejected.headers.get("retry-after"), "1");
+  assert.equal((await at(60_000)).status, 200, "the oldest request left the window");
   assertError(await at(60_000), "RATE_LIMIT_EXCEEDED");
   assert.equal((await at(80_000)).status, 200);
   const window = limitOf(await at(200_000), "sync", server.clock.now);
   assert.deepEqual(window, { limit: 3, remaining: 2, resetS: 60 });
 });
 
-test("every answer of a limited endpoint counts and has the headers, whatever its status", async (t) => {
+test("every request to a limited endpoint counts and gets the headers, whatever the status", async (t) => {
   const server = await startTestServer(t, { bodyLimitBytes: 2000 });
   const tenant = await createTenant(server.commands);
   const key = { "x-api-key": tenant.key };
@@ -138,7 +140,7 @@ test("every answer of a limited endpoint counts and has the headers, whatever it
   assert.equal(limitOf(check, "check-exists", server.clock.now).remaining, 99);
 });
 
-test("requests without a valid key are limited by address, while good keys from there still work", async (t) => {
+test("requests without a valid key are limited by address, while valid keys still work", async (t) => {
   const server = await startTestServer(t, { failedAuthPerMinute: 5 });
   const tenant = await createTenant(server.commands);
   const start = server.clock.now;
@@ -154,13 +156,13 @@ test("requests without a valid key are limited by address, while good keys from 
     assert.deepEqual(window, { limit: 5, remaining: 4 - i, resetS: 60 });
     assert.equal((await good()).status, 200);
   }
-  const refused = await stranger();
-  assertError(refused, "RATE_LIMIT_EXCEEDED");
-  assert.equal(refused.headers.get("retry-after"), "60");
+  const rejected = await stranger();
+  assertError(rejected, "RATE_LIMIT_EXCEEDED");
+  assert.equal(rejected.headers.get("retry-after"), "60");
   const management = await server.request("GET", `/v1/organizations/${tenant.organizationId}/connectors`);
   assertError(management, "RATE_LIMIT_EXCEEDED");
   const window = limitOf(await good(), "sync", server.clock.now);
-  assert.equal(window.remaining, 94, "bad keys are not counted for the organization");
+  assert.equal(window.remaining, 94, "invalid keys do not count for the organization");
 
   server.clock.now = start + 60_000;
   assertError(await stranger(), "AUTHENTICATION_REQUIRED");

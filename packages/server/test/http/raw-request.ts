@@ -8,8 +8,8 @@ export interface RawAnswer {
 }
 
 /**
- * Sends bytes as they are, for requests that no HTTP client would send, and reads the answer.
- * @param options.halfClose ends the sending side afterwards, as a caller that dies in the middle does
+ * Sends these exact bytes, which an HTTP client could not send, and reads the answer.
+ * @param options.halfClose ends the sending side afterwards, like a caller that dies
  */
 export async function sendRaw(
   url: string,
@@ -32,13 +32,13 @@ export async function sendRaw(
   throw new Error(`The connection was closed after ${JSON.stringify(Buffer.concat(chunks).toString())}`);
 }
 
-/** A request's head. */
+/** Returns the request line and headers of a request. */
 export function head(method: string, path: string, headers: Record<string, string | number> = {}): string {
   const lines = Object.entries({ Host: "127.0.0.1", ...headers }).map(([name, value]) => `${name}: ${value}`);
   return `${[`${method} ${path} HTTP/1.1`, ...lines].join("\r\n")}\r\n\r\n`;
 }
 
-/** A body in chunks of at most so many characters, as `Transfer-Encoding: chunked` has it. */
+/** Encodes a body for `Transfer-Encoding: chunked`, with chunks of at most `size` characters. */
 export function chunked(text: string, size = 10_000): string {
   let chunks = "";
   for (let i = 0; i < text.length; i += size) {
@@ -48,7 +48,7 @@ export function chunked(text: string, size = 10_000): string {
   return `${chunks}0\r\n\r\n`;
 }
 
-/** The answer, once all of it is there. */
+/** Parses the answer; undefined while it is incomplete. */
 function parseAnswer(text: string): RawAnswer | undefined {
   const end = text.indexOf("\r\n\r\n");
   if (end < 0) return undefined;

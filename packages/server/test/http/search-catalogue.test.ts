@@ -5,9 +5,11 @@ import { ROOT } from "../docs/markdown.ts";
 import { upsert } from "./pipeline.ts";
 import { startSearching } from "./searching.ts";
 
-/** The catalogue of known exploited vulnerabilities as it was on some days, the oldest first. */
+/** Daily snapshots of the catalogue of known exploited vulnerabilities, oldest first. */
 const CATALOGUE = new URL("../shared/data/kev/", ROOT);
-const absent = existsSync(CATALOGUE) ? false : "the catalogue of known exploited vulnerabilities is not here";
+const absent = existsSync(CATALOGUE)
+  ? false
+  : "the catalogue of known exploited vulnerabilities is not installed";
 
 interface Vulnerability {
   cveID: string;
@@ -17,7 +19,7 @@ interface Vulnerability {
   shortDescription: string;
 }
 
-test("a catalogue that was refreshed day by day is found as a person expects", {
+test("search finds relevant records of a catalogue that was refreshed day by day", {
   skip: absent,
 }, async (t) => {
   const { sync, index, search, found } = await startSearching(t);
@@ -42,7 +44,7 @@ test("a catalogue that was refreshed day by day is found as a person expects", {
   const vpn = body.data.filter(({ data }: { data: Vulnerability }) =>
     /VPN|SSL|Connect Secure|gateway|firewall/i.test(JSON.stringify(data)),
   );
-  assert.ok(vpn.length >= 5, `${vpn.length} of 10 are of such appliances`);
+  assert.ok(vpn.length >= 5, `${vpn.length} of 10 results concern such appliances`);
 
   for (const id of ["CVE-2025-0282", ...[...last.keys()].filter((_, i) => i % 100 === 0)]) {
     assert.equal((await found(id))[0], id);

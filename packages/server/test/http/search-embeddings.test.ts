@@ -8,10 +8,10 @@ import { indexAll } from "../test-server.ts";
 import { assertError } from "./error-answer.ts";
 import { type Searching, startSearching } from "./searching.ts";
 
-/** Vectors on PostgreSQL need pgvector, which not every server has: test/conformance/ is about that. */
+/** Only SQLite, because vectors on PostgreSQL need pgvector; test/conformance/ covers both engines. */
 const sqlite = engines.find(({ name }) => name === "SQLite")!;
 
-/** A store whose server has an embeddings endpoint, in which texts that share words are near. */
+/** Starts a store with an embeddings endpoint that gives texts with common words similar vectors. */
 async function startEmbedding(t: TestContext, overrides: Partial<Config> = {}) {
   const embeddings = await startEmbeddingsServer(t);
   const databaseUrl = await sqlite.createDatabase(t);
@@ -28,7 +28,7 @@ const put = ({ put }: Searching) =>
   });
 
 describe("a store that embeds", () => {
-  test("is searched by words and by nearness, unless the search says which", async (t) => {
+  test("is searched in hybrid mode unless the search names a mode", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -48,11 +48,14 @@ describe("a store that embeds", () => {
       semantic.data.slice(0, 2).map(({ id }: { id: string }) => id),
       ["exact", "near"],
     );
-    assert.ok(semantic.data[0].score > 0.999 && semantic.data[0].score < 1.001, "the same direction");
-    assert.equal(semantic.data.length, 4, "the farthest is near enough where nothing else is there");
+    assert.ok(
+      semantic.data[0].score > 0.999 && semantic.data[0].score < 1.001,
+      "equal texts have the cosine 1",
+    );
+    assert.equal(semantic.data.length, 4, "semantic search also returns distant records if there are few");
   });
 
-  test("joins both rankings by their ranks", async (t) => {
+  test("fuses both rankings by reciprocal ranks", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -67,7 +70,7 @@ describe("a store that embeds", () => {
     assert.equal(new Set(body.data.map(({ id }: { id: string }) => id)).size, body.data.length);
   });
 
-  test("is searched within namespaces and filters in either way", async (t) => {
+  test("applies namespaces and filters in every mode", async (t) => {
     const { put, index, found } = await startEmbedding(t);
     for (let i = 0; i < 40; i++) {
       await put({ [`r${i}`]: { title: "zebra", n: i } }, i % 20 === 0 ? "rare" : "common");
@@ -85,7 +88,7 @@ describe("a store that embeds", () => {
     }
   });
 
-  test("does not show what was removed, in either way", async (t) => {
+  test("does not show removed records in any mode", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -94,7 +97,7 @@ describe("a store that embeds", () => {
     for (const mode of ["lexical", "semantic", "hybrid"]) {
       const ids = await searching.found({ query: "zebra", mode });
       assert.equal(ids.includes("exact"), false, mode);
-      assert.ok(ids.includes("near"), `${mode}: by its old text`);
+      assert.ok(ids.includes("near"), `${mode}: found by its old text`);
     }
     await searching.index();
     const [first] = await searching.found({ query: "coffee", mode: "semantic" });
@@ -102,7 +105,7 @@ describe("a store that embeds", () => {
     assert.equal((await searching.found({ query: "zebra", mode: "lexical" })).includes("near"), false);
   });
 
-  test("asks for the vector of the query alone, and for none where it is lexical", async (t) => {
+  test("embeds only the query, and nothing for a lexical search", async (t) => {
     const searching = await startEmbedding(t, {
       embeddingsQueryPrefix: "query: ",
       embeddingsChunkPrefix: "passage: ",
@@ -122,8 +125,8 @@ describe("a store that embeds", () => {
   });
 });
 
-describe("while the embeddings endpoint is away", () => {
-  test("a search is lexical and says why; a semantic one is refused for now", async (t) => {
+describe("while the embeddings endpoint is unreachable", () => {
+  test("a search is lexical with a warning, and a semantic search gets a 503", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -131,7 +134,7 @@ describe("while the embeddings endpoint is away", () => {
     const { status, body } = await searching.search("zebra");
     assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
     assert.equal(body.warnings.length, 1);
-    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: /);
+    assert.match(body.warnings[0], /^Lexical search only, because the query could not be embedded: /);
     const refused = await searching.search({ query: "zebra", mode: "semantic" });
     assertError(refused, "SERVICE_UNAVAILABLE");
     assert.match(refused.headers.get("retry-after")!, /^\d+$/);
@@ -142,7 +145,7 @@ describe("while the embeddings endpoint is away", () => {
     assert.equal((await searching.search("zebra")).body.mode, "hybrid");
   });
 
-  test("it is left alone for a while, so that not every search waits for it", async (t) => {
+  test("the server pauses its calls to the endpoint, so that searches do not wait for it", async (t) => {
     const searching = await startEmbedding(t);
     const { embeddings, server, search } = searching;
     await put(searching);
@@ -154,20 +157,20 @@ describe("while the embeddings endpoint is away", () => {
       return { modes: [...new Set(answers.map(({ body }) => body.mode))], asked };
     };
     embeddings.fault = faults.status(500);
-    const one = await modes(1);
-    assert.ok(one.asked > 0);
+    const single = await modes(1);
+    assert.ok(single.asked > 0);
     assert.deepEqual(await modes(3), { modes: ["lexical"], asked: 0 });
     const { body } = await search("zebra");
-    assert.match(body.warnings[0], /^Lexical, because the query could not be embedded: .*500/);
+    assert.match(body.warnings[0], /^Lexical search only, because the query could not be embedded: .*500/);
     server.clock.now += 60_000;
-    assert.deepEqual(await modes(5), one, "one of them asks again when the pause is over");
+    assert.deepEqual(await modes(5), single, "one search calls the endpoint after the pause");
     server.clock.now += 60_000;
     embeddings.fault = null;
     assert.equal((await search("zebra")).body.mode, "hybrid");
     assert.deepEqual(await modes(2), { modes: ["hybrid"], asked: 2 });
   });
 
-  test("syncs go on, and what they brought waits until it is back", async (t) => {
+  test("syncs still work, and their records wait until the endpoint is back", async (t) => {
     const searching = await startEmbedding(t);
     const { server, embeddings, search, found } = searching;
     await embeddings.die();
@@ -183,7 +186,7 @@ describe("while the embeddings endpoint is away", () => {
 });
 
 describe("a server without the store's embeddings", () => {
-  test("searches by words and says so, and refuses to search by nearness", async (t) => {
+  test("searches lexically with a warning, and rejects semantic searches", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -194,7 +197,7 @@ describe("a server without the store's embeddings", () => {
       [{}, /This server has no embeddings endpoint/],
       [
         { embeddingsUrl: searching.embeddings.url, embeddingsModel: "other" },
-        /words-64.* has other: rebuild/,
+        /words-64.* model is other: rebuild/,
       ],
     ];
     for (const [overrides, reason] of cases) {
@@ -203,14 +206,14 @@ describe("a server without the store's embeddings", () => {
       const { body } = await post({ query: "zebra" });
       assert.deepEqual([body.mode, body.data.length], ["lexical", 3]);
       assert.match(body.warnings[0], reason);
-      const refused = await post({ query: "zebra", mode: "semantic" });
-      const [{ field, message }] = assertError(refused, "VALIDATION_ERROR").errors;
+      const rejected = await post({ query: "zebra", mode: "semantic" });
+      const [{ field, message }] = assertError(rejected, "VALIDATION_ERROR").errors;
       assert.equal(field, "mode");
       assert.match(message, reason);
     }
   });
 
-  test("says so too where those of another model take over while the query is embedded", async (t) => {
+  test("gives the same answers if a rebuild with another model ends while the query is embedded", async (t) => {
     const searching = await startEmbedding(t);
     await put(searching);
     await searching.index();
@@ -232,7 +235,7 @@ describe("a server without the store's embeddings", () => {
       const { status, body } = await answer;
       if (mode === "semantic") assertError(await answer, "VALIDATION_ERROR");
       else assert.deepEqual([status, body.mode, body.data.length], [200, "lexical", 3]);
-      assert.match(JSON.stringify(body), /are of other, and this server's endpoint has words-64: rebuild/);
+      assert.match(JSON.stringify(body), /embedded with other, but this server's model is words-64: rebuild/);
       await rebuild(server.commands);
     }
   });

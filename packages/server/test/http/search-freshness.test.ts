@@ -9,7 +9,7 @@ const refresh = { sync_mode: "full_refresh", sync_timestamp: "2025-11-11T11:00:0
 const zebra = { title: "zebra" };
 
 describe("after_sync", () => {
-  test("is answered with 409 at the end of its time, and with what is missing", async (t) => {
+  test("gets a 409 with the pending count when its timeout ends", async (t) => {
     const { put, search } = await startSearching(t);
     const sync = await put({ a: zebra, b: zebra });
     for (const timeout_ms of [0, 30]) {
@@ -43,7 +43,7 @@ describe("after_sync", () => {
     assert.deepEqual(await answer, ["a"]);
   });
 
-  test("does not wait for later syncs, nor for those of another store", async (t) => {
+  test("does not wait for later syncs or for syncs of other stores", async (t) => {
     const { server, put, index, search } = await startSearching(t);
     const first = await put({ a: zebra });
     await index();
@@ -55,7 +55,7 @@ describe("after_sync", () => {
     assert.deepEqual([answer.status, answer.body.indexing.pending], [200, 1]);
   });
 
-  test("of a sync without changes, or of deletes alone, is there at once", async (t) => {
+  test("does not wait for a sync without changes or with only deletes", async (t) => {
     const { put, remove, index, found } = await startSearching(t);
     await put({ a: zebra, b: zebra });
     await index();
@@ -66,7 +66,7 @@ describe("after_sync", () => {
     assert.deepEqual(await found({ query: "zebra", after_sync: deleted, timeout_ms: 0 }), ["b"]);
   });
 
-  test("is found by an indexer that runs beside the syncs", async (t) => {
+  test("works with an indexer that runs during the syncs", async (t) => {
     const { put, found } = await startSearching(t, {}, { indexes: true });
     for (let round = 0; round < 5; round++) {
       const sync = await put({ a: { title: `zebra${round}` }, [`b${round}`]: zebra });
@@ -77,7 +77,7 @@ describe("after_sync", () => {
 });
 
 describe("a record that was updated", () => {
-  test("is found by its old text until its new one is indexed, and then by that alone", async (t) => {
+  test("is found by its old text until its new text is indexed, and then only by the new text", async (t) => {
     const { put, index, found, search } = await startSearching(t);
     await put({ a: { title: "zebra", note: "striped" }, b: { title: "okapi" } });
     await index();
@@ -90,7 +90,7 @@ describe("a record that was updated", () => {
     assert.match((await search("giraffe")).body.data[0].text, /^giraffe\b/);
   });
 
-  test("is found by its latest text where it was updated twice between", async (t) => {
+  test("is found by its latest text after several updates between two indexings", async (t) => {
     const { put, index, found } = await startSearching(t);
     for (const title of ["zebra", "okapi", "giraffe"]) await put({ a: { title } });
     assert.deepEqual(await found("zebra okapi giraffe"), []);
@@ -99,7 +99,7 @@ describe("a record that was updated", () => {
     assert.deepEqual(await found("zebra okapi"), []);
   });
 
-  test("shows its new data from the acknowledgement on", async (t) => {
+  test("shows its new data as soon as the sync is acknowledged", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put({ a: { title: "zebra", n: 1 } });
     await index();
@@ -110,7 +110,7 @@ describe("a record that was updated", () => {
 });
 
 describe("a record that was removed", () => {
-  test("is absent from the acknowledgement of its delete on", async (t) => {
+  test("is absent as soon as its delete is acknowledged", async (t) => {
     const { put, remove, index, found } = await startSearching(t);
     await put({ a: zebra, b: zebra });
     await index();
@@ -122,7 +122,7 @@ describe("a record that was removed", () => {
     assert.deepEqual(await found("zebra"), []);
   });
 
-  test("is absent, though it was made again, until its new text is indexed", async (t) => {
+  test("stays absent after it is created again, until its new text is indexed", async (t) => {
     const { put, remove, index, found } = await startSearching(t);
     await put({ a: zebra });
     await index();
@@ -138,7 +138,7 @@ describe("a record that was removed", () => {
     assert.deepEqual([await found("zebra"), await found("giraffe")], [[], ["a"]]);
   });
 
-  test("never appears if it was removed before it was indexed", async (t) => {
+  test("never appears if it was removed before indexing", async (t) => {
     const { put, remove, index, found, search } = await startSearching(t);
     await put({ a: zebra });
     await remove("a");
@@ -147,14 +147,14 @@ describe("a record that was removed", () => {
     assert.equal((await search("zebra")).body.indexing.pending, 0);
   });
 
-  test("is absent from the acknowledgement of the refresh that clears it, and what came again stays", async (t) => {
+  test("is absent as soon as the refresh that clears it is acknowledged, while other records stay", async (t) => {
     const { sync, put, index, found } = await startSearching(t);
     await put({ a: zebra, b: zebra, c: zebra });
     await put({ other: zebra }, "other");
     await index();
     const operations = [upsert("b", { data: zebra }), upsert("c", { data: { title: "giraffe" } })];
     assert.equal((await sync({ ...refresh, operations })).body.changes.cleared, 1);
-    assert.deepEqual((await found("zebra")).sort(), ["b", "c", "other"], "c by its old text");
+    assert.deepEqual((await found("zebra")).sort(), ["b", "c", "other"], "c is found by its old text");
     await index();
     assert.deepEqual((await found("zebra")).sort(), ["b", "other"]);
     assert.deepEqual(await found("giraffe"), ["c"]);
@@ -164,7 +164,7 @@ describe("a record that was removed", () => {
 });
 
 describe("a refresh in parts", () => {
-  test("is invisible before its last batch, and there in the same instant where it was indexed before", async (t) => {
+  test("is invisible before its last batch, and then searchable immediately where already indexed", async (t) => {
     const { sync, put, index, found } = await startSearching(t);
     await put({ kept: zebra, changed: zebra, gone: zebra });
     await index();
@@ -184,7 +184,7 @@ describe("a refresh in parts", () => {
     assert.deepEqual(await found("giraffe"), ["changed"]);
   });
 
-  test("leaves nothing to be found where it is given up", async (t) => {
+  test("leaves nothing in search after it is aborted", async (t) => {
     const { server, tenant, sync, put, index, found } = await startSearching(t);
     await put({ kept: zebra });
     await index();
@@ -203,7 +203,7 @@ describe("a refresh in parts", () => {
   });
 });
 
-test("stores do not see each other's records, nor their words in the ranking", async (t) => {
+test("a store's results and scores do not depend on other stores", async (t) => {
   const { server, put, index, found, search } = await startSearching(t);
   await put({ a: zebra, b: { title: "okapi" } });
   await index();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { startSearching } from "./searching.ts";
 
-/** Records of a language, and what finds which of them first. */
+/** Records in several languages, and the id that each query must find first. */
 const LANGUAGES: {
   language: string;
   records: Record<string, { title: string; text: string }>;
@@ -53,7 +53,7 @@ const LANGUAGES: {
 describe("a store", () => {
   for (const { language, records, queries } of LANGUAGES) {
     const script = Object.keys(queries)[0];
-    test(`finds other forms of the words in its language: ${language}, ${script}`, async (t) => {
+    test(`finds inflected words in its language: ${language}, ${script}`, async (t) => {
       const { put, index, found, set } = await startSearching(t);
       await set({ language });
       await put(records);
@@ -62,7 +62,7 @@ describe("a store", () => {
     });
   }
 
-  test("in a language of its own finds identifiers all the same", async (t) => {
+  test("with another language still finds identifiers", async (t) => {
     const { put, index, found, set } = await startSearching(t);
     await set({ language: "german" });
     await put({
@@ -75,8 +75,8 @@ describe("a store", () => {
   });
 });
 
-describe("other settings of a store", () => {
-  test("make its index anew, while the old one answers", async (t) => {
+describe("new settings of a store", () => {
+  test("rebuild the index while the old build answers", async (t) => {
     const { server, tenant, put, remove, index, found, set } = await startSearching(t);
     const more = Object.fromEntries(
       Array.from({ length: 400 }, (_, i) => [`r${i}`, { title: `Nummer ${i}` }]),
@@ -91,7 +91,7 @@ describe("other settings of a store", () => {
     await server.commands.beginBuild(tenant.storeId, store!.settings);
     const { step } = await server.commands.prepareBuildStep(tenant.storeId);
     await server.commands.publishBuildStep(tenant.storeId, step!);
-    // A part of the new one is there, and none of it is asked.
+    // The new build is incomplete, so search must not use it.
     assert.deepEqual(await found("Zügen"), []);
     assert.deepEqual((await found("Züge")).sort(), ["a", "b"]);
     await remove("b");
@@ -102,7 +102,7 @@ describe("other settings of a store", () => {
     assert.equal((await found({ query: "Nummern", limit: 100 })).length, 100);
   });
 
-  test("name what is searched, and how long a chunk is", async (t) => {
+  test("set the searched fields and the length of chunks", async (t) => {
     const { put, index, found, search, set } = await startSearching(t);
     const text = Array.from({ length: 40 }, (_, i) => `Sentence number ${i} is about a walrus.`).join(" ");
     await put({ a: { name: "okapi", text, internal: { note: "giraffe" } } });
@@ -123,7 +123,7 @@ describe("other settings of a store", () => {
     assert.deepEqual(await found({ query: "giraffe", filter: { name: "okapi" } }), ["a"]);
   });
 
-  test("take over by themselves where an indexer runs, and search answers all the while", async (t) => {
+  test("take effect when the indexer finishes the new build, and search answers meanwhile", async (t) => {
     const { put, found, set } = await startSearching(t, {}, { indexes: true });
     const sync = await put({ a: { title: "Züge" } });
     assert.deepEqual(await found({ query: "Züge", after_sync: sync, timeout_ms: 60_000 }), ["a"]);

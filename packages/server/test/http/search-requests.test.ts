@@ -4,8 +4,8 @@ import { createRoleKey, createTenant } from "../test-server.ts";
 import { assertError, assertFieldError } from "./error-answer.ts";
 import { startSearching } from "./searching.ts";
 
-describe("who may search", () => {
-  test("is a reader of the organization or of the store, and an admin", async (t) => {
+describe("permission to search", () => {
+  test("is given to admins and readers of the organization or the store", async (t) => {
     const { server, tenant, put, index, search } = await startSearching(t);
     await put({ a: { title: "zebra" } });
     await index();
@@ -18,7 +18,7 @@ describe("who may search", () => {
     for (const key of keys) assert.equal((await search("zebra", key)).body.data[0].id, "a");
   });
 
-  test("is nobody else: a connector, a reader of another store or organization, or no key", async (t) => {
+  test("is denied to connectors, readers of other stores or organizations, and requests without a key", async (t) => {
     const { server, tenant, search } = await startSearching(t);
     const other = await createTenant(server.commands);
     const second = await server.commands.createVectorStore(tenant.organizationId, { name: "Second" }, 0);
@@ -33,7 +33,7 @@ describe("who may search", () => {
     for (const key of ["", "tdm_r_wrong"]) assertError(await search("zebra", key), "AUTHENTICATION_REQUIRED");
   });
 
-  test("learns of a store that is not there, or is not there any more", async (t) => {
+  test("does not hide that a store of the organization is unknown or deleted", async (t) => {
     const { server, tenant, put, index, reader, search } = await startSearching(t);
     await put({ a: { title: "zebra" } });
     await index();
@@ -52,8 +52,8 @@ describe("who may search", () => {
   });
 });
 
-describe("a search that says something wrong", () => {
-  test("is refused by its body, field by field", async (t) => {
+describe("an invalid search", () => {
+  test("gets an error that names the field", async (t) => {
     const { search } = await startSearching(t);
     const query = "zebra";
     const cases: [body: Record<string, unknown>, field: string, code: string][] = [
@@ -82,7 +82,7 @@ describe("a search that says something wrong", () => {
     assertError(await search({ query: "x\u0000" }), "VALIDATION_ERROR");
   });
 
-  test("is refused by its form before its key is asked what it opens", async (t) => {
+  test("is rejected because of its body before the key's permission is checked", async (t) => {
     const { tenant, server, search } = await startSearching(t);
     assertFieldError(await search({ query: "" }, tenant.key), "query", "TOO_SHORT");
     const path = `/v1/organizations/${tenant.organizationId}/vector-stores/${tenant.storeId}/search`;
@@ -91,7 +91,7 @@ describe("a search that says something wrong", () => {
     assertError(await server.post(path, "{", { "x-api-key": tenant.key }), "INVALID_JSON");
   });
 
-  test("learns of a sync that is not there, and of one of another store", async (t) => {
+  test("gets a 404 for an after_sync that is unknown or of another store", async (t) => {
     const { server, search } = await startSearching(t);
     assertError(await search({ query: "zebra", after_sync: "sync_unknown" }), "RESOURCE_NOT_FOUND");
     const other = await startSearching(t);
@@ -102,7 +102,7 @@ describe("a search that says something wrong", () => {
 });
 
 describe("a filter", () => {
-  test("keeps what its operators say, in each of its forms", async (t) => {
+  test("selects records with every operator", async (t) => {
     const { put, index, found } = await startSearching(t);
     await put({
       a: { title: "zebra", status: "open", n: 1, tags: ["x", "y"], owner: { name: "Ada" } },
@@ -111,7 +111,7 @@ describe("a filter", () => {
       d: { title: "zebra", status: "stale" },
     });
     await index();
-    const cases: [filter: object, ids: string][] = [
+    const cases: [filter: object, expected: string][] = [
       [{}, "abcd"],
       [{ status: "open" }, "ab"],
       [{ status: { $eq: "closed" } }, "c"],
@@ -133,13 +133,13 @@ describe("a filter", () => {
       [{ $not: { status: "open" } }, "cd"],
       [{ status: "open", n: { $gt: 1 } }, "b"],
     ];
-    for (const [filter, ids] of cases) {
-      const kept = await found({ query: "zebra", filter });
-      assert.equal(kept.sort().join(""), ids, JSON.stringify(filter));
+    for (const [filter, expected] of cases) {
+      const ids = await found({ query: "zebra", filter });
+      assert.equal(ids.sort().join(""), expected, JSON.stringify(filter));
     }
   });
 
-  test("is applied before the records are counted: the answer is full although most are left out", async (t) => {
+  test("applies before the limit, so that a selective filter still fills the answer", async (t) => {
     const { put, index, found } = await startSearching(t);
     const records = Array.from({ length: 1500 }, (_, n) => [`r${n}`, { title: "zebra", n }] as const);
     await put(Object.fromEntries(records));
@@ -150,7 +150,7 @@ describe("a filter", () => {
     assert.equal((await found({ query: "zebra", filter: { n: { $gte: 1500 } } })).length, 0);
   });
 
-  test("asks what the record says now, also where the text that finds it is the one before", async (t) => {
+  test("tests the present data of a record that is found by its old text", async (t) => {
     const { put, index, found } = await startSearching(t);
     await put({ a: { title: "zebra", status: "open" } });
     await index();

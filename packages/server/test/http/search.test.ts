@@ -8,12 +8,12 @@ const TICKETS = {
   coffee: { title: "Coffee machine", body: "It grinds, but there is no coffee." },
 };
 
-/** A paragraph of about 200 tokens, in words that no query has. */
+/** A paragraph of about 200 tokens that shares no words with the queries. */
 const filler = (seed: number) =>
   Array.from({ length: 25 }, (_, i) => `Lorem${seed} ipsum${i} dolor sit amet consectetur.`).join(" ");
 
 describe("an answer to a search", () => {
-  test("has these members, and no others", async (t) => {
+  test("has exactly these members", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put(TICKETS);
     await index();
@@ -37,7 +37,7 @@ describe("an answer to a search", () => {
     });
   });
 
-  test("has nothing of an empty store, and of a query that no record has a word of", async (t) => {
+  test("is empty for an empty store, and for a query without a matching word", async (t) => {
     const { put, index, search, found } = await startSearching(t);
     const nothing = { object: "search_results", mode: "lexical", data: [], indexing: { pending: 0 } };
     assert.deepEqual((await search("printer")).body, nothing);
@@ -50,7 +50,7 @@ describe("an answer to a search", () => {
     assert.deepEqual((await search("?!")).body, nothing);
   });
 
-  test("counts what is not searchable yet", async (t) => {
+  test("counts records that are not searchable yet", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put(TICKETS);
     assert.deepEqual((await search("printer")).body.indexing, { pending: 3 });
@@ -60,7 +60,7 @@ describe("an answer to a search", () => {
     assert.ok((await search("printer")).body.indexing.pending > 0);
   });
 
-  test("has one row for a record, with its best chunk", async (t) => {
+  test("has one result for each record, with its best chunk", async (t) => {
     const { put, index, search } = await startSearching(t);
     const parts = [
       `# First\n\n${filler(1)}\n\nA walrus.`,
@@ -73,7 +73,7 @@ describe("an answer to a search", () => {
     const [long, short] = body.data;
     assert.deepEqual([body.data.length, long.id, short.id], [2, "long", "short"]);
     assert.match(long.text, /^Fable\n.*met another walrus and its carpenter\.$/s);
-    assert.equal(long.chunks.length, 2, "the chunks that match, and no others");
+    assert.equal(long.chunks.length, 2, "only the chunks that match");
     assert.deepEqual(long.chunks[0], { text: long.text, score: long.score });
     assert.match(long.chunks[1].text, /^Fable\n.*A walrus\./s);
     assert.ok(long.chunks[1].score < long.score);
@@ -90,7 +90,7 @@ describe("an answer to a search", () => {
     assert.equal(body.data[0].chunks.length, 10);
   });
 
-  test("has the best record first, and records of one score in a fixed order", async (t) => {
+  test("lists the best record first, and equal scores in a fixed order", async (t) => {
     const { put, index, search, found } = await startSearching(t);
     await put({ b: { title: "zebra" }, a: { title: "zebra" }, c: { title: "zebra zebra" } });
     await put({ a: { title: "zebra" } }, "animals");
@@ -106,9 +106,9 @@ describe("an answer to a search", () => {
     assert.deepEqual(await found({ query: "zebra", limit: 2 }), (await found("zebra")).slice(0, 2));
   });
 
-  test("counts what a title says twice", async (t) => {
+  test("weighs words of the title twice", async (t) => {
     const { put, index, found } = await startSearching(t);
-    // Alike but for the place of the word; the first in order of id is the one that only the body speaks of.
+    // The records differ only in where each word stands.
     await put({
       a: { title: "Broken glass", body: "scanner" },
       b: { title: "Broken scanner", body: "glass" },
@@ -118,7 +118,7 @@ describe("an answer to a search", () => {
     assert.deepEqual(await found("glass"), ["a", "b"]);
   });
 
-  test("has at most as many records as asked for, and ten where nothing is said", async (t) => {
+  test("has at most `limit` records, ten by default", async (t) => {
     const { put, index, found } = await startSearching(t);
     await put(Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`r${i}`, { title: `number ${i}` }])));
     await index();
@@ -130,7 +130,7 @@ describe("an answer to a search", () => {
 });
 
 describe("a search", () => {
-  test("looks into the namespaces that it names, and into all where it names none", async (t) => {
+  test("searches the named namespaces, or all if the field is absent", async (t) => {
     const { put, index, found } = await startSearching(t);
     for (const namespace of ["one", "two", "three"])
       await put({ [namespace]: { title: "zebra" } }, namespace);
@@ -152,7 +152,7 @@ describe("a search", () => {
     }
   });
 
-  test("answers the record's data where it is asked for", async (t) => {
+  test("returns the record's data on request", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put(TICKETS);
     await index();
@@ -167,7 +167,7 @@ describe("a search", () => {
     assert.deepEqual(body.data[0].data, TICKETS.toner);
   });
 
-  test("finds an identifier as it is written, and the record it names first", async (t) => {
+  test("finds a record by its identifier, whatever its case and punctuation", async (t) => {
     const { put, index, found } = await startSearching(t);
     await put({
       "CVE-2025-0282": { title: "Stack overflow", note: "CVE-2025-0282 is exploited." },
@@ -188,7 +188,7 @@ describe("a search", () => {
     assert.deepEqual(await found("10.2.1"), ["version"]);
   });
 
-  test("finds numbers, dates and addresses of a record, though no chunk shows them", async (t) => {
+  test("finds a record by numbers and dates that its chunks do not show", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put({ a: { title: "Invoice", amount: 48211, due: "2025-12-24", link: "https://example.com/pay" } });
     await index();
@@ -198,7 +198,7 @@ describe("a search", () => {
     }
   });
 
-  test("without embeddings is lexical, says so where more was asked for, and cannot be semantic", async (t) => {
+  test("without embeddings is lexical, warns if hybrid was requested, and rejects semantic", async (t) => {
     const { put, index, search } = await startSearching(t);
     await put(TICKETS);
     for (const isIndexed of [false, true]) {

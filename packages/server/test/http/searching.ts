@@ -6,20 +6,20 @@ import { type Pipeline, startPipeline, upsert } from "./pipeline.ts";
 
 type Fields = Record<string, unknown>;
 
-/** A store whose records are searched. Nothing is indexed before the test says so. */
+/** A store with functions that write, index and search its records; `index` runs the indexer. */
 export interface Searching extends Pipeline {
   reader: string;
-  /** Upserts records of a namespace, by id. @returns the sync's id */
+  /** Upserts these records of a namespace. @returns the sync's id */
   put(records: Record<string, Fields>, namespace?: string): Promise<string>;
-  /** Deletes records of the namespace `tasks`. */
+  /** Deletes records of the namespace `tasks`. @returns the sync's id */
   remove(...ids: string[]): Promise<string>;
-  /** Brings the index level. */
+  /** Brings the index up to date. */
   index(): Promise<void>;
-  /** Searches with the reader's key, or with another. @param fields a query, or a whole body */
+  /** Searches, with the reader's key by default. @param fields a query or a whole body */
   search(fields: string | Fields, key?: string): Promise<Answer>;
-  /** The ids of what is found, best first. */
+  /** Returns the ids that a search finds, best first. */
   found(fields: string | Fields): Promise<string[]>;
-  /** Changes the store's settings as an admin does. */
+  /** Changes the store's settings with an admin key. */
   set(settings: Fields): Promise<void>;
 }
 

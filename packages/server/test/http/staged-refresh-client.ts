@@ -8,29 +8,29 @@ import { type Answer, syncBody, type Tenant } from "../test-server.ts";
 import { type Management, startManagement } from "./management.ts";
 import { SYNC } from "./pipeline.ts";
 
-/** A pipeline that refreshes its store and reads it back. */
+/** A pipeline with functions that refresh its store and read it back. */
 export interface Refresher extends Management {
-  /** Sends a full refresh of the tenant, at 10:31 unless the fields say otherwise. */
+  /** Sends the tenant's full refresh, at 10:31 by default. */
   refresh(fields: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
-  /** Stages a part of that refresh, and asserts that it was. */
+  /** Stages a part of that refresh, and asserts that it was staged. */
   stage(operations: object[], fields?: Record<string, unknown>): Promise<Answer>;
-  /** The same as `sync` of another connector, with the answer's text as it came. */
+  /** Sends a sync, as another connector if `by` names one, and also returns the answer's exact text. */
   syncText(
     fields: Record<string, unknown>,
     headers?: Record<string, string>,
     by?: Tenant,
   ): Promise<TextAnswer>;
-  /** Sends a sync whose operations are JSON text that JavaScript would not write. */
+  /** Sends a sync with operations in literal JSON, which JSON.stringify could not write. */
   syncRaw(fields: Record<string, unknown>, operations: string): Promise<Answer>;
-  /** Reads below the tenant's store, with the connector's key or another. */
+  /** Gets a path under the tenant's store, with the connector's key by default. */
   get(path: string, key?: string): Promise<Answer>;
-  /** What a namespace says: the data of each record, by id. */
+  /** Returns the data of a namespace's records by id. */
   contents(namespace?: string): Promise<Record<string, unknown>>;
-  /** Every row of the store: what a refused request must not change. */
+  /** Returns every row of the store, which a rejected request must not change. */
   rows(): Promise<unknown>;
-  /** Makes another connector of the same store. */
+  /** Creates another connector of the same store. */
   addConnector(): Promise<Tenant>;
-  /** Does all the background work that there is. */
+  /** Runs maintenance until nothing is left to do. */
   runMaintenance(): Promise<void>;
 }
 
@@ -41,16 +41,16 @@ export interface TextAnswer {
   body: Answer["body"];
 }
 
-/** `sync_timestamp` of a minute after ten. */
+/** Returns the `sync_timestamp` of this minute after ten. */
 export const at = (minute: number) => `2025-11-11T10:${String(minute).padStart(2, "0")}:00Z`;
 
 export const remove = (id: string, namespace = "tasks") => ({ action: "delete", id, namespace });
 
-/** Upserts of `r<from>` up to, but without, `r<to>`. */
+/** Returns upserts of `r<from>` up to, but without, `r<to>`. */
 export const upserts = (from: number, to: number, data: object = {}, namespace = "tasks") =>
   Array.from({ length: to - from }, (_, i) => ({ action: "upsert", id: `r${from + i}`, namespace, data }));
 
-/** An operation that cannot be applied, though its key can be read. */
+/** Returns an invalid operation with a readable key. */
 export const invalid = (id: string, namespace = "tasks") => ({
   action: "upsert",
   id,
@@ -58,7 +58,7 @@ export const invalid = (id: string, namespace = "tasks") => ({
   created_at: "2024-02-30T00:00:00Z",
 });
 
-/** All counts of `changes`, those that are not given being zero. */
+/** Returns `changes` with these counts and zeros for the others. */
 export const changes = (counts: Record<string, number>) => ({
   created: 0,
   updated: 0,
@@ -126,12 +126,12 @@ export async function startRefresher(t: TestContext, overrides: Partial<Config> 
   };
 }
 
-/** Does background work until nothing is left of any kind: a step that ends one kind may begin another. */
+/** Runs maintenance until nothing is left to do; a step of one kind may create work of another. */
 export async function runMaintenance(commands: Commands): Promise<void> {
   for (let idle = 0; idle < 8; ) idle = (await commands.runMaintenance()) ? 0 : idle + 1;
 }
 
-/** What the tables have of a store, with the columns that tell whether something changed. */
+/** The tables of a store, and their columns that show whether something changed. */
 const COLUMNS: Record<string, string> = {
   store_revisions: "revision",
   namespaces: `namespace, generation, next_generation, records, digest, last_sync_at,
@@ -147,7 +147,7 @@ const COLUMNS: Record<string, string> = {
   syncs: "sync_id, status",
 };
 
-/** Every row of a store, by table. */
+/** Returns every row of a store by table. */
 export function readLedger(storage: Storage, storeId: string): Promise<Record<string, string[]>> {
   return storage.read(async (sql) => {
     const tables: Record<string, string[]> = {};

@@ -14,7 +14,7 @@ const runs = async ({ get, admin }: Refresher): Promise<RefreshObject[]> =>
 const refreshIds = async (refresher: Refresher) =>
   new Set((await runs(refresher)).map(({ refresh_id }) => refresh_id));
 
-/** Sweeps, and asserts that nothing is left of any run but what is still open. */
+/** Runs maintenance, and asserts that no rows of runs are left. */
 async function assertSwept(refresher: Refresher): Promise<void> {
   await refresher.runMaintenance();
   await readRecords(refresher.server.storage, refresher.tenant.storeId, { swept: true });
@@ -25,17 +25,17 @@ async function assertSwept(refresher: Refresher): Promise<void> {
 }
 
 describe("the last batch of a run that was applied", () => {
-  test("sent again gets the same answer, byte for byte, and loses nothing", async (t) => {
+  test("gets the same answer byte for byte when it is repeated, and loses no later sync", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.stage([...upserts(0, 3, { v: 1 }), remove("x")]);
     const last = { sync_mode: "full_refresh", sync_timestamp: at(31), operations: upserts(3, 5, { v: 1 }) };
     const first = await refresher.syncText({ ...last, expected_operations: 6, removal_limit: 0 });
     assert.deepEqual([first.status, first.replayed], [200, null]);
     assert.deepEqual(first.body.changes, changes({ created: 5, absent: 1 }));
-    // What was said since stays.
+    // Later syncs must survive the repeated batch.
     await refresher.sync({ sync_timestamp: at(31), operations: [...upserts(0, 1, { v: 2 }), remove("r4")] });
     const before = await refresher.rows();
-    for (let again = 0; again < 2; again++) {
+    for (let repeat = 0; repeat < 2; repeat++) {
       refresher.server.clock.now += HOUR_MS;
       const replay = await refresher.syncText({ ...last, expected_operations: 6, removal_limit: 0 });
       assert.deepEqual([replay.status, replay.text], [200, first.text]);
@@ -47,7 +47,7 @@ describe("the last batch of a run that was applied", () => {
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2", "r3"]);
   });
 
-  test("is told by its operations, whatever their spelling", async (t) => {
+  test("is recognized by its operations, however their JSON is written", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.stage(upserts(0, 3));
     const first = await refresher.refresh({ operations: upserts(3, 4, { a: 1, b: [2] }) });
@@ -55,7 +55,7 @@ describe("the last batch of a run that was applied", () => {
     assert.deepEqual((await refresher.refresh({ operations: spelled })).body, first.body);
   });
 
-  test("is another one with other namespaces: they were not refreshed by it", async (t) => {
+  test("is not recognized with other namespaces, because the run did not refresh them", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 3, {}, "other") });
     await refresher.stage(upserts(0, 3));
@@ -63,7 +63,7 @@ describe("the last batch of a run that was applied", () => {
     assertError(await refresher.refresh({ operations: [], namespaces: ["other"] }), "STALE_SYNC");
   });
 
-  test("is the only request of the run that is not refused: late parts and others are stale", async (t) => {
+  test("is the only request of the run that is accepted; all others are stale", async (t) => {
     const refresher = await startRefresher(t);
     const fields = { refresh_id: "a" };
     await refresher.stage(upserts(0, 3), fields);
@@ -85,14 +85,14 @@ describe("the last batch of a run that was applied", () => {
       assert.match(answer.body.error.message, /already applied/);
     }
     assert.deepEqual(await refresher.rows(), before);
-    // Another refresh_id is another run, though the timestamp is the same.
+    // Another refresh_id makes another run, even with the same timestamp.
     await refresher.stage(upserts(0, 3));
     await refresher.stage(upserts(0, 3), { refresh_id: "b" });
   });
 });
 
-describe("runs side by side", () => {
-  test("of one connector and timestamp do not touch each other, by their refresh_id", async (t) => {
+describe("concurrent runs", () => {
+  test("of one connector and timestamp are independent if their refresh_id differs", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 4, { v: 0 }) });
     const [a, b] = [{ refresh_id: "a" }, { refresh_id: "b" }];
@@ -105,7 +105,7 @@ describe("runs side by side", () => {
     const appliedA = await refresher.refresh({ ...a, operations: upserts(5, 6) });
     assert.deepEqual(appliedA.body.changes, changes({ updated: 2, created: 1, cleared: 2 }));
     assert.deepEqual(await refresher.contents(), { r0: { v: 1 }, r1: { v: 1 }, r5: {} });
-    // Of equal timestamps the later commit wins; its counts are against what the first one left.
+    // For equal timestamps the later commit wins; its counts compare with the result of the first.
     const planned = await refresher.refresh({ ...b, operations: [], dry_run: true });
     const appliedB = await refresher.refresh({ ...b, operations: [] });
     assert.deepEqual(appliedB.body.changes, changes({ unchanged: 2, created: 1, cleared: 1 }));
@@ -115,27 +115,27 @@ describe("runs side by side", () => {
     assert.deepEqual([left!.refresh_id, left!.operations, left!.batches], [null, 2, 1]);
   });
 
-  test("of two connectors on one namespace are apart, though all they say is the same", async (t) => {
+  test("of two connectors on one namespace are independent, even if their requests are equal", async (t) => {
     const refresher = await startRefresher(t);
     const other = await refresher.addConnector();
     const fields = { sync_mode: "full_refresh", sync_timestamp: at(31), refresh_id: "same" };
     await refresher.stage(upserts(0, 3), fields);
-    const theirs = await refresher.syncText(
+    const otherPart = await refresher.syncText(
       { ...fields, last_batch: false, operations: upserts(0, 3) },
       {},
       other,
     );
-    assert.deepEqual(theirs.body.refresh, { refresh_id: "same", operations: 3, batches: 1 });
+    assert.deepEqual(otherPart.body.refresh, { refresh_id: "same", operations: 3, batches: 1 });
     const last = { ...fields, operations: upserts(7, 8) };
-    const own = await refresher.syncText({ ...last, expected_operations: 4 });
-    assert.deepEqual(own.body.changes, changes({ created: 4 }));
+    const first = await refresher.syncText({ ...last, expected_operations: 4 });
+    assert.deepEqual(first.body.changes, changes({ created: 4 }));
     const second = await refresher.syncText({ ...last, expected_operations: 4 }, {}, other);
     assert.deepEqual(second.body.changes, changes({ unchanged: 4 }));
-    assert.notEqual(second.body.sync_id, own.body.sync_id);
+    assert.notEqual(second.body.sync_id, first.body.sync_id);
     await assertSwept(refresher);
   });
 
-  test("an older refresh that is applied meanwhile leaves a newer run as it is", async (t) => {
+  test("an older refresh that is applied meanwhile does not change a newer run", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 4, { v: 0 }) });
     await refresher.stage([...upserts(0, 3, { v: 1 }), remove("r3")], { sync_timestamp: at(40) });
@@ -153,7 +153,7 @@ describe("runs side by side", () => {
 });
 
 describe("a newer refresh", () => {
-  test("ends the older runs of each of its namespaces at once, whoever began them", async (t) => {
+  test("immediately ends the older runs of its namespaces, whichever connector began them", async (t) => {
     const refresher = await startRefresher(t);
     const other = await refresher.addConnector();
     await refresher.sync({ operations: upserts(0, 3) });
@@ -164,7 +164,7 @@ describe("a newer refresh", () => {
     await refresher.stage(upserts(0, 5), { refresh_id: "equal", sync_timestamp: at(40) });
     await refresher.stage(upserts(0, 5), { refresh_id: "newer", sync_timestamp: at(41) });
     const newer = { sync_mode: "full_refresh", sync_timestamp: at(40), operations: upserts(2, 4) };
-    // None of these is applied: all runs go on.
+    // None of these requests is applied, so all runs stay open.
     await refresher.syncText({ ...newer, dry_run: true }, {}, other);
     await refresher.syncText({ ...newer, removal_limit: 0 }, {}, other);
     await refresher.syncText({ ...newer, last_batch: false }, {}, other);
@@ -201,7 +201,7 @@ describe("a newer refresh", () => {
 });
 
 describe("a run without its last batch", () => {
-  test("is forgotten some hours after its last part, and changes nothing", async (t) => {
+  test("expires some hours after its last part, and changes nothing", async (t) => {
     const refresher = await startRefresher(t, { refreshRunHours: 3 });
     const { clock } = refresher.server;
     await refresher.sync({ operations: upserts(0, 3, { v: 0 }) });
@@ -212,7 +212,7 @@ describe("a run without its last batch", () => {
     clock.now += 3 * HOUR_MS;
     await refresher.runMaintenance();
     assert.equal((await runs(refresher))[0]!.operations, 5);
-    // A part that comes again is a sign of life too.
+    // A repeated part also extends the run.
     await refresher.stage([remove("r0")]);
     clock.now += 3 * HOUR_MS;
     await refresher.runMaintenance();
@@ -223,20 +223,20 @@ describe("a run without its last batch", () => {
     await assertSwept(refresher);
     assert.deepEqual(Object.keys(await refresher.contents()), ["r0", "r1", "r2"]);
 
-    // Applied without its parts, its last batch would clear what they had.
+    // Without its parts, the last batch would clear their records.
     const alone = await refresher.refresh({ operations: upserts(5, 6) });
     assert.equal(assertError(alone, "INCOMPLETE_REFRESH").sync_timestamp, at(31));
     assert.match(alone.body.error.message, /expired/);
     assertError(await refresher.refresh({ operations: [], dry_run: true }), "INCOMPLETE_REFRESH");
-    // Its parts may be sent anew; none of the old ones counts.
-    const anew = await refresher.stage([remove("r0")]);
-    assert.deepEqual(anew.body.refresh, { refresh_id: null, operations: 1, batches: 1 });
+    // The parts may be sent again; the expired ones do not count.
+    const resent = await refresher.stage([remove("r0")]);
+    assert.deepEqual(resent.body.refresh, { refresh_id: null, operations: 1, batches: 1 });
     const last = await refresher.refresh({ operations: upserts(1, 2), expected_operations: 2 });
     assert.deepEqual(last.body.changes, changes({ removed: 1, updated: 1, cleared: 1 }));
     await assertSwept(refresher);
   });
 
-  test("can be given up by its connector and by an admin, and begun anew", async (t) => {
+  test("can be aborted by its connector and by an admin, and begun again", async (t) => {
     const refresher = await startRefresher(t);
     const { server, tenant, call } = refresher;
     const other = await refresher.addConnector();
@@ -260,13 +260,13 @@ describe("a run without its last batch", () => {
     assert.deepEqual(await runs(refresher), []);
     await assertSwept(refresher);
 
-    // A last batch that was under way must not be applied without the parts.
+    // A last batch that arrives after the abort must not be applied without the parts.
     assertError(await refresher.refresh({ operations: upserts(0, 1) }), "INCOMPLETE_REFRESH");
     assert.equal((await abort(await begin())).status, 200);
     await begin();
     const last = await refresher.refresh({ operations: [], expected_operations: 4 });
     assert.deepEqual(last.body.changes, changes({ updated: 2, created: 2, cleared: 1 }));
-    // An applied run is none that could be given up.
+    // An applied run can no longer be aborted.
     assertError(await abort(id), "RESOURCE_NOT_FOUND");
     await assertSwept(refresher);
   });

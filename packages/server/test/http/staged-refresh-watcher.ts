@@ -3,12 +3,12 @@ import { isDeepStrictEqual } from "node:util";
 import { digestOf, type SourceRecord } from "@tidemark/client";
 import type { Tenant } from "../test-server.ts";
 
-/** A namespace as its source once was: what every reader must see whole, or not at all. */
+/** One state of a namespace in its source, which a reader must see completely or not at all. */
 export interface Version {
   name: string;
   /** The data of each record, by id. */
   data: Map<string, object>;
-  /** Sorted as the server lists them. */
+  /** The ids in the server's order. */
   ids: string[];
   digest: string;
 }
@@ -23,15 +23,15 @@ export async function versionOf(name: string, records: [id: string, data: object
   };
 }
 
-/** Thrown by a read that the server's death cut short. */
+/** Thrown by a read that ended because the server died. */
 class Broken extends Error {}
 
-/** Thrown by a listing that a refresh came between. */
+/** Thrown by a listing that a refresh interrupted. */
 class Outdated extends Error {}
 
 /**
- * Clients that read one namespace all the time, each in its own way, and fail as soon as one sees a mixture of two
- * versions, a version that it must not see yet, or an earlier one than before.
+ * Clients that constantly read one namespace, each through another endpoint. A client fails if it sees a mixture of
+ * versions, a version that is not allowed, or an older version than before.
  */
 export class Watcher {
   /** How many reads saw each version. */
@@ -40,15 +40,15 @@ export class Watcher {
   #tenant: Tenant;
   #namespace: string;
   #known: Version[];
-  /** What may be seen, from one moment to the next. */
+  /** The allowed versions in each phase of the test. */
   #allowed: Version[][];
   #stopped = false;
   #mayBreak = false;
   #loops: Promise<void>[];
-  /** Of each client, resolved when its present read is done. */
+  /** For each client, resolves when its current read ends. */
   #rounds: PromiseWithResolvers<void>[];
 
-  /** @param versions that may be seen from now on */
+  /** @param versions allowed at first */
   constructor(url: string, tenant: Tenant, namespace: string, versions: Version[]) {
     this.#url = url;
     this.#tenant = tenant;
@@ -58,22 +58,22 @@ export class Watcher {
     const reads = [this.#checkExists, this.#readRecords, this.#listRecords, this.#listNamespaces];
     this.#rounds = reads.map(() => Promise.withResolvers());
     this.#loops = reads.map((read, client) => this.#loop(read, client));
-    // What one of them throws is told by stop().
+    // stop() throws the errors of the clients.
     for (const loop of this.#loops) loop.catch(() => {});
   }
 
-  /** From now on these may be seen, the older first. */
+  /** Allows only these versions from now on, oldest first. */
   expect(...versions: Version[]): void {
     for (const version of versions) if (!this.#known.includes(version)) this.#known.push(version);
     this.#allowed.push(versions);
   }
 
-  /** The server is about to die: a connection that breaks is the end of its client, and no failure. */
+  /** Announces that the server dies: a broken connection then ends its client without a failure. */
   expectDeath(): void {
     this.#mayBreak = true;
   }
 
-  /** Waits until every client has begun and ended another read. @throws what a client saw wrong */
+  /** Waits until every client has completed another read. @throws the failure of a client */
   async look(): Promise<void> {
     for (let round = 0; round < 2; round++) {
       const rounds = this.#rounds.map(({ promise }) => promise);
@@ -81,7 +81,7 @@ export class Watcher {
     }
   }
 
-  /** Waits until every client has read at least once more, and ends. @throws what a client saw wrong */
+  /** Waits until every client has completed another read, and ends. @throws the failure of a client */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loops);
@@ -99,14 +99,14 @@ export class Watcher {
       } catch (error) {
         if (error instanceof Broken && this.#mayBreak) return;
         if (!(error instanceof Outdated)) throw error;
-        assert.ok(allowedSince().size > 1, "a listing is outdated only where a refresh may have come");
+        assert.ok(allowedSince().size > 1, "only a refresh makes a listing outdated");
         continue;
       }
       const allowed = allowedSince();
       const possible = matching.map((version) => this.#known.indexOf(version)).sort((a, b) => a - b);
       const now = possible.find((index) => index >= newest && allowed.has(this.#known[index]!));
       const names = matching.map(({ name }) => name).join(" or ");
-      assert.ok(now !== undefined, `${read.name} saw ${names || "no whole version"} where it must not`);
+      assert.ok(now !== undefined, `${read.name} saw ${names || "no whole version"} which is not allowed`);
       newest = now;
       const { name } = this.#known[now]!;
       this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
@@ -118,7 +118,7 @@ export class Watcher {
     this.#rounds[client] = Promise.withResolvers();
   }
 
-  /** A sample that no two versions answer alike. */
+  /** Checks a sample of ids, for which every version has another answer. */
   #checkExists = async (): Promise<Version[]> => {
     const ids = this.#known.flatMap(({ ids }) => Array.from({ length: 100 }, () => anyOf(ids)));
     const body = await this.#fetch("/v1/pipeline/check-exists", {
@@ -135,14 +135,14 @@ export class Watcher {
     );
   };
 
-  /** One record that has not been there always. */
+  /** Reads a random record, which only some versions contain. */
   #readRecords = async (): Promise<Version[]> => {
     const id = anyOf(anyOf(this.#known).ids);
     const body = await this.#get("/record", { namespace: this.#namespace, id });
     return this.#known.filter(({ data }) => isDeepStrictEqual(body.data, data.get(id)));
   };
 
-  /** Three pages: of one version, unless the listing says that it is outdated. */
+  /** Lists three pages, which belong to one version unless the listing is outdated. */
   #listRecords = async (): Promise<Version[]> => {
     let matching = this.#known;
     let cursor: string | undefined;
@@ -165,8 +165,8 @@ export class Watcher {
 
   #listNamespaces = async (): Promise<Version[]> => {
     const body = await this.#get("/namespaces", {});
-    const own = body.data.find(({ namespace }: { namespace: string }) => namespace === this.#namespace);
-    return this.#known.filter(({ data, digest }) => own.records === data.size && own.digest === digest);
+    const listed = body.data.find(({ namespace }: { namespace: string }) => namespace === this.#namespace);
+    return this.#known.filter(({ data, digest }) => listed.records === data.size && listed.digest === digest);
   };
 
   #get(path: string, query: Record<string, string>) {

@@ -13,7 +13,7 @@ import { assertError, assertFieldError } from "./error-answer.ts";
 import { at, changes, remove, startRefresher, upserts } from "./staged-refresh-client.ts";
 import { type Version, versionOf, Watcher } from "./staged-refresh-watcher.ts";
 
-/** 10,000 records of yesterday: half of them are gone today, a quarter changed, a quarter stayed as it was. */
+/** 10,000 records: by today, half of them are gone, a quarter changed and a quarter is unchanged. */
 const yesterday = versionOf(
   "yesterday",
   Array.from({ length: 10_000 }, (_, n) => [`r${n}`, { n, v: 0 }]),
@@ -23,7 +23,7 @@ const today = versionOf(
   Array.from({ length: 12_000 }, (_, i) => [`r${i + 5000}`, { n: i + 5000, v: i % 2 }]),
 );
 
-/** A version's upserts, in parts of so many. */
+/** Returns a version's upserts in parts of `size`. */
 function partsOf({ ids, data }: Version, size: number): object[][] {
   const operations = ids.map((id) => ({ action: "upsert", id, namespace: "tasks", data: data.get(id) }));
   return Array.from({ length: Math.ceil(ids.length / size) }, (_, part) =>
@@ -31,7 +31,7 @@ function partsOf({ ids, data }: Version, size: number): object[][] {
   );
 }
 
-/** A sync of a tenant, that must be answered 200. */
+/** Sends a tenant's sync, and asserts a 200. */
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 async function send(url: string, tenant: Tenant, fields: Record<string, unknown>): Promise<any> {
   const response = await fetch(`${url}/v1/pipeline/sync`, {
@@ -45,8 +45,8 @@ async function send(url: string, tenant: Tenant, fields: Record<string, unknown>
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: a refresh of 12,000 records that others read all the time`, () => {
-    /** A server process with yesterday's records, and today's in parts. */
+  describe(`${engine.name}: a refresh of 12,000 records while clients read`, () => {
+    /** Starts a server process with yesterday's records; `refresh` sends a part of today's. */
     async function startLoaded(t: TestContext, size: number, refresh_id?: string) {
       const databaseUrl = await engine.createDatabase(t);
       const tenant = await createTarget(databaseUrl);
@@ -61,7 +61,7 @@ for (const engine of engines) {
       return { databaseUrl, tenant, watcher, refresh, before, after, lastPart: parts.length - 1 };
     }
 
-    /** The last batch, while the readers may see either; then only the new. */
+    /** Sends the last batch; clients may see either version during it and only the new one after. */
     async function finish({
       watcher,
       refresh,
@@ -82,7 +82,7 @@ for (const engine of engines) {
       return answer;
     }
 
-    test("in three parts is all of the old or all of the new", async (t) => {
+    test("in three parts shows either the old version or the new one", async (t) => {
       const loaded = await startLoaded(t, 4000);
       for (const part of [0, 1]) {
         const { status, refresh, changes: none } = await loaded.refresh(part, { last_batch: false });
@@ -96,7 +96,7 @@ for (const engine of engines) {
       assert.deepEqual(results, { upserted: 4000, deleted: 0, failed: 0 });
     });
 
-    test("with its parts sent in parallel, and two of them twice, is the same", async (t) => {
+    test("with parts in parallel, and some of them twice, has the same result", async (t) => {
       const loaded = await startLoaded(t, 2500, "p");
       await Promise.all([3, 1, 0, 1, 2, 3].map((part) => loaded.refresh(part, { last_batch: false })));
       const { refresh } = await finish(loaded);
@@ -113,7 +113,7 @@ for (const engine of engines) {
 }
 
 describe("a staged refresh", () => {
-  test("shows nothing of its parts anywhere but in the lists of refreshes and syncs", async (t) => {
+  test("shows its parts only in the lists of refreshes and syncs", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 10) });
     const before = await Promise.all([refresher.get("/namespaces"), refresher.contents()]);
@@ -130,7 +130,7 @@ describe("a staged refresh", () => {
     assert.equal(store.body.record_count, 10);
   });
 
-  test("counts a part that comes again once, though its text is another", async (t) => {
+  test("counts a repeated part once, even if its JSON is written differently", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.stage([...upserts(0, 2, { a: 1, b: 2 }), remove("x")]);
     const spelled = [
@@ -138,18 +138,18 @@ describe("a staged refresh", () => {
       { data: { b: 2, a: 1 }, namespace: "tasks", id: "r1", action: "upsert" },
       { id: "x", action: "delete", namespace: "tasks", data: { ignored: true } },
     ];
-    const again = await refresher.stage(spelled);
-    assert.deepEqual(again.body.refresh, { refresh_id: null, operations: 3, batches: 1 });
-    const other = await refresher.stage([...upserts(0, 2, { a: 1, b: 3 }), remove("x")]);
-    assert.deepEqual(other.body.refresh, { refresh_id: null, operations: 6, batches: 2 });
-    // The last batch may be an earlier part again: after a lost answer, a client may not know better.
+    const repeated = await refresher.stage(spelled);
+    assert.deepEqual(repeated.body.refresh, { refresh_id: null, operations: 3, batches: 1 });
+    const different = await refresher.stage([...upserts(0, 2, { a: 1, b: 3 }), remove("x")]);
+    assert.deepEqual(different.body.refresh, { refresh_id: null, operations: 6, batches: 2 });
+    // The last batch may repeat an earlier part, because a client may have missed the answer.
     const last = await refresher.refresh({ operations: spelled, expected_operations: 6 });
     assert.deepEqual(last.body.refresh, { refresh_id: null, operations: 6, batches: 2 });
     assert.deepEqual(last.body.changes, changes({ created: 2, absent: 1, superseded: 3 }));
     assert.deepEqual(await refresher.contents(), { r0: { a: 1, b: 3 }, r1: { a: 1, b: 3 } });
   });
 
-  test("lets the part that was committed later decide a record that two parts name", async (t) => {
+  test("takes a record that two parts name from the part that was committed later", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 4, { v: 0 }) });
     await refresher.stage([...upserts(0, 3, { v: 1 }), remove("r3")]);
@@ -159,16 +159,16 @@ describe("a staged refresh", () => {
     assert.deepEqual(await refresher.contents(), { r0: { v: 3 }, r1: { v: 2 }, r3: { v: 0 } });
   });
 
-  test("yields to what incremental syncs in between say, if they are newer", async (t) => {
+  test("yields to newer incremental syncs that arrive between its parts", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 6, { v: 0 }) });
     await refresher.stage(upserts(0, 8, { v: 1 }));
-    // Newer: an update, a delete, a creation of what the run creates too, and of what it does not name.
+    // The newer sync updates, deletes, and creates a record of the run and a record outside the run.
     await refresher.sync({
       sync_timestamp: at(32),
       operations: [...upserts(0, 1, { v: 2 }), remove("r1"), ...upserts(6, 7, { v: 2 }), ...upserts(20, 21)],
     });
-    // Older: an update, a delete, and a creation that the run does not name.
+    // The older sync updates, deletes, and creates a record outside the run.
     await refresher.sync({
       sync_timestamp: at(30),
       operations: [...upserts(2, 3, { v: 1 }), remove("r3"), ...upserts(21, 22)],
@@ -187,7 +187,7 @@ describe("a staged refresh", () => {
     );
   });
 
-  test("refreshes the namespaces of all its parts, and empties those that none names records of", async (t) => {
+  test("refreshes the namespaces of all its parts, and empties those without records", async (t) => {
     const refresher = await startRefresher(t);
     const names = ["a", "b", "c", "d"];
     await refresher.sync({ operations: names.flatMap((name) => upserts(0, 3, {}, name)) });
@@ -201,7 +201,7 @@ describe("a staged refresh", () => {
     assert.deepEqual(left, [["r0"], [], [], ["r0", "r1", "r2"]]);
   });
 
-  test("rewrites nothing that comes again as it was", async (t) => {
+  test("rewrites no unchanged record", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.sync({ operations: upserts(0, 200, { text: "as it was" }) });
     const { contents, index_queue } = (await refresher.rows()) as Record<string, string[]>;
@@ -213,7 +213,7 @@ describe("a staged refresh", () => {
     assert.deepEqual([after.contents, after.index_queue], [contents, index_queue]);
   });
 
-  test("takes its own fields in a full refresh only, and each where it belongs", async (t) => {
+  test("rejects fields of a staged refresh in other requests", async (t) => {
     const { refresh, sync, rows } = await startRefresher(t);
     const before = await rows();
     const wrong: [fields: Record<string, unknown>, field: string, code: string][] = [
@@ -237,7 +237,7 @@ describe("a staged refresh", () => {
     assert.equal((await sync({ last_batch: true, operations: [] })).status, 200);
   });
 
-  test("that is older than its namespace's last refresh is refused with its first part", async (t) => {
+  test("that is older than its namespace's last refresh is rejected at its first part", async (t) => {
     const refresher = await startRefresher(t);
     await refresher.refresh({ sync_timestamp: at(40), operations: upserts(0, 2) });
     const before = await refresher.rows();

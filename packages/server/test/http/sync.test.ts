@@ -37,7 +37,7 @@ test("a sync is acknowledged with its counts, and check-exists sees it", async (
   assert.deepEqual(check.body, { existing_ids: ["b", "a", "b"], new_ids: ["x"], total_checked: 4 });
 });
 
-test("a full refresh clears what it does not name", async (t) => {
+test("a full refresh clears the records that it does not name", async (t) => {
   const server = await startTestServer(t);
   const tenant = await createTenant(server.commands);
   const headers = { "x-api-key": tenant.key };

@@ -26,14 +26,14 @@ interface Ids {
 
 const RECORD = { namespace: "clickup_tasks", id: "record-1" };
 
-/** Needs no key, and says nothing of anybody's data. */
+/** Routes that need no key and reveal no data. */
 const PUBLIC = new Set([
   "GET /livez",
   "GET /readyz",
   "GET /v1/pipeline/health",
   "GET /v1/connectors/pipeline/health",
 ]);
-/** Not in the document. */
+/** Paths that are not in the document. */
 const HIDDEN = [
   "/docs",
   "/docs/",
@@ -43,7 +43,7 @@ const HIDDEN = [
 ];
 const PUBLIC_HIDDEN = new Set([...HIDDEN, "/docs/json", "/docs/yaml", "/metrics"]);
 
-/** Valid bodies by what a route creates or changes, with every id that they can name. */
+/** Valid bodies by route, with every id that they can name. */
 const BODIES: Record<string, (ids: Ids) => object> = {
   "/vector-stores/{vector_store_id}/search": () => ({ query: "anything" }),
   "/sync": ({ organization_id, vector_store_id }) =>
@@ -68,7 +68,7 @@ interface Route {
   hasBody: boolean;
 }
 
-/** Every route that the server documents. */
+/** Returns every route that the server documents. */
 async function documentedRoutes(server: TestServer): Promise<Route[]> {
   const { body } = await server.request("GET", "/docs/json");
   return Object.entries(body.paths as Record<string, Record<string, Record<string, unknown>>>).flatMap(
@@ -84,22 +84,24 @@ async function documentedRoutes(server: TestServer): Promise<Route[]> {
   );
 }
 
-/** The request of a route that names these ids. Fails for a route that this test does not know how to call. */
+/** Returns a request of a route with these ids; fails if this test does not know how to call the route. */
 function requestOf(route: Route, ids: Ids): [method: string, path: string, body: object | undefined] {
   const idOf = (name: string) =>
-    Object.hasOwn(ids, name) ? ids[name as keyof Ids] : assert.fail(`${route.path}: teach this test ${name}`);
+    Object.hasOwn(ids, name)
+      ? ids[name as keyof Ids]
+      : assert.fail(`${route.path}: add ${name} to this test`);
   const path = route.path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(idOf(name)));
   const query = route.query.map((name) => `${name}=${encodeURIComponent(idOf(name))}`).join("&");
   let body: object | undefined;
   if (route.hasBody) {
     const key = route.path.replace(/^\/v1\/(connectors\/)?(pipeline|organizations\/\{organization_id\})/, "");
-    const bodyOf = BODIES[key] ?? assert.fail(`${route.method} ${route.path}: teach this test its body`);
+    const bodyOf = BODIES[key] ?? assert.fail(`${route.method} ${route.path}: add its body to this test`);
     body = bodyOf(ids);
   }
   return [route.method, query ? `${path}?${query}` : path, body];
 }
 
-/** Everything of an organization that a caller could change. */
+/** Returns everything in an organization that a caller could change. */
 async function everythingOf(server: TestServer, admin: string, { organizationId, storeId, key }: Tenant) {
   const get = async (path: string) =>
     (
@@ -118,7 +120,7 @@ async function everythingOf(server: TestServer, admin: string, { organizationId,
   };
 }
 
-/** Leaves a staged run and a sync behind. */
+/** Stages a part of a refresh. @returns the ids of the run and the sync */
 async function syncedIds(server: TestServer, tenant: Tenant): Promise<Pick<Ids, "run_id" | "sync_id">> {
   const headers = { "x-api-key": tenant.key };
   const part = { sync_mode: "full_refresh", last_batch: false, namespaces: ["staged"] };
@@ -150,7 +152,7 @@ const NOWHERE: Ids = {
   ...RECORD,
 };
 
-test("keys of one organization see, change and learn nothing of another, on any route", async (t) => {
+test("keys of one organization cannot see, change or detect data of another, on any route", async (t) => {
   const server = await startTestServer(t, { rateLimitPerMinute: 1_000_000 });
   const [victim, intruder] = [await createTenant(server.commands), await createTenant(server.commands)];
   await server.post(SYNC, syncBody(victim, { operations: [{ action: "upsert", ...RECORD }] }), {
@@ -168,7 +170,7 @@ test("keys of one organization see, change and learn nothing of another, on any 
     ),
     admin: await createRoleKey(server.commands, "admin", intruder.organizationId),
   };
-  const [theirs, own] = [await idsOf(server, victim), await idsOf(server, intruder)];
+  const [victimIds, ownIds] = [await idsOf(server, victim), await idsOf(server, intruder)];
   const before = await everythingOf(server, admin, victim);
   const routes = await documentedRoutes(server);
   const keyed = routes.filter(({ method, path }) => !PUBLIC.has(`${method} ${path}`));
@@ -179,8 +181,8 @@ test("keys of one organization see, change and learn nothing of another, on any 
     const headers: Record<string, string> = key === undefined ? {} : { "x-api-key": key };
     return server.request(method, path, { headers, ...(body ? { body } : {}) });
   };
-  /** An answer without what differs between any two, and without the ids that the question had. */
-  const told = (answer: Answer, ids: Ids): unknown => {
+  /** Returns an answer without the fields that always differ and without the ids of the request. */
+  const normalized = (answer: Answer, ids: Ids): unknown => {
     let text = JSON.stringify(comparable(answer));
     for (const [name, id] of Object.entries(ids)) text = text.replaceAll(id, `<${name}>`);
     return JSON.parse(text);
@@ -190,34 +192,37 @@ test("keys of one organization see, change and learn nothing of another, on any 
     const { method, path } = route;
     const isValidate = path.endsWith("/health/validate");
     await t.test(`${method} ${path}`, async () => {
-      const anonymous = await call(route, theirs, undefined);
+      const anonymous = await call(route, victimIds, undefined);
       assert.equal(anonymous.status, 401);
-      assert.deepEqual(told(await call(route, NOWHERE, undefined), NOWHERE), told(anonymous, theirs));
+      assert.deepEqual(
+        normalized(await call(route, NOWHERE, undefined), NOWHERE),
+        normalized(anonymous, victimIds),
+      );
 
       for (const [role, key] of Object.entries(keys)) {
-        // Ids of the other organization, ids of nothing, and mixtures: one answer for all.
+        // Foreign ids, unknown ids and mixtures all get the same answer.
         const foreign = [
-          theirs,
+          victimIds,
           NOWHERE,
-          { ...theirs, vector_store_id: "vs_nowhere", connector_id: "conn_nowhere" },
-          { ...theirs, vector_store_id: own.vector_store_id, connector_id: own.connector_id },
-          { ...own, organization_id: theirs.organization_id },
-          { ...own, organization_id: "org_nowhere" },
+          { ...victimIds, vector_store_id: "vs_nowhere", connector_id: "conn_nowhere" },
+          { ...victimIds, vector_store_id: ownIds.vector_store_id, connector_id: ownIds.connector_id },
+          { ...ownIds, organization_id: victimIds.organization_id },
+          { ...ownIds, organization_id: "org_nowhere" },
         ];
         const answers = [];
-        for (const ids of foreign) answers.push(told(await call(route, ids, key), ids));
+        for (const ids of foreign) answers.push(normalized(await call(route, ids, key), ids));
         const [first] = answers as { status: number }[];
         assert.equal(first!.status, isValidate ? 400 : 403, `${role}: ${JSON.stringify(first)}`);
         for (const answer of answers) assert.deepEqual(answer, first, role);
 
-        // Ids of the other organization below the own one: as if they did not exist.
+        // Foreign ids under the key's organization get the same answer as unknown ids.
         for (const name of ["vector_store_id", "connector_id", "key_id", "run_id", "sync_id"] as const) {
-          const inside = { ...own, [name]: theirs[name] };
-          const nothing = { ...own, [name]: NOWHERE[name] };
-          if (JSON.stringify(requestOf(route, inside)) === JSON.stringify(requestOf(route, own))) continue;
-          const answer = told(await call(route, inside, key), inside) as { status: number };
+          const inside = { ...ownIds, [name]: victimIds[name] };
+          const nothing = { ...ownIds, [name]: NOWHERE[name] };
+          if (JSON.stringify(requestOf(route, inside)) === JSON.stringify(requestOf(route, ownIds))) continue;
+          const answer = normalized(await call(route, inside, key), inside) as { status: number };
           assert.ok([400, 403, 404].includes(answer.status), `${role}: ${JSON.stringify(answer)}`);
-          assert.deepEqual(answer, told(await call(route, nothing, key), nothing), role);
+          assert.deepEqual(answer, normalized(await call(route, nothing, key), nothing), role);
         }
       }
     });
@@ -236,7 +241,7 @@ test("every route is in the document or known to be public", async (t) => {
     assert.ok(documented.has(path.replace(/:(\w+)/g, "{$1}")), `${path} is neither documented nor public`);
   }
   for (const path of documented) {
-    // What a path does not allow is told by its 405: the rest must be documented.
+    // The document must have exactly the methods in the Allow header of the 405.
     const answer = await server.request("OPTIONS", path.replace(/\{\w+\}/g, "x"));
     assert.equal(answer.status, 405);
     const methods = answer.headers
@@ -248,7 +253,7 @@ test("every route is in the document or known to be public", async (t) => {
   }
 });
 
-test("public routes say nothing of anybody", async (t) => {
+test("public routes reveal nothing about tenants", async (t) => {
   const server = await startTestServer(t);
   const tenant = await createTenant(server.commands);
   await server.post(SYNC, syncBody(tenant, { operations: [upsert("a")] }), { "x-api-key": tenant.key });
@@ -262,11 +267,11 @@ test("public routes say nothing of anybody", async (t) => {
       tenant.key.slice(6),
       "Test store",
     ];
-    for (const secret of secrets) assert.ok(!text.includes(secret), `${path} tells ${secret}`);
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${path} reveals ${secret}`);
   }
 });
 
-/** The paths of Fastify's tree of routes. */
+/** Returns the paths in Fastify's printed tree of routes. */
 function pathsOf(tree: string): string[] {
   const paths: string[] = [];
   const parents: string[] = [];

@@ -44,7 +44,7 @@ test("a vector store is created, read, changed and deleted", async (t) => {
   }
   const { data } = (await call("GET", "/vector-stores")).body;
   assert.deepEqual(
-    data.map((each: { id: string }) => each.id),
+    data.map((store: { id: string }) => store.id),
     [tenant.storeId],
   );
 });
@@ -60,7 +60,7 @@ test("a store counts its records", async (t) => {
   assert.equal(await count(), 1);
 });
 
-test("a deleted store is gone at once, with its connectors, their keys and its records", async (t) => {
+test("a deleted store is gone immediately, with its connectors, their keys and its records", async (t) => {
   const { server, tenant, call, sync, checkExists } = await startManagement(t);
   const reader = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);
   await sync({ operations: [upsert("a")] });
@@ -75,8 +75,8 @@ test("a deleted store is gone at once, with its connectors, their keys and its r
   assertError(await call("GET", `/connectors/${tenant.connectorId}`), "CONNECTOR_NOT_FOUND");
   assertError(await call("POST", `/connectors/${tenant.connectorId}/keys`, {}), "CONNECTOR_NOT_FOUND");
   assert.deepEqual((await call("GET", "/connectors")).body.data, []);
-  const again = await call("POST", "/connectors", { name: "late", vector_store_id: tenant.storeId });
-  assertError(again, "VECTOR_STORE_NOT_FOUND");
+  const late = await call("POST", "/connectors", { name: "late", vector_store_id: tenant.storeId });
+  assertError(late, "VECTOR_STORE_NOT_FOUND");
 
   while (await server.commands.runMaintenance());
   assert.equal(await server.commands.countRecords(), 0);
@@ -88,14 +88,14 @@ test("a deleted store is gone at once, with its connectors, their keys and its r
   }
 });
 
-test("lists come in pages that join without gaps or repeats", async (t) => {
+test("the pages of a list have no gaps or repeats", async (t) => {
   const management = await startManagement(t);
   const { tenant, call } = management;
   const ids = [tenant.storeId];
   for (let i = 0; i < 6; i++) ids.push((await call("POST", "/vector-stores", { name: `s${i}` })).body.id);
   ids.sort();
   for (const limit of [1, 3, 7, 100]) {
-    await t.test(`of ${limit}`, async () => {
+    await t.test(`pages of ${limit}`, async () => {
       const pages = await allPages(management, "/vector-stores", limit);
       assert.equal(pages.length, Math.ceil(7 / limit));
       for (const [i, page] of pages.entries()) {
@@ -111,24 +111,27 @@ test("lists come in pages that join without gaps or repeats", async (t) => {
       );
     });
   }
-  await t.test("a page starts after the last, even when that was deleted", async () => {
-    const first = (await call("GET", "/vector-stores?limit=3")).body;
-    await call("DELETE", `/vector-stores/${ids[2]}`);
-    await call("DELETE", `/vector-stores/${ids[3]}`);
-    const second = (await call("GET", `/vector-stores?limit=100&cursor=${first.next_cursor}`)).body;
-    assert.deepEqual(
-      second.data.map(({ id }: { id: string }) => id),
-      ids.slice(4),
-    );
-  });
-  await t.test("20 by default", async () => {
+  await t.test(
+    "a page starts after the previous one, even if that page's last store was deleted",
+    async () => {
+      const first = (await call("GET", "/vector-stores?limit=3")).body;
+      await call("DELETE", `/vector-stores/${ids[2]}`);
+      await call("DELETE", `/vector-stores/${ids[3]}`);
+      const second = (await call("GET", `/vector-stores?limit=100&cursor=${first.next_cursor}`)).body;
+      assert.deepEqual(
+        second.data.map(({ id }: { id: string }) => id),
+        ids.slice(4),
+      );
+    },
+  );
+  await t.test("pages of 20 by default", async () => {
     for (let i = 0; i < 20; i++) await call("POST", "/vector-stores", { name: `t${i}` });
     const { data, has_more } = (await call("GET", "/vector-stores")).body;
     assert.deepEqual([data.length, has_more], [20, true]);
   });
 });
 
-test("page parameters that are wrong are 422", async (t) => {
+test("invalid page parameters get a 422", async (t) => {
   const { call } = await startManagement(t);
   const bad: [query: string, field: string, code: string][] = [
     ["limit=0", "limit", "TOO_SMALL"],
@@ -156,7 +159,7 @@ test("page parameters that are wrong are 422", async (t) => {
   }
 });
 
-test("bodies of stores are judged strictly", async (t) => {
+test("invalid bodies of stores are rejected", async (t) => {
   const { tenant, call } = await startManagement(t);
   const path = `/vector-stores/${tenant.storeId}`;
   const before = (await call("GET", path)).body;
@@ -190,7 +193,7 @@ test("bodies of stores are judged strictly", async (t) => {
   assert.equal((await call("GET", "/vector-stores")).body.data.length, 1);
 });
 
-test("a store's settings are kept as set; a change replaces what it names, null takes it back", async (t) => {
+test("a change of settings replaces only the named ones, and null resets a setting", async (t) => {
   const { server, call } = await startManagement(t);
   const settings = {
     text_fields: ["title", "author.name", "größe"],
@@ -227,7 +230,7 @@ test("a store's settings are kept as set; a change replaces what it names, null 
   assert.deepEqual((await call("POST", "/vector-stores", { name: "z", settings: none })).body.settings, {});
 });
 
-test("settings that are wrong get 422 with the field, and change nothing", async (t) => {
+test("invalid settings get a 422 that names the field, and change nothing", async (t) => {
   const { tenant, call } = await startManagement(t);
   const path = `/vector-stores/${tenant.storeId}`;
   const before = (await call("PATCH", path, { settings: { chunk_tokens: 200, chunk_overlap: 60 } })).body;
@@ -260,11 +263,11 @@ test("settings that are wrong get 422 with the field, and change nothing", async
         await call("PATCH", path, { settings }),
       ]) {
         assertFieldError(answer, field, code);
-        assert.equal(answer.body.error.details.total_errors, 1, "one mistake, one error");
+        assert.equal(answer.body.error.details.total_errors, 1, "each mistake is one error");
       }
     });
   }
-  await t.test("what does not go with the settings that are there", async () => {
+  await t.test("settings that conflict with existing ones", async () => {
     const tokens = await call("PATCH", path, { settings: { chunk_tokens: 120 } });
     assertFieldError(tokens, "settings.chunk_tokens", "TOO_SMALL");
     const overlap = await call("PATCH", path, { settings: { chunk_overlap: 100 } });
@@ -275,7 +278,7 @@ test("settings that are wrong get 422 with the field, and change nothing", async
   assert.equal((await call("PATCH", path, { settings: largest })).status, 200);
 });
 
-test("a reader tied to one store sees that one, a reader of the organization sees all", async (t) => {
+test("a reader of one store sees only that store, a reader of the organization sees all", async (t) => {
   const { server, tenant, call } = await startManagement(t);
   const other = (await call("POST", "/vector-stores", { name: "other" })).body.id;
   const tied = await createRoleKey(server.commands, "reader", tenant.organizationId, tenant.storeId);

@@ -16,7 +16,7 @@ type Data = Record<string, unknown>;
 const upsert = (id: string, data: Data) => ({ action: "upsert", id, namespace: "tasks", data });
 const remove = (id: string) => ({ action: "delete", id, namespace: "tasks" });
 
-/** A word of its own for each number, without digits: those are no text. */
+/** A unique word for each number, without digits, which are not text. */
 const word = (number: number) =>
   `x${number.toString(8).replace(/\d/g, (digit) => "bcdfghjk"[Number(digit)]!)}`;
 /** Twelve words that no other paragraph has. */
@@ -34,7 +34,7 @@ async function openCounted(t: TestContext, engine: TestEngine) {
   const store = storeOf(commands, tenant);
   const { organizationId, storeId } = store;
 
-  /** The texts that are embedded until a change is in the index, and all that it made superfluous is gone. */
+  /** The texts that are embedded until a change is indexed and everything superfluous is swept. */
   const embedded = async (
     change: () => Promise<unknown>,
     { indexWith = commands, isStaged = false } = {},
@@ -46,12 +46,12 @@ async function openCounted(t: TestContext, engine: TestEngine) {
     await sweepAll(storage, clock.now);
     await indexAll(indexWith);
     while ((await storage.index.sweep(clock.now)).more);
-    if (!isStaged) await checkLevel();
+    if (!isStaged) await checkComplete();
     return endpoint.texts.slice(before);
   };
 
-  /** Every chunk is there once, and has its vector: so what was not embedded was not needed. */
-  const checkLevel = async () => {
+  /** Checks that the index has every chunk once, with its vector, so that no needed text was left out. */
+  const checkComplete = async () => {
     const { settings } = await commands.getVectorStore(organizationId, storeId);
     const { data } = await commands.listRecords(organizationId, storeId, {
       namespace: "tasks",
@@ -81,17 +81,18 @@ async function openCounted(t: TestContext, engine: TestEngine) {
     commandsFor,
     embedded,
     store,
-    /** The texts that an incremental sync has embedded. */
+    /** The texts that an incremental sync embeds. */
     put: (...operations: object[]) => embedded(() => store.sync({ operations })),
-    /** The texts that other settings of the store have embedded. */
+    /** The texts that new settings of the store embed. */
     set: (settings: Data) =>
       embedded(() => commands.updateVectorStore(organizationId, storeId, { settings }, clock.now)),
-    rebuild: (of = commands) => embedded(() => of.beginBuild(storeId, "{}", true), { indexWith: of }),
+    rebuild: (indexWith = commands) =>
+      embedded(() => indexWith.beginBuild(storeId, "{}", true), { indexWith }),
   };
 }
 
 const titled = (number: number): Data => ({ title: paragraph(number) });
-/** 250 paragraphs, those that `changed` names with other words. */
+/** A document of 250 paragraphs; the `changed` ones have other words. */
 const document = (...changed: number[]): Data => ({
   title: "A document",
   body: Array.from({ length: 250 }, (_, index) =>
@@ -101,7 +102,7 @@ const document = (...changed: number[]): Data => ({
 
 for (const engine of engines) {
   describe(`${engine.name}: a text is embedded once`, () => {
-    test("a change of a number, or of a field that is not searched, embeds nothing", async (t) => {
+    test("changing a number, or a field that is not searched, embeds nothing", async (t) => {
       const { put, set } = await openCounted(t, engine);
       const data = { title: "Leaking valve", body: "It drips.", amount: 5, owner: "Ada", done: false };
       assert.equal((await put(upsert("a", data))).length, 1);
@@ -125,7 +126,7 @@ for (const engine of engines) {
       );
     });
 
-    test("a change of one of 250 paragraphs embeds the chunks that it changed alone", async (t) => {
+    test("changing one of 250 paragraphs embeds only the changed chunks", async (t) => {
       const { put } = await openCounted(t, engine);
       const all = await put(upsert("a", document()));
       assert.ok(all.length > 10, `${all.length} chunks`);
@@ -134,7 +135,7 @@ for (const engine of engines) {
         const back = await put(upsert("a", document()));
         assert.ok(again.length >= 1 && again.length <= 3, `${again.length} chunks for paragraph ${changed}`);
         assert.ok(again.some((text) => text.includes(paragraph(9000 + changed))));
-        assert.deepEqual(back, [], "the text that was there before");
+        assert.deepEqual(back, [], "the earlier text");
       }
       const without = String(document().body).split("\n\n").toSpliced(100, 1).join("\n\n");
       assert.ok((await put(upsert("a", { ...document(), body: without }))).length <= 3);
@@ -154,19 +155,19 @@ for (const engine of engines) {
           { isStaged: !last_batch },
         );
       assert.deepEqual(await part(0, false), []);
-      // A part is embedded before its refresh is applied: then only the last one's are left.
+      // A part is embedded before its refresh is applied, so that only the last part is embedded then.
       assert.deepEqual(await part(20, false, [upsert("new", titled(100))]), [paragraph(100)]);
       assert.deepEqual(await part(40, true, [upsert("newer", titled(101))]), [paragraph(101)]);
     });
 
-    test("a text that several records have is embedded once, and again for none that comes later", async (t) => {
+    test("a text of several records is embedded once, even for later records", async (t) => {
       const { put } = await openCounted(t, engine);
       const same = [upsert("a", titled(1)), upsert("b", titled(1)), upsert("c", titled(2))];
       assert.deepEqual((await put(...same)).sort(), [paragraph(1), paragraph(2)].sort());
       assert.deepEqual(await put(upsert("d", titled(1)), remove("a")), []);
     });
 
-    test("other sizes of chunks embed the chunks that are new", async (t) => {
+    test("another chunk size embeds only new chunks", async (t) => {
       const { put, set } = await openCounted(t, engine);
       const short = Array.from({ length: 20 }, (_, index) => upsert(`r${index}`, titled(index)));
       const before = new Set(await put(upsert("long", document(1, 2, 3)), ...short));
@@ -177,11 +178,11 @@ for (const engine of engines) {
         after.filter((text) => before.has(text)),
         [],
       );
-      assert.deepEqual(await set({ chunk_tokens: null }), [], "back to what there was");
+      assert.deepEqual(await set({ chunk_tokens: null }), [], "back to the old chunks");
       assert.deepEqual(await set({ language: "german" }), [], "another language has the same texts");
     });
 
-    test("a new index with the same model embeds nothing, and one with another model everything", async (t) => {
+    test("a rebuild with the same model embeds nothing, and one with another model everything", async (t) => {
       const { put, rebuild, commandsFor } = await openCounted(t, engine);
       const records = Array.from({ length: 90 }, (_, index) => upsert(`r${index}`, titled(index)));
       const all = (await put(...records)).sort();
@@ -192,14 +193,14 @@ for (const engine of engines) {
       assert.deepEqual(await rebuild(other), []);
     });
 
-    test("a text that comes while a new index is built is embedded once for both", async (t) => {
+    test("a text that arrives during a rebuild is embedded once for both builds", async (t) => {
       const { put, commands, store } = await openCounted(t, engine);
       await put(upsert("a", titled(1)));
       await commands.beginBuild(store.storeId, "{}", true);
       assert.deepEqual(await put(upsert("b", titled(2))), [paragraph(2)]);
     });
 
-    test("a record that moves to another id embeds nothing, at once or within a day", async (t) => {
+    test("a record that moves to another id, in one sync or within a day, embeds nothing", async (t) => {
       const { put, clock } = await openCounted(t, engine);
       assert.equal((await put(upsert("a", document()))).length > 10, true);
       assert.deepEqual(await put(remove("a"), upsert("b", document())), [], "in one sync");

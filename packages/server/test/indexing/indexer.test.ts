@@ -37,17 +37,17 @@ function startWatched(t: TestContext, steps: IndexSteps) {
   whenDone(t, () => indexer.stop());
   return {
     lines,
-    /** Changes something, and waits until a step has ended for the so-many-th time. */
+    /** Makes a change, and waits until a step has ended `times` times. */
     async step(
       change: () => unknown,
       name: StepName,
-      isIt: (args: unknown[]) => boolean = () => true,
+      isWanted: (args: unknown[]) => boolean = () => true,
       times = 1,
     ): Promise<void> {
       const { promise, resolve } = Promise.withResolvers<void>();
       let seen = 0;
       const tell = (ended: string, args: unknown[]) => {
-        if (ended === name && isIt(args) && ++seen === times) resolve();
+        if (ended === name && isWanted(args) && ++seen === times) resolve();
       };
       waiting.add(tell);
       await change();
@@ -58,7 +58,7 @@ function startWatched(t: TestContext, steps: IndexSteps) {
   };
 }
 
-describe("what the log says of an embeddings endpoint", () => {
+describe("the log of an embeddings endpoint", () => {
   const [AWAY, BACK] = ["embeddings endpoint unavailable", "embeddings endpoint available again"];
 
   async function openEmbedding(t: TestContext) {
@@ -70,11 +70,11 @@ describe("what the log says of an embeddings endpoint", () => {
     return { ...ledger, endpoint, store, lexical: ledger.commands, commands };
   }
 
-  test("is a line when it goes away and one when it is back, whatever needs no vector in between", async (t) => {
+  test("has one line when it becomes unavailable and one when it is back, whatever is indexed between", async (t) => {
     const { endpoint, clock, store, commands } = await openEmbedding(t);
     const { lines, step } = startWatched(t, commands);
     const sync = (id: string, data: object) => store.sync({ operations: [upsert(id, data)] });
-    /** Whether something of a record was published. */
+    /** Whether an entry of the record was published. */
     const isOf =
       (id: string) =>
       ([, prepared]: unknown[]) =>
@@ -93,7 +93,7 @@ describe("what the log says of an embeddings endpoint", () => {
     assert.deepEqual(lines, [AWAY, BACK]);
   });
 
-  test("is said of a new index that has to wait for it, too", async (t) => {
+  test("has these lines for a new build that has to wait, too", async (t) => {
     const { endpoint, clock, store, lexical, commands } = await openEmbedding(t);
     await lexical.beginBuild(store.storeId, "{}");
     await store.sync({ operations: [upsert("a", { title: "apple" })] });
@@ -109,7 +109,7 @@ describe("what the log says of an embeddings endpoint", () => {
   });
 });
 
-test("a merge that fails, or that somebody else takes over, is forgotten", async (t) => {
+test("a merge that fails, or that another process takes over, is forgotten", async (t) => {
   for (const addToMerge of [async () => false, () => Promise.reject(new Error("no room"))]) {
     const { storage, clock, commands, createStore } = await openTestLedger(t, usualEngine());
     const store = await createStore();

@@ -8,11 +8,11 @@ import { upsert } from "../http/pipeline.ts";
 import { openTestLedger, storeOf } from "../test-ledger.ts";
 import { createTenant, indexAll } from "../test-server.ts";
 
-/** A store whose index goes on only when the test says so. */
+/** A store that is indexed only when the test calls `index`. */
 async function openStopped(t: TestContext, engine: TestEngine) {
   const endpoint = await startEmbeddingsServer(t);
   const { storage, clock } = await openTestLedger(t, engine);
-  /** The commands of another process, whose endpoint has this model. */
+  /** The commands of another process with this model. */
   const commandsFor = (embeddingsModel: string) =>
     openCommands(storage, readConfig({}, { embeddingsUrl: endpoint.url, embeddingsModel }), () => clock.now);
   const commands = commandsFor("test-model");
@@ -37,8 +37,8 @@ async function openStopped(t: TestContext, engine: TestEngine) {
 }
 
 for (const engine of engines) {
-  describe(`${engine.name}: a new index with another model`, () => {
-    test("has the records whose text the endpoint refuses: they are found by their words", async (t) => {
+  describe(`${engine.name}: a rebuild with another model`, () => {
+    test("keeps records whose text the endpoint refuses: lexical search finds them", async (t) => {
       const store = await openStopped(t, engine);
       const ids = Array.from({ length: 10 }, (_, index) => `r${index}`);
       await store.put(ids);
@@ -68,7 +68,7 @@ for (const engine of engines) {
       }
     });
 
-    test("keeps what was embedded before the endpoint failed", async (t) => {
+    test("keeps the vectors that it got before the endpoint failed", async (t) => {
       const store = await openStopped(t, engine);
       await store.put(Array.from({ length: 100 }, (_, index) => `r${index}`));
       await store.index();
@@ -81,12 +81,12 @@ for (const engine of engines) {
         store.clock.now += 3_600_000;
       }
       assert.equal(new Set(store.endpoint.texts.slice(from)).size, 100);
-      // The last of four requests has what is left of them.
+      // The last of the four requests has the remaining texts.
       assert.ok(store.endpoint.texts.length - from <= 132, `${store.endpoint.texts.length - from} texts`);
     });
   });
 
-  test(`${engine.name}: a model that comes after a time without one has its vectors apart from those of an earlier one`, async (t) => {
+  test(`${engine.name}: a new model's vectors are separate from an earlier model's, even after a build without one`, async (t) => {
     const store = await openStopped(t, engine);
     await store.put(["one", "two"]);
     await store.index();
@@ -115,14 +115,14 @@ for (const engine of engines) {
     }
   });
 
-  test(`${engine.name}: vectors of other dimensions than the store has are never kept, whoever gets them first`, async (t) => {
+  test(`${engine.name}: vectors with other dimensions than the store's are never saved, by any process`, async (t) => {
     const store = await openStopped(t, engine);
     await store.put(["one", "two"]);
     await store.index();
     assert.equal(await store.vectors(), 2);
     await store.put(["three", "four"]);
     store.endpoint.fault = faults.dimensions(32);
-    // Another process, which has never seen an answer.
+    // Another process, which does not know the dimensions yet.
     const next = store.commandsFor("test-model");
     for (let tries = 0; tries < 4; tries++) {
       await indexAll(next);
@@ -135,14 +135,14 @@ for (const engine of engines) {
 
     await next.beginBuild(store.storeId, "{}", true);
     await indexAll(next);
-    assert.equal(await store.vectors(), 2, "nor in a new index");
+    assert.equal(await store.vectors(), 2, "none in a new build");
     store.endpoint.fault = null;
     for (let tries = 0; tries < 3; tries++) {
       await indexAll(next);
       store.clock.now += 60_000;
     }
     assert.equal(await store.vectors(), 4);
-    const well = (await store.canCompare()) ? "hybrid" : "lexical";
-    assert.equal((await search()).mode, well);
+    const mode = (await store.canCompare()) ? "hybrid" : "lexical";
+    assert.equal((await search()).mode, mode);
   });
 }

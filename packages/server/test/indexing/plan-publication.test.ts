@@ -9,8 +9,8 @@ const CURRENT = 1;
 /** The generation of a refresh that is not applied. */
 const RUN = 2;
 
-/** A row of the record `tasks/a`, as far as publishing cares; another record if `of` says so. */
-function row(version: number | null, indexed: number | null, of: Partial<RecordRow> = {}): RecordRow {
+/** A row of the record `tasks/a`, unless `members` name another record. */
+function row(version: number | null, indexed: number | null, members: Partial<RecordRow> = {}): RecordRow {
   return {
     namespace: "tasks",
     id: "a",
@@ -23,7 +23,7 @@ function row(version: number | null, indexed: number | null, of: Partial<RecordR
     fingerprint: null,
     writtenAt: 0,
     indexed,
-    ...of,
+    ...members,
   };
 }
 
@@ -32,7 +32,7 @@ const planPublication = (entries: RecordVersion[], rows: RecordRow[]) =>
 
 const entry = (version: number, id = "a", namespace = "tasks"): RecordVersion => ({ namespace, id, version });
 
-/** What becomes of entries, the rows by their generation. */
+/** The publication of entries, with rows by their generation. */
 function plan(entries: RecordVersion[], rows: RecordRow[]) {
   const { publish, indexed, drop } = planPublication(entries, rows);
   return {
@@ -50,43 +50,43 @@ function apply(entries: RecordVersion[], rows: RecordRow[]): RecordRow[] {
   return rows.map((row) => changed.get(keyOf(row)) ?? row);
 }
 
-describe("a content that was prepared", () => {
-  test("is what a new record is found by", () => {
+describe("a prepared version", () => {
+  test("is the one by which a new record is found", () => {
     const expected = { publish: [5], indexed: [[CURRENT, 5]], drop: [] };
     assert.deepEqual(plan([entry(5)], [row(5, null)]), expected);
   });
 
-  test("takes the place of what the record was found by, which goes in the same step", () => {
+  test("replaces the version by which the record was found, which is dropped in the same step", () => {
     const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
     assert.deepEqual(plan([entry(9)], [row(9, 5)]), expected);
   });
 
-  test("is left out if the record has a newer one meanwhile", () => {
+  test("is left out if the record has a newer version by now", () => {
     assert.deepEqual(plan([entry(5)], [row(9, null)]), { publish: [], indexed: [], drop: [5] });
   });
 
-  test("stays while the record is found by it, although a newer one waits", () => {
+  test("stays while the record is found by it, even if a newer version waits", () => {
     assert.deepEqual(plan([entry(5)], [row(9, 5)]), { publish: [], indexed: [], drop: [] });
   });
 
-  test("brings no deleted record back", () => {
+  test("does not bring a deleted record back", () => {
     const nothing = { publish: [], indexed: [], drop: [5] };
     assert.deepEqual(plan([entry(5)], [row(null, null)]), nothing, "a tombstone");
     assert.deepEqual(plan([entry(5)], []), nothing, "no row at all");
   });
 
-  test("of a record that was deleted and made again is not taken for the new one", () => {
+  test("of a record that was deleted and created again is not taken for the new version", () => {
     const expected = { publish: [9], indexed: [[CURRENT, 9]], drop: [5] };
     assert.deepEqual(plan([entry(5), entry(9)], [row(9, null)]), expected);
   });
 
-  test("that is published a second time changes nothing", () => {
+  test("changes nothing if it is published a second time", () => {
     const entries = [entry(5), entry(9)];
     const rows = apply(entries, [row(9, 5)]);
     assert.deepEqual(plan([entry(9)], rows), { publish: [], indexed: [], drop: [] });
   });
 
-  test("is published once where a batch has an older one of the record too, in either order", () => {
+  test("is published once if the batch also has an older version of the record, in either order", () => {
     for (const entries of [
       [entry(5), entry(9)],
       [entry(9), entry(5)],
@@ -97,7 +97,7 @@ describe("a content that was prepared", () => {
     }
   });
 
-  test("concerns its own record alone, whatever the names have in common", () => {
+  test("concerns its own record only, whatever the names have in common", () => {
     const rows = [row(9, 5, { namespace: "ab", id: "c" }), row(6, null, { namespace: "a", id: "bc" })];
     const { publish, indexed, drop } = planPublication([entry(6, "bc", "a"), entry(5, "b", "ab")], rows);
     assert.deepEqual([...publish], [6]);
@@ -106,13 +106,13 @@ describe("a content that was prepared", () => {
   });
 });
 
-describe("a content that an unfinished refresh has staged", () => {
-  test("is published before the refresh is applied, and the record stays found by what it says now", () => {
+describe("a version that an open run has staged", () => {
+  test("is published before the refresh is applied, while the record stays found by its current version", () => {
     const rows = [row(5, 5), row(9, 5, { generation: RUN })];
     assert.deepEqual(plan([entry(9)], rows), { publish: [9], indexed: [[RUN, 9]], drop: [] });
   });
 
-  test("which the record has already is found in both rows", () => {
+  test("that the record already has is found in both rows", () => {
     const rows = [row(5, null), row(5, null, { generation: RUN })];
     const expected = {
       publish: [5],
@@ -125,7 +125,7 @@ describe("a content that an unfinished refresh has staged", () => {
     assert.deepEqual(plan([entry(5)], rows), expected);
   });
 
-  test("does not take a record back when it is applied: it is found by what the record is, until its own text is", () => {
+  test("is found by the current version until its own is indexed, so that applying it never restores an older text", () => {
     const waits = row(9, null, { generation: RUN });
     const followed = {
       publish: [5],
@@ -154,34 +154,36 @@ describe("a content that an unfinished refresh has staged", () => {
     assert.deepEqual(plan([entry(9)], [row(5, null), { ...waits, indexed: null }]).indexed, [[RUN, 9]]);
   });
 
-  test("replaces the earlier one once no row is found by that", () => {
+  test("replaces the earlier version once no row is found by that", () => {
     const before = [row(5, 5), row(9, 5, { generation: RUN })];
     const [, applied] = apply([entry(9)], before);
-    // Applied: the current row is gone, and the sweep queues what it had.
+    // After applying, the current row is gone, and the sweep enqueues its version.
     assert.deepEqual(plan([entry(5)], [applied!]), { publish: [], indexed: [], drop: [5] });
   });
 
-  test("goes with the refresh, if that is given up", () => {
+  test("is dropped if the refresh is aborted", () => {
     assert.deepEqual(plan([entry(9)], [row(5, 5)]), { publish: [], indexed: [], drop: [9] });
   });
 });
 
-test("whatever rows a record has: what a row is found by stays, everything else goes, and nothing is found by another row's content than the current one's", () => {
+test("for all rows of a record, found versions stay, all others are dropped, and a row is found by its own or the current version", () => {
   const version = fc.integer({ min: 1, max: 4 });
   const maybe = fc.option(version, { nil: null });
   const rows = fc
     .array(fc.record({ version: maybe, indexed: maybe }), { maxLength: 3 })
     .map((list) => list.map(({ version, indexed }, generation) => row(version, indexed, { generation })));
-  const entries = fc.uniqueArray(version, { maxLength: 4 }).map((list) => list.map((one) => entry(one)));
+  const entries = fc
+    .uniqueArray(version, { maxLength: 4 })
+    .map((versions) => versions.map((version) => entry(version)));
   fc.assert(
     fc.property(rows, entries, (rows, entries) => {
       const { publish, drop } = planPublication(entries, rows);
       const after = apply(entries, rows);
-      const foundBy = (of: RecordRow[]) => new Set(of.flatMap(({ indexed }) => indexed ?? []));
+      const foundBy = (rows: RecordRow[]) => new Set(rows.flatMap(({ indexed }) => indexed ?? []));
       const gone = new Set(drop.map(({ version }) => version));
       const queued = new Set(entries.map(({ version }) => version));
       for (const version of foundBy(after)) {
-        // What is published is added after the old has gone.
+        // Published chunks are added after the old ones are dropped.
         assert.ok(publish.has(version) || !gone.has(version), `${version} is needed`);
       }
       for (const version of [...queued, ...foundBy(rows)]) {

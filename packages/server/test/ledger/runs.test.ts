@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { abortRefresh } from "../../src/ledger/abort-refresh.ts";
 import { engines, type TestEngine } from "../engines.ts";
 import { readLedger, runMaintenance } from "../http/staged-refresh-client.ts";
 import { readRecords } from "../model/ledger-rows.ts";
@@ -138,6 +139,8 @@ for (const engine of engines) {
       await stage(31, upserts(3, 4, 1), { refresh_id: "applied" });
       await refresh(31, [], { refresh_id: "applied" });
       await commands.deleteVectorStore(organizationId, storeId, clock.now);
+      const aborted = abortRefresh(storage, storeId, "run_unknown", null);
+      await assert.rejects(aborted, { code: "VECTOR_STORE_NOT_FOUND" });
       await runMaintenance(commands);
       for (const table of await engine.storeTables(storage)) {
         const left = await storage.read((sql) =>

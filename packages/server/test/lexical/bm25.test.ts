@@ -10,7 +10,7 @@ const RUNS = LONG ? 20_000 : 1000;
 
 interface Chunk {
   number: number;
-  /** Which segment it is in. */
+  /** The segment that has it. */
   segment: number;
   length: number;
   frequencies: Map<string, number>;
@@ -19,7 +19,7 @@ interface Chunk {
 const averageLength = (chunks: Chunk[]) =>
   chunks.reduce((sum, { length }) => sum + length, 0) / Math.max(chunks.length, 1);
 
-/** BM25 as the books have it, for every chunk of the collection. */
+/** Textbook BM25 for every chunk of the collection. */
 function naiveScores(chunks: Chunk[], query: Map<string, number>) {
   const average = averageLength(chunks);
   return chunks.map(({ number, length, frequencies }) => {
@@ -63,7 +63,7 @@ const TERMS = ["a", "b", "c", "d"];
 const chunks = fc
   .array(
     fc.record({
-      // Numbers close together, in one window of the scan or in the next, and far away.
+      // Numbers in the same window of the scan, in the next one, and far away.
       gap: fc.oneof(
         { weight: 6, arbitrary: fc.integer({ min: 1, max: 3 }) },
         { weight: 2, arbitrary: fc.integer({ min: 1000, max: 3000 }) },
@@ -94,7 +94,7 @@ const query = fc
   .map((entries) => new Map(entries));
 
 describe("ranking", () => {
-  test("finds what has a term of the query, with the scores of a naive BM25", () => {
+  test("finds the chunks with a term of the query, with the scores of a naive BM25", () => {
     fc.assert(
       fc.property(chunks, query, (chunks, query) => {
         const ranked = all(rank(collectionOf(chunks), queryTerms(chunks, query)));
@@ -111,7 +111,7 @@ describe("ranking", () => {
     );
   });
 
-  test("page by page is all of it at once, best first, and of equal scores the lower number", () => {
+  test("gives the same in pages as in one call, by score and then by number", () => {
     fc.assert(
       fc.property(chunks, query, fc.array(fc.nat(15), { maxLength: 8 }), (chunks, query, pages) => {
         const terms = queryTerms(chunks, query);
@@ -132,7 +132,7 @@ describe("ranking", () => {
     );
   });
 
-  test("of allowed chunks is the ranking of all, without the others and with the same scores", () => {
+  test("of allowed chunks is the ranking of all without the others, with the same scores", () => {
     fc.assert(
       fc.property(chunks, query, fc.infiniteStream(fc.boolean()), (chunks, query, choice) => {
         const near = chunks.filter(({ number }) => number < 100_000);
@@ -149,7 +149,7 @@ describe("ranking", () => {
     );
   });
 
-  test("is the same to the last bit however the chunks are spread over segments", () => {
+  test("is the same to the last bit, however the chunks are spread over segments", () => {
     fc.assert(
       fc.property(chunks, query, (chunks, query) => {
         const together = chunks.map((chunk) => ({ ...chunk, segment: 0 }));
@@ -176,7 +176,7 @@ describe("ranking", () => {
     );
   });
 
-  test("is of finite scores above 0 where more postings are counted than chunks are left", () => {
+  test("has finite scores above 0 if more postings are counted than chunks are live", () => {
     const [block] = buildSegment([["a"], ["a"], ["a", "b"]]);
     const lists = [{ postings: findPostings(block!.data, "a")!, firstChunk: 0 }];
     for (const collection of [
@@ -189,7 +189,7 @@ describe("ranking", () => {
     }
   });
 
-  test("of no terms finds nothing", () => {
+  test("without terms finds nothing", () => {
     assert.deepEqual(all(rank({ chunks: 5, averageLength: 3 }, [])), []);
     assert.deepEqual(all(rank({ chunks: 5, averageLength: 3 }, [{ weight: 1, lists: [] }])), []);
   });

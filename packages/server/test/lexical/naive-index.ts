@@ -8,12 +8,12 @@ export interface Posting {
   length: number;
 }
 
-/** Terms by their postings: what a segment must say, worked out in the plainest way. */
+/** The postings of each term, computed in the simplest way. */
 export function naiveIndex(chunks: Map<number, string[]>): Map<string, Posting[]> {
   const index = new Map<string, Posting[]>();
   for (const [chunk, terms] of [...chunks].sort(([a], [b]) => a - b))
     for (const term of new Set(terms)) {
-      const frequency = terms.filter((other) => other === term).length;
+      const frequency = terms.filter((candidate) => candidate === term).length;
       const postings = index.get(term) ?? [];
       index.set(term, [...postings, { chunk, frequency, length: terms.length }]);
     }
@@ -33,13 +33,13 @@ export function decode({ bytes }: EncodedPostings, firstChunk = 0): Posting[] {
 
 export const compareBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** The postings of a term in a segment, found as a database finds the block. */
+/** The postings of a term in a segment; finds the block like a database does. */
 export function find(blocks: SegmentBlock[], term: string): EncodedPostings | undefined {
   const block = blocks.findLast(({ firstTerm }) => compareBytes(firstTerm, term) <= 0);
   return block && findPostings(block.data, term);
 }
 
-/** What a segment says of these terms. */
+/** The postings of these terms in a segment. */
 export function indexOf(blocks: SegmentBlock[], terms: Iterable<string>, firstChunk = 0) {
   const index = new Map<string, Posting[]>();
   for (const term of terms) {
@@ -49,7 +49,7 @@ export function indexOf(blocks: SegmentBlock[], terms: Iterable<string>, firstCh
   return index;
 }
 
-/** Terms that meet often, share beginnings, and have characters of one to four bytes; some are longer than a block. */
+/** Terms that often repeat or share a prefix, with characters of one to four bytes; some are longer than a block. */
 export const term = fc.oneof(
   { weight: 8, arbitrary: fc.string({ unit: fc.constantFrom("a", "b", "é"), minLength: 1, maxLength: 3 }) },
   {

@@ -15,7 +15,7 @@ async function merged(inputs: MergeInput[], isLive = (_: number) => true): Promi
   return blocks;
 }
 
-/** A segment of chunks at any positions, as one that came out of merges is. */
+/** A segment of chunks at any positions, like a merged one. */
 function segmentAt(chunks: Map<number, string[]>, firstChunk: number): SegmentBlock[] {
   const writer = new BlockWriter();
   const blocks: (SegmentBlock | undefined)[] = [];
@@ -28,7 +28,7 @@ function segmentAt(chunks: Map<number, string[]>, firstChunk: number): SegmentBl
   return [...blocks, writer.finish()].filter((block) => block !== undefined);
 }
 
-/** Chunks, and in which of some segments each of them is. */
+/** Chunks, each with its segment. */
 const spread = fc.array(
   fc.record({
     terms: chunkTerms,
@@ -40,7 +40,7 @@ const spread = fc.array(
 );
 
 describe("a merge of segments", () => {
-  test("is the segment of their live chunks, however their ranges interleave", async () => {
+  test("gives the segment of their live chunks, however their ranges interleave", async () => {
     await fc.assert(
       fc.asyncProperty(spread, async (placed) => {
         let number = 0;
@@ -69,7 +69,7 @@ describe("a merge of segments", () => {
     );
   });
 
-  test("of what was built in batches is what would have been built at once", async () => {
+  test("of batches gives the segment of all their chunks", async () => {
     const chunks = Array.from({ length: 300 }, (_, i) => [`word${i % 70}`, `word${i}`, "common"]);
     const inputs = [0, 100, 200].map((firstChunk) => ({
       firstChunk,
@@ -78,7 +78,7 @@ describe("a merge of segments", () => {
     assert.deepEqual(await merged(inputs.toReversed()), buildSegment(chunks));
   });
 
-  test("of merged segments is the same in whatever order they are merged", async () => {
+  test("of merged segments gives the same in every order", async () => {
     const batches = ["a b", "b c", "c a a", "d"].map((text) => buildSegment([text.split(" ")]));
     const [a, b, c, d] = batches.map((blocks, firstChunk) => ({ firstChunk, blocks }));
     const ac = { firstChunk: 0, blocks: await merged([a!, c!]) };
@@ -86,7 +86,7 @@ describe("a merge of segments", () => {
     assert.deepEqual(await merged([bd, ac]), await merged([a!, b!, c!, d!]));
   });
 
-  test("has no terms whose chunks are all dead, and no blocks if all are", async () => {
+  test("drops terms whose chunks are all dead, and gives no blocks if all chunks are dead", async () => {
     const inputs = [{ firstChunk: 7, blocks: buildSegment([["a", "b"], ["b"]]) }];
     const blocks = await merged(inputs, (chunk) => chunk !== 7);
     assert.equal(find(blocks, "a"), undefined);
@@ -94,19 +94,19 @@ describe("a merge of segments", () => {
     assert.deepEqual(await merged(inputs, () => false), []);
   });
 
-  test("of nothing is nothing", async () => {
+  test("of no chunks gives no blocks", async () => {
     assert.deepEqual(await merged([]), []);
     assert.deepEqual(await merged([{ firstChunk: 3, blocks: [] }]), []);
   });
 
-  test("refuses a chunk that is in two segments", async () => {
+  test("refuses a chunk that two segments have", async () => {
     const blocks = buildSegment([["a"]]);
     await assert.rejects(merged([1, 1].map((firstChunk) => ({ firstChunk, blocks }))), RangeError);
   });
 });
 
 describe("a merge in progress", () => {
-  /** A segment that tells how many of its blocks were asked for, and whether it was closed. */
+  /** A segment that counts its blocks that were read, and notes whether it was closed. */
   function watched(blocks: SegmentBlock[]) {
     const seen = { read: 0, closed: false };
     async function* read() {
@@ -130,12 +130,12 @@ describe("a merge in progress", () => {
     blocks: buildSegment(chunks.slice(firstChunk, firstChunk + 200)),
   }));
 
-  test("reads no further than the block that is asked for needs", async () => {
+  test("reads no further than the requested block needs", async () => {
     const inputs = segments.map(({ firstChunk, blocks }) => ({ firstChunk, ...watched(blocks) }));
     assert.ok(segments.every(({ blocks }) => blocks.length > 5));
     let read: number[] | undefined;
     for await (const { firstTerm } of mergeBlocks(inputs, () => true)) {
-      // When the block before was given out, this one's first term was the entry that had no room in it.
+      // The block before was yielded when this one's first term did not fit into it.
       const needed = segments.map(
         ({ blocks }) => blocks.filter((block) => block.firstTerm <= firstTerm).length,
       );
@@ -149,7 +149,7 @@ describe("a merge in progress", () => {
     assert.ok(inputs.every(({ seen }) => seen.closed));
   });
 
-  test("closes its segments when it is left", async () => {
+  test("closes its segments when the reader stops early", async () => {
     const inputs = segments.map(({ firstChunk, blocks }) => ({ firstChunk, ...watched(blocks) }));
     for await (const _ of mergeBlocks(inputs, () => true)) break;
     for (const [i, { seen }] of inputs.entries()) {

@@ -19,7 +19,7 @@ const sizeOf = (segment: number, chunks: number): SegmentSize => ({
   bytes: chunks * BYTES_A_CHUNK,
 });
 
-/** Builds segments of these sizes one after another, and merges as planned until nothing is to be done. */
+/** Adds segments of these sizes one after another, and runs all planned merges after each. */
 function simulate(
   batches: number[],
   afterBatch: (segments: SegmentSize[], added: number) => void = () => {},
@@ -46,10 +46,10 @@ function simulate(
 
 const log8 = (n: number) => Math.log(n) / Math.log(8);
 
-describe("merging as planned", () => {
+describe("the planned merges", () => {
   const batch = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 8 }), fc.constant(500));
 
-  test("keeps the segments few and writes a chunk seldom, whatever the batches are", () => {
+  test("keep the segments few and write a chunk rarely, whatever the batches are", () => {
     fc.assert(
       fc.property(fc.array(batch, { minLength: 1, maxLength: 400 }), (batches) => {
         const { written, added } = simulate(batches, (segments, added) => {
@@ -62,24 +62,24 @@ describe("merging as planned", () => {
     );
   });
 
-  test("keeps 1,000,000 chunks that came one batch of 500 after another in few segments", () => {
+  test("keep 1,000,000 chunks from batches of 500 in few segments", () => {
     const { segments, written, added } = simulate(Array.from({ length: 2000 }, () => 500));
     assert.ok(segments.length <= 4 * (MERGE_FACTOR - 1));
     assert.ok(written <= 5 * added);
   });
 
-  test("keeps 20,000 records that came one by one in few segments", () => {
+  test("keep 20,000 records that came one by one in few segments", () => {
     const { segments } = simulate(Array.from({ length: 20_000 }, () => 1));
     assert.ok(segments.length <= 5 * (MERGE_FACTOR - 1));
   });
 
-  test("never makes a segment above the largest size", () => {
+  test("never make a segment above the largest size", () => {
     const chunks = SEGMENT_BYTES_MAX / BYTES_A_CHUNK / 10;
     const { segments } = simulate(Array.from({ length: 30 }, () => Math.floor(chunks)));
     assert.ok(segments.every(({ bytes }) => bytes <= SEGMENT_BYTES_MAX));
     const half = { segment: 9, chunks: 10, bytes: SEGMENT_BYTES_MAX / MERGE_FACTOR };
     const plan = planMerge(Array.from({ length: 8 }, (_, i) => ({ ...half, segment: i })));
-    assert.equal(plan?.length, 8, "eight that make just the largest size are merged");
+    assert.equal(plan?.length, 8, "eight segments that add up to the largest size are merged");
   });
 });
 
@@ -95,25 +95,25 @@ describe("the next merge", () => {
     );
   });
 
-  test("takes the oldest eight of a tier, and the smallest tier first", () => {
+  test("joins the oldest eight of the smallest tier that has eight", () => {
     const segments = [...eight(64, 50), sizeOf(30, 7), ...eight(1, 10)];
     assert.deepEqual(planMerge(segments.toReversed()), [10, 11, 12, 13, 14, 15, 16, 17]);
     assert.deepEqual(planMerge(eight(64, 50)), [50, 51, 52, 53, 54, 55, 56, 57]);
   });
 
-  test("takes powers of eight as the beginning of a tier", () => {
+  test("counts a power of eight to the higher tier", () => {
     assert.equal(planMerge([...eight(512, 0).slice(1), sizeOf(9, 511)]), null);
     assert.equal(planMerge([...eight(512, 0).slice(1), sizeOf(9, 4095)])?.length, 8);
   });
 
-  test("is that of a large segment alone, once most of it is dead", () => {
+  test("rewrites a large segment by itself once most of it is dead", () => {
     const large = { segment: 3, chunks: 5_000_000, bytes: SEGMENT_BYTES_MAX };
     assert.equal(planMerge([{ ...large, live: 2_500_000 }]), null);
     assert.deepEqual(planMerge([sizeOf(1, 5), { ...large, live: 2_499_999 }]), [3]);
     assert.deepEqual(planMerge([{ ...large, live: 0 }]), [3]);
   });
 
-  test("leaves small segments alone though they are dead", () => {
+  test("leaves small dead segments alone", () => {
     assert.equal(planMerge([{ ...sizeOf(1, DEAD_CHUNKS_MIN - 1), live: 0 }]), null);
     assert.deepEqual(planMerge([{ ...sizeOf(1, DEAD_CHUNKS_MIN), live: 0 }]), [1]);
   });

@@ -10,16 +10,16 @@ const RUNS = LONG ? 10_000 : 500;
 
 const numbered = (chunks: string[][]) => new Map(chunks.entries());
 
-/** Terms of fixed width, so that their order is that of their numbers. */
+/** Terms of fixed width, so that they sort by their numbers. */
 const words = (count: number) => Array.from({ length: count }, (_, i) => `word${String(i).padStart(6, "0")}`);
 
 describe("a segment", () => {
-  test("says of each term what a naive index says, and of other terms nothing", () => {
+  test("has the postings of a naive index, and none of other terms", () => {
     fc.assert(
       fc.property(fc.array(chunkTerms, { maxLength: 20 }), fc.array(term), (chunks, others) => {
         const expected = naiveIndex(numbered(chunks));
-        const asked = new Set([...expected.keys(), ...others]);
-        assert.deepEqual(indexOf(buildSegment(chunks), asked), new Map(expected));
+        const terms = new Set([...expected.keys(), ...others]);
+        assert.deepEqual(indexOf(buildSegment(chunks), terms), new Map(expected));
       }),
       { numRuns: RUNS },
     );
@@ -49,32 +49,32 @@ describe("a segment", () => {
       blocks.map(({ firstTerm }) => firstTerm[0]),
       ["a", "\uff5e", "\u{1f600}"[0]],
     );
-    for (const wanted of terms) assert.equal(find(blocks, wanted)?.count, 1);
+    for (const term of terms) assert.equal(find(blocks, term)?.count, 1);
   });
 
-  test("sorts many terms that begin with the same bytes", () => {
+  test("sorts many terms with the same first bytes", () => {
     const terms = words(5000);
     const shuffled = terms.toSorted((a, b) =>
       compareBytes([...a].reverse().join(""), [...b].reverse().join("")),
     );
     const blocks = buildSegment([shuffled]);
     assert.ok(blocks.length > 5);
-    for (const wanted of terms) assert.equal(find(blocks, wanted)?.count, 1, wanted);
+    for (const term of terms) assert.equal(find(blocks, term)?.count, 1, term);
     const firsts = blocks.map(({ firstTerm }) => firstTerm);
     assert.deepEqual(firsts, firsts.toSorted(compareBytes));
   });
 
-  test("keeps the character that is a byte order mark elsewhere", () => {
+  test("keeps a byte order mark at the start of a term", () => {
     const [block] = buildSegment([["\ufeffa"]]);
     assert.equal(block?.firstTerm, "\ufeffa");
   });
 
-  test("is nothing where there are no terms", () => {
+  test("has no blocks if there are no terms", () => {
     assert.deepEqual(buildSegment([]), []);
     assert.deepEqual(buildSegment([[], []]), []);
   });
 
-  test("has blocks of the size that is set, but for entries that are larger by themselves", () => {
+  test("has blocks of at most the set size, except for single larger entries", () => {
     const common = Array.from({ length: 3000 }, (_, i) => ["common", `word${i}`]);
     const sizes = buildSegment(common).map(({ firstTerm, data }) => ({ firstTerm, size: data.length }));
     const large = sizes.filter(({ size }) => size > BLOCK_BYTES);
@@ -91,37 +91,37 @@ describe("a segment", () => {
     const blocks = buildSegment(chunks);
     assert.equal(find(blocks, "a")?.count, 100);
     assert.equal(find(blocks, "z")?.count, 100);
-    const found = find(blocks, "m")!;
-    assert.equal(found.count, 100_000);
+    const postings = find(blocks, "m")!;
+    assert.equal(postings.count, 100_000);
     assert.deepEqual(
-      decode(found),
+      decode(postings),
       chunks.map((terms, chunk) => ({ chunk, frequency: terms.length > 1 ? 2 : 1, length: terms.length })),
     );
   });
 
-  test("does not copy the postings that it finds", () => {
+  test("does not copy the postings that are read", () => {
     const [block] = buildSegment([["a"]]);
     assert.equal(findPostings(block!.data, "a")!.bytes.buffer, block!.data.buffer);
   });
 
-  test("is read from a driver's Buffer that lies within a larger one", () => {
+  test("is read from a driver's Buffer inside a larger one", () => {
     const [block] = buildSegment([["a", "b"], ["b"]]);
     const padded = Buffer.concat([Buffer.from("before"), block!.data, Buffer.from("after")]);
-    const found = findPostings(padded.subarray(6, 6 + block!.data.length), "b");
-    assert.deepEqual(decode(found!), [
+    const postings = findPostings(padded.subarray(6, 6 + block!.data.length), "b");
+    assert.deepEqual(decode(postings!), [
       { chunk: 0, frequency: 1, length: 2 },
       { chunk: 1, frequency: 1, length: 1 },
     ]);
   });
 
-  test("refuses empty terms, and halves of surrogate pairs, which UTF-8 cannot tell apart", () => {
+  test("refuses empty terms, and halves of surrogate pairs, which UTF-8 cannot represent", () => {
     assert.throws(() => buildSegment([["a", ""]]), RangeError);
     assert.throws(() => buildSegment([["a", "b\ud83d"]]), RangeError);
   });
 });
 
 describe("damaged bytes", () => {
-  test("of a block that was cut off are an error where an entry is incomplete", () => {
+  test("of a block with an incomplete entry cause an error", () => {
     const [block] = buildSegment([["aaa", "bbb", "ccc"]]);
     for (const lost of [1, 2, 3, 4]) {
       const reader = new EntryReader(block!.data.subarray(0, -lost));
@@ -131,12 +131,12 @@ describe("damaged bytes", () => {
     }
   });
 
-  test("of any kind end the search of a block", () => {
+  test("of any kind end the search of a block or cause an error", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 60 }), term, (bytes, wanted) => {
+      fc.property(fc.uint8Array({ maxLength: 60 }), term, (bytes, term) => {
         try {
-          const found = findPostings(bytes, wanted);
-          if (found) assert.ok(decode(found).length <= bytes.length);
+          const postings = findPostings(bytes, term);
+          if (postings) assert.ok(decode(postings).length <= bytes.length);
         } catch (error) {
           assert.match(String(error), /damaged/);
         }
@@ -153,7 +153,7 @@ describe("postings", () => {
     more: fc.oneof(fc.nat(300), fc.nat(2 ** 27)),
   });
 
-  test("of any position, frequency and length come back as they were written", () => {
+  test("are read as they were written, whatever their position, frequency and length", () => {
     fc.assert(
       fc.property(fc.array(posting, { maxLength: 60 }), (steps) => {
         const writer = new PostingsWriter();
@@ -172,7 +172,7 @@ describe("postings", () => {
     );
   });
 
-  test("are refused out of order, beyond the highest position, and more frequent than their chunk is long", () => {
+  test("are refused out of order, above the highest position, or if more frequent than their chunk is long", () => {
     const writer = new PostingsWriter();
     writer.add(5, 1, 1);
     assert.throws(() => writer.add(5, 1, 1), RangeError);

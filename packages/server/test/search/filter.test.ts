@@ -24,8 +24,8 @@ function refusal(filter: unknown): string[] {
   return [];
 }
 
-/** Of records that have a name, the names of those that match. */
-const found = (filter: unknown, records: Record<string, Json>) =>
+/** The names of the records that match. */
+const matching = (filter: unknown, records: Record<string, Json>) =>
   Object.keys(records).filter((name) => matches(filter, records[name]!));
 
 describe("a filter", () => {
@@ -33,7 +33,7 @@ describe("a filter", () => {
     assert.equal(matches({}, {}), true);
   });
 
-  test("wants all of its members", () => {
+  test("requires all of its members", () => {
     const filter = { status: "open", priority: { $gte: 2, $lt: 4 } };
     assert.equal(matches(filter, { status: "open", priority: 3 }), true);
     assert.equal(matches(filter, { status: "open", priority: 4 }), false);
@@ -42,32 +42,32 @@ describe("a filter", () => {
 
   test("compares values of one type only", () => {
     const records = { number: { a: 1 }, text: { a: "1" }, truth: { a: true }, list: { a: [1] } };
-    assert.deepEqual(found({ a: 1 }, records), ["number", "list"]);
-    assert.deepEqual(found({ a: "1" }, records), ["text"]);
-    assert.deepEqual(found({ a: true }, records), ["truth"]);
-    assert.deepEqual(found({ a: { $gt: 0 } }, records), ["number", "list"]);
-    assert.deepEqual(found({ a: { $gt: "0" } }, records), ["text"]);
-    assert.deepEqual(found({ a: { $in: [true, "1"] } }, records), ["text", "truth"]);
+    assert.deepEqual(matching({ a: 1 }, records), ["number", "list"]);
+    assert.deepEqual(matching({ a: "1" }, records), ["text"]);
+    assert.deepEqual(matching({ a: true }, records), ["truth"]);
+    assert.deepEqual(matching({ a: { $gt: 0 } }, records), ["number", "list"]);
+    assert.deepEqual(matching({ a: { $gt: "0" } }, records), ["text"]);
+    assert.deepEqual(matching({ a: { $in: [true, "1"] } }, records), ["text", "truth"]);
   });
 
-  test("takes what is missing for null, but knows whether it exists", () => {
+  test("treats a missing value as null, but $exists tells them apart", () => {
     const records = { missing: {}, null: { a: null }, value: { a: 0 } };
-    assert.deepEqual(found({ a: null }, records), ["missing", "null"]);
-    assert.deepEqual(found({ a: { $in: [null, 1] } }, records), ["missing", "null"]);
-    assert.deepEqual(found({ a: { $ne: null } }, records), ["value"]);
-    assert.deepEqual(found({ a: { $exists: true } }, records), ["null", "value"]);
-    assert.deepEqual(found({ a: { $exists: false } }, records), ["missing"]);
+    assert.deepEqual(matching({ a: null }, records), ["missing", "null"]);
+    assert.deepEqual(matching({ a: { $in: [null, 1] } }, records), ["missing", "null"]);
+    assert.deepEqual(matching({ a: { $ne: null } }, records), ["value"]);
+    assert.deepEqual(matching({ a: { $exists: true } }, records), ["null", "value"]);
+    assert.deepEqual(matching({ a: { $exists: false } }, records), ["missing"]);
   });
 
-  test("takes $ne and $nin for the opposite of $eq and $in", () => {
+  test("treats $ne and $nin as the opposites of $eq and $in", () => {
     const records = { missing: {}, one: { a: 1 }, two: { a: 2 }, both: { a: [1, 2] } };
-    assert.deepEqual(found({ a: { $ne: 1 } }, records), ["missing", "two"]);
-    assert.deepEqual(found({ a: { $nin: [1, 3] } }, records), ["missing", "two"]);
-    assert.deepEqual(found({ a: { $nin: [] } }, records), ["missing", "one", "two", "both"]);
-    assert.deepEqual(found({ a: { $in: [] } }, records), []);
+    assert.deepEqual(matching({ a: { $ne: 1 } }, records), ["missing", "two"]);
+    assert.deepEqual(matching({ a: { $nin: [1, 3] } }, records), ["missing", "two"]);
+    assert.deepEqual(matching({ a: { $nin: [] } }, records), ["missing", "one", "two", "both"]);
+    assert.deepEqual(matching({ a: { $in: [] } }, records), []);
   });
 
-  test("means an element of an array, or all of it", () => {
+  test("compares an element of an array, or the whole array", () => {
     const data = { tags: ["a", "b"], grid: [[1, 2], [3]], items: [{ n: 1 }, { n: 5, on: true }, 7] };
     assert.equal(matches({ tags: "b" }, data), true);
     assert.equal(matches({ tags: ["a", "b"] }, data), true);
@@ -78,7 +78,7 @@ describe("a filter", () => {
     assert.equal(matches({ "items.0.n": 5 }, data), false);
     assert.equal(matches({ "items.1.n": 5 }, data), true);
     assert.equal(matches({ "items.9": { $exists: false } }, data), true);
-    // Each condition looks for an element of its own.
+    // Each condition may match another element.
     assert.equal(matches({ "items.n": { $gt: 1, $lt: 5 } }, data), true);
     assert.equal(matches({ "items.n": null }, data), false);
   });
@@ -93,7 +93,7 @@ describe("a filter", () => {
     assert.equal(matches({ at: { $eq: { $gt: 1 } } }, { at: { $gt: 1 } }), true);
   });
 
-  test("orders texts by code points, so that date-times in one form are in order", () => {
+  test("orders strings by code points, so that date-times in one format are in order", () => {
     assert.equal(matches({ at: { $lt: "2025-11-11" } }, { at: "2025-11-10T23:59:59Z" }), true);
     assert.equal(matches({ a: { $gt: "～" } }, { a: "😀" }), true);
     assert.equal(matches({ a: { $gt: "ab" } }, { a: "abc" }), true);
@@ -103,11 +103,11 @@ describe("a filter", () => {
 
   test("joins filters with $and, $or and $not", () => {
     const records = { a: { n: 1 }, b: { n: 2 }, c: { n: 3 }, d: {} };
-    assert.deepEqual(found({ $or: [{ n: 1 }, { n: { $gt: 2 } }] }, records), ["a", "c"]);
-    assert.deepEqual(found({ $and: [{ n: { $ne: 1 } }, { n: { $ne: 2 } }] }, records), ["c", "d"]);
-    assert.deepEqual(found({ $not: { n: 1 }, n: { $exists: true } }, records), ["b", "c"]);
-    assert.deepEqual(found({ n: { $not: { $gte: 2, $lt: 3 } } }, records), ["a", "c", "d"]);
-    assert.deepEqual(found({ $or: [{ $not: { $or: [{ n: 1 }, { n: 2 }] } }, { n: 2 }] }, records), [
+    assert.deepEqual(matching({ $or: [{ n: 1 }, { n: { $gt: 2 } }] }, records), ["a", "c"]);
+    assert.deepEqual(matching({ $and: [{ n: { $ne: 1 } }, { n: { $ne: 2 } }] }, records), ["c", "d"]);
+    assert.deepEqual(matching({ $not: { n: 1 }, n: { $exists: true } }, records), ["b", "c"]);
+    assert.deepEqual(matching({ n: { $not: { $gte: 2, $lt: 3 } } }, records), ["a", "c", "d"]);
+    assert.deepEqual(matching({ $or: [{ $not: { $or: [{ n: 1 }, { n: 2 }] } }, { n: 2 }] }, records), [
       "b",
       "c",
       "d",
@@ -143,8 +143,8 @@ describe("a filter", () => {
   });
 });
 
-describe("a filter is refused", () => {
-  test("with the path of each field that is wrong", () => {
+describe("an invalid filter", () => {
+  test("is refused with the path of each invalid field", () => {
     const wrong = {
       $and: [{}, {}, { status: { $gt: true, $regex: "x", $in: "open" } }],
       $or: [],
@@ -174,19 +174,19 @@ describe("a filter is refused", () => {
     ]);
   });
 
-  test("unless it is an object", () => {
+  test("is anything but an object", () => {
     for (const filter of [null, [], "x", 1]) assert.deepEqual(refusal(filter), ["filter: INVALID_TYPE"]);
     assert.deepEqual(refusal({ $or: [1] }), ["filter.$or[0]: INVALID_TYPE"]);
   });
 
-  test("for operators that are names of JavaScript's", () => {
+  test("may have operators with names of JavaScript's own members", () => {
     for (const name of ["constructor", "__proto__", "toString"]) {
       const filter = JSON.parse(`{"a": {"$gt": 1, "${name}": 1}}`);
       assert.deepEqual(refusal(filter), [`filter.a.${name}: UNKNOWN_OPERATOR`]);
     }
   });
 
-  test("beyond its limits, and not before", () => {
+  test("is one above the limits, and not one at them", () => {
     const { filterDepth, filterConditions, filterValues, filterPathCodePoints } = LIMITS;
     const nested = (levels: number, filter: unknown): unknown =>
       levels === 0 ? filter : { $not: nested(levels - 1, filter) };
@@ -196,8 +196,8 @@ describe("a filter is refused", () => {
     assert.deepEqual(refusal(operators(filterDepth - 1)), []);
     assert.match(refusal(operators(filterDepth))[0]!, /^filter\.a(\.\$not){16}: TOO_DEEP$/);
 
-    for (const one of [{ a: 1 }, { a: { $gt: 1 } }, {}, { a: { $in: [1, 2] } }]) {
-      const many = (count: number) => ({ $or: Array.from({ length: count }, () => one) });
+    for (const condition of [{ a: 1 }, { a: { $gt: 1 } }, {}, { a: { $in: [1, 2] } }]) {
+      const many = (count: number) => ({ $or: Array.from({ length: count }, () => condition) });
       assert.deepEqual(refusal(many(filterConditions)), []);
       assert.deepEqual(refusal(many(filterConditions + 5)), ["filter: TOO_MANY"]);
     }
@@ -211,7 +211,7 @@ describe("a filter is refused", () => {
 });
 
 describe("the definition and the implementation agree", () => {
-  /** What the guide says, in so many words: every value that a path means, then each operator over all of them. */
+  /** The guide's definition, word for word: all values of a path, then each operator over them. */
   const naive = {
     values(data: Json, path: string): { whole: unknown }[] {
       if (Object.hasOwn(data, path)) return [{ whole: data[path] }];
@@ -242,8 +242,8 @@ describe("the definition and the implementation agree", () => {
     },
     holds(operator: string, operand: unknown, data: Json, path: string): boolean {
       const values = naive.candidates(data, path);
-      const equal = (wanted: unknown) =>
-        values.length === 0 ? wanted === null : values.some((value) => isDeepStrictEqual(value, wanted));
+      const equal = (expected: unknown) =>
+        values.length === 0 ? expected === null : values.some((value) => isDeepStrictEqual(value, expected));
       const compared = (holds: (order: number) => boolean) =>
         values.some((value) => holds(naive.order(value, operand)));
       switch (operator) {
@@ -286,7 +286,7 @@ describe("the definition and the implementation agree", () => {
     },
   };
 
-  // Few names and values, so that paths lead somewhere and values are met again.
+  // Few names and values, so that paths often lead to values and values repeat.
   const scalar = fc.constantFrom<unknown>(null, true, false, 0, 1, 2.5, "", "a", "b", "～", "😀", "1");
   const key = fc.constantFrom("a", "b", "0", "1", "a.b", "__proto__", "constructor", "");
   const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value));
@@ -316,11 +316,11 @@ describe("the definition and the implementation agree", () => {
   );
   const range = fc.constantFrom("$gt", "$gte", "$lt", "$lte");
   const ranges = fc.dictionary(range, bound, { maxKeys: 2 });
-  const operators = fc.tuple(equality, ranges).map(([one, more]) => ({ ...one, ...more }));
+  const operators = fc.tuple(equality, ranges).map(([equality, ranges]) => ({ ...equality, ...ranges }));
   const condition = fc.oneof(value, operators, fc.record({ $not: operators }));
   const { filter } = fc.letrec<{ filter: Json }>((tie) => ({
     filter: fc.oneof(
-      // Within the limit of conditions.
+      // This depth stays within the limit of conditions.
       { maxDepth: 2, withCrossShrink: true },
       fc.dictionary(path, condition, { maxKeys: 2 }),
       fc.record(
@@ -369,7 +369,7 @@ describe("the definition and the implementation agree", () => {
     );
   });
 
-  test("and a filter that could not be read is refused as invalid, never a fault", () => {
+  test("and an arbitrary filter is either evaluated or refused as invalid", () => {
     const anything = fc.jsonValue({ maxDepth: 5 });
     const name = fc.constantFrom("$and", "$or", "$not", "$eq", "$in", "$gt", "$exists", "$x", "a", "a.b", "");
     const { odd } = fc.letrec<{ odd: unknown }>((tie) => ({

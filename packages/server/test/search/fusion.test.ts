@@ -21,17 +21,17 @@ test("a record's score is the sum of 1 / (60 + rank) over the rankings that have
   ]);
 });
 
-test("one ranking keeps its order, and none gives nothing", () => {
+test("a single ranking keeps its order, and no ranking gives no records", () => {
   assert.equal(ids(fuseRankings([ranking("zebra")])), "zebra");
   assert.equal(ids(fuseRankings([[], ranking("ba"), []])), "ba");
   assert.deepEqual(fuseRankings([]), []);
 });
 
-test("of a record that a ranking names again only the best rank counts, and the next one moves up", () => {
+test("a repetition of a record within a ranking does not count, and the next record moves up", () => {
   assert.deepEqual(fuseRankings([ranking("aaba")]), fuseRankings([ranking("ab")]));
 });
 
-test("namespace and id are apart", () => {
+test("records with the same namespace and id joined are different", () => {
   const fused = fuseRankings([[record("b", "a"), record("", "ab"), record("ab", "")]]);
   assert.equal(fused.length, 3);
 });
@@ -40,7 +40,7 @@ test("equal scores are ordered by namespace, then id, both by their bytes", () =
   const tied = [record("～", "x"), record("a", "y"), record("😀", "x"), record("b", "x"), record("z", "X")];
   const expected = ["X z", "x b", "x ～", "x 😀", "y a"];
   for (const records of [tied, [...tied].reverse()]) {
-    const fused = fuseRankings(records.map((one) => [one]));
+    const fused = fuseRankings(records.map((record) => [record]));
     assert.deepEqual(
       fused.map(({ record: { namespace, id } }) => `${namespace} ${id}`),
       expected,
@@ -48,12 +48,12 @@ test("equal scores are ordered by namespace, then id, both by their bytes", () =
   }
 });
 
-test("a record is given as the first ranking that has it gives it", () => {
+test("a record is returned as in the first ranking that has it", () => {
   const [first] = fuseRankings([[{ ...record("a"), chunk: 1 }], [{ ...record("a"), chunk: 2 }]]);
   assert.equal(first!.record.chunk, 1);
 });
 
-test("the scores are those of the definition, best first, whichever of two rankings comes first", () => {
+test("the scores follow the definition, best first, in either order of two rankings", () => {
   const anyRanking = fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { maxLength: 20 });
   fc.assert(
     fc.property(anyRanking, anyRanking, (a, b) => {

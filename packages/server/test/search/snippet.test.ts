@@ -6,7 +6,7 @@ import { LONG } from "../long.ts";
 
 const RUNS = LONG ? 20_000 : 1000;
 
-/** Terms as an index may have them: plural endings cut off, identifiers whole and in parts, pairs of Han characters. */
+/** Terms like an index's: without plural endings, identifiers whole and in parts, pairs of Han characters. */
 function tokensOf(text: string): string[] {
   return [
     ...text
@@ -28,8 +28,8 @@ function tokensOf(text: string): string[] {
 const show = (chunk: string, query: string, characters = Number.POSITIVE_INFINITY) =>
   markSpans(snippetOf(chunk, query, tokensOf, characters), (word) => `[${word}]`);
 
-describe("what matches the query", () => {
-  test("is a word of the same stem, as it stands in the chunk", () => {
+describe("a match of the query", () => {
+  test("is a word of the same stem, as written in the chunk", () => {
     assert.equal(
       show("Printers on fire: the Printer burns.", "printer fires"),
       "[Printers] on [fire]: the [Printer] burns.",
@@ -42,7 +42,7 @@ describe("what matches the query", () => {
     assert.equal(show("cat category concat", "cat"), "[cat] category concat");
   });
 
-  test("is an identifier as a whole where it is the query's, and else its parts", () => {
+  test("is a whole identifier if the query has it, and otherwise its parts", () => {
     assert.equal(
       show("See (CVE-2025-0282), CVE-2025-9999.", "CVE-2025-0282"),
       "See ([CVE-2025-0282]), [CVE]-[2025]-9999.",
@@ -51,14 +51,14 @@ describe("what matches the query", () => {
     assert.equal(show("C++ or C", "C++"), "[C++] or [C]");
   });
 
-  test("is a pair of characters where no spaces part the words", () => {
+  test("is a pair of characters in a text without spaces", () => {
     assert.equal(show("新しい写真機を買う。写生", "写真機"), "新しい[写真機]を買う。写生");
     assert.equal(show("Canonの写真機 PowerShot", "写真 canon"), "[Canon]の[写真]機 PowerShot");
     assert.equal(show("猫", "猫"), "[猫]");
     assert.equal(show("写真機を見せる", "見せ"), "写真機を[見せ]る");
   });
 
-  test("is marked at its place among characters beyond the first plane", () => {
+  test("is marked at the right place after characters beyond the basic plane", () => {
     assert.equal(show("😀 ｆｉｒｅ 😀fire", "fire"), "😀 [ｆｉｒｅ] 😀[fire]");
   });
 });
@@ -71,13 +71,13 @@ describe("a snippet", () => {
     assert.equal(show(chunk, "lone", 30), "…filler a [lone] printer filler…");
   });
 
-  test("begins at the beginning if nothing matches, and ends at the end without an ellipsis", () => {
+  test("begins at the chunk's start if nothing matches, and has no ellipsis at the chunk's end", () => {
     assert.equal(show("one two three four", "five", 9), "one two…");
     assert.equal(show("one two three four", "four", 9), "…[four]");
     assert.equal(show("one two three", "two", 13), "one [two] three");
   });
 
-  test("counts a term once, however often it comes", () => {
+  test("counts a term once, however often it occurs", () => {
     const text = `fire fire fire fire ${"x ".repeat(30)}the printer is on fire ${"x ".repeat(30)}`;
     assert.equal(show(text, "printer fire", 22), "…[printer] is on [fire] x x…");
   });
@@ -124,11 +124,11 @@ describe("a snippet", () => {
         assert.ok(chunk.includes("…") || bare.length <= characters);
         assert.ok(chunk.replace(/[\s\p{Cc}]+/gu, " ").includes(bare));
         assert.ok(text.isWellFormed());
-        const wanted = new Set(tokensOf(query));
+        const queryTerms = new Set(tokensOf(query));
         let last = -1;
         for (const { start, end } of spans) {
           assert.ok(last < start && start < end && end <= text.length);
-          assert.ok(tokensOf(text.slice(start, end)).some((term) => wanted.has(term)));
+          assert.ok(tokensOf(text.slice(start, end)).some((term) => queryTerms.has(term)));
           last = end;
         }
         assert.equal(

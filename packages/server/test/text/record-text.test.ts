@@ -64,7 +64,7 @@ test("a record is its title, its fields in lines with their paths, its long text
   ]);
 });
 
-test("the title is found by name: the likeliest, or the only one that ends so", () => {
+test("the title is found by name: the likeliest name, or the only one with a title's ending", () => {
   const cases: [data: Data, title: string][] = [
     [{ name: "n", subject: "s", summary: "u", title: "t" }, "t"],
     [{ Name: "n", Subject: "s" }, "n"],
@@ -92,7 +92,7 @@ test("the title is found by name: the likeliest, or the only one that ends so", 
   );
 });
 
-test("the title is where the settings say, else found by name", () => {
+test("the title is at `title_field`, and otherwise found by name", () => {
   const data = { fields: { summary: "Nested", key: 7 }, title: "By name", "a.b": "dotted" };
   assert.match(textOf(data, { title_field: "fields.summary" }), /^Nested\n/);
   assert.match(textOf(data, { title_field: "fields.key" }), /^7\n/);
@@ -105,7 +105,7 @@ test("the title is where the settings say, else found by name", () => {
   assert.deepEqual(chunks({ a: "only" }, { title_field: "a", metadata_fields: ["a"] }), []);
 });
 
-test("a title that is too long is cut on each chunk and said once in full", () => {
+test("a title that is too long is cut on each chunk and shown once in full", () => {
   const title = sentences(20);
   const all = chunks({ title, body: sentences(60) }, { title_field: "title", chunk_tokens: 100 });
   assert.ok(all.length > 5);
@@ -121,7 +121,7 @@ test("a title that is too long is cut on each chunk and said once in full", () =
   );
 });
 
-test("text_fields are all that is searched, with what is below them; metadata_fields are not", () => {
+test("only text_fields and their members are searched; metadata_fields are not", () => {
   const data = {
     a: { b: "ab", c: [{ d: "acd", n: 1 }] },
     "a.x": "ax",
@@ -139,7 +139,7 @@ test("text_fields are all that is searched, with what is below them; metadata_fi
   assert.deepEqual(chunks(data, { metadata_fields: ["title"], text_fields: [] }), []);
 });
 
-test("numbers, dates, URLs and hashes are words and not text: changing them changes no text", () => {
+test("numbers, dates, URLs and hashes are words, so changing them changes no text", () => {
   const data = (i: number) => ({
     title: "t",
     count: i,
@@ -158,14 +158,14 @@ test("numbers, dates, URLs and hashes are words and not text: changing them chan
   assert.match(wordsOf(data(2)), /done true/);
 });
 
-test("a record with words alone has one chunk without text; one with neither has none", () => {
+test("a record with only words has one chunk without text; one with neither has no chunk", () => {
   assert.deepEqual(chunks({ priority: 3 }), [{ title: "", text: "", words: "priority 3" }]);
   for (const data of [{}, { a: null, b: "", c: [], d: {}, e: "  ", f: false, g: "---" }]) {
     assert.deepEqual(chunks(data), []);
   }
 });
 
-test("every chunk of a long record has the title, and what it stands under; words are on the first", () => {
+test("every chunk of a long record has the title and its headings; the first chunk has the words", () => {
   const body = [
     "# Guide",
     sentences(10),
@@ -188,7 +188,7 @@ test("every chunk of a long record has the title, and what it stands under; word
   assert.ok(!second.some((line) => line.includes("On Linux › ") || line.includes("Install › Use")));
 });
 
-test("strings of an array are one field: items in a line once each, longer texts below each other", () => {
+test("strings of an array are one field: short ones in a line without repetitions, long ones line by line", () => {
   assert.equal(textOf({ tags: ["a", "b", "a"] }), "tags: a, b");
   const [first, second] = [sentences(2), sentences(3)];
   assert.equal(textOf({ c: [{ note: first }, { note: second }] }), `c.note:\n${first}\n${second}`);
@@ -202,7 +202,7 @@ test("strings of an array are one field: items in a line once each, longer texts
   assert.equal(wordsOf({ counts: [1, 2, [3]] }), "counts 1 2 3");
 });
 
-test("HTML is read as text, and files within texts are left out", () => {
+test("HTML becomes text, and files embedded in texts are left out", () => {
   assert.equal(
     textOf({ title: "t", body: "<p>One &amp; <b>two</b></p><p>Three</p>" }),
     "t\nOne & two\n\nThree",
@@ -214,7 +214,7 @@ test("HTML is read as text, and files within texts are left out", () => {
   assert.equal(textOf({ title: "t", photo: `data:image/png;base64,${"QUJD".repeat(100)}` }), "t");
 });
 
-test("what is too much is left out, and the rest is there", () => {
+test("content beyond the limits is left out, and the rest is searched", () => {
   const vector = Array.from({ length: 1536 }, (_, i) => i / 7);
   assert.deepEqual(chunk({ title: "t", vector, after: "a" }), { text: "t\nafter: a", words: "" });
 
@@ -239,7 +239,7 @@ test("what is too much is left out, and the rest is there", () => {
   assert.equal(titled!.text, `x${"📚".repeat(149)}\nt: ${title}`);
 });
 
-test("chunks are never twice the size, well-formed, and the same again", () => {
+test("chunks are at most twice the size, well-formed and deterministic", () => {
   const word = fc.oneof(
     { weight: 8, arbitrary: fc.stringMatching(/^[a-z]{1,12}$/) },
     fc.string({ unit: "grapheme", maxLength: 12 }),
@@ -276,14 +276,14 @@ test("chunks are never twice the size, well-formed, and the same again", () => {
   );
   fc.assert(
     fc.property(record, settings, (data, set) => {
-      const found = chunks(data, set);
+      const made = chunks(data, set);
       const { chunk_tokens } = readTextSettings({ ...set });
-      for (const { text, words } of found) {
+      for (const { text, words } of made) {
         assert.ok(countTokens(text) <= 2 * chunk_tokens * 10, `${countTokens(text) / 10} tokens: ${text}`);
         assert.ok(text.isWellFormed() && words.isWellFormed());
         assert.equal(text, text.trimEnd());
       }
-      assert.deepEqual(chunks(structuredClone(data), set), found);
+      assert.deepEqual(chunks(structuredClone(data), set), made);
     }),
     { numRuns: RUNS, endOnFailure: true },
   );

@@ -12,7 +12,7 @@ const DEFAULTS = {
   language: "english",
 };
 
-test("what is not set has its default", () => {
+test("a setting that is not set has its default", () => {
   assert.deepEqual(readTextSettings({}), DEFAULTS);
   const set = {
     text_fields: ["a.b"],
@@ -26,7 +26,7 @@ test("what is not set has its default", () => {
   assert.deepEqual(readTextSettings({ language: "none", of_another: 1 }), { ...DEFAULTS, language: "none" });
 });
 
-test("what could not have been set counts as not set", () => {
+test("an invalid value counts as not set", () => {
   const bad: Record<string, unknown[]> = {
     text_fields: ["a", [1], {}, true],
     title_field: [5, [], {}],
@@ -44,7 +44,7 @@ test("what could not have been set counts as not set", () => {
   assert.equal(readTextSettings({ chunk_tokens: 100, chunk_overlap: 49 }).chunk_overlap, 49);
 });
 
-test("the languages are those that have a stemmer, and none", () => {
+test("the languages are those with a stemmer, and none", () => {
   const manifest = new URL("../package.json", import.meta.resolve("@orama/stemmers/english"));
   const { exports } = JSON.parse(readFileSync(manifest, "utf8"));
   const stemmed = Object.keys(exports).map((path) => path.replace("./", ""));

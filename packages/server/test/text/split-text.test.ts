@@ -16,11 +16,11 @@ const split = (text: string, options: Partial<ChunkOptions> = {}): SectionChunk[
     ...options,
   });
 
-/** Control characters are space between words. */
+/** A text without white space and control characters, which separate words. */
 const bare = (text: string) => text.replace(/[\s\p{Cc}]+/gu, "");
 const joined = (chunks: SectionChunk[]) => bare(chunks.map(({ text }) => text).join(""));
 
-/** Texts that are the same in every run (mulberry32). */
+/** Makes texts that are the same in every run (mulberry32). */
 function writer(seed: number) {
   let state = seed;
   const random = (below: number) => {
@@ -29,17 +29,17 @@ function writer(seed: number) {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
   };
-  const some = (least: number, most: number, make: () => string, separator: string) =>
+  const repeat = (least: number, most: number, make: () => string, separator: string) =>
     Array.from({ length: least + random(most - least + 1) }, make).join(separator);
   const letter = () => String.fromCharCode(97 + random(26));
-  const word = () => some(2, 9, letter, "");
-  const sentence = () => `${letter().toUpperCase()}${some(5, 20, word, " ")}.`;
-  const paragraph = () => some(1, 6, sentence, " ");
-  const heading = () => `## ${some(1, 3, word, " ")}`;
+  const word = () => repeat(2, 9, letter, "");
+  const sentence = () => `${letter().toUpperCase()}${repeat(5, 20, word, " ")}.`;
+  const paragraph = () => repeat(1, 6, sentence, " ");
+  const heading = () => `## ${repeat(1, 3, word, " ")}`;
   return { random, word, sentence, paragraph, heading };
 }
 
-/** Counts the chunks of an edited text that are not among those of the text before. */
+/** Counts the chunks of an edited text that the original text does not have. */
 function changeCounter(before: string): (after: string) => number {
   const saying = ({ context, text }: SectionChunk) => `${context}\n${text}`;
   const known = new Set(split(before).map(saying));
@@ -86,7 +86,7 @@ test("an edit of a random text changes chunks near it only", () => {
   );
 });
 
-test("boundaries are where they always were: to move them is to embed everything again", () => {
+test("boundaries never move, because moving them embeds everything again", () => {
   const of = writer(3);
   const pieces = Array.from({ length: 120 }, (_, i) => (i % 9 === 5 ? of.heading() : of.paragraph()));
   const chunks = split(`${pieces.join("\n\n")} ${"日本語の文章。".repeat(200)} ${"x".repeat(9000)}`);
@@ -129,7 +129,7 @@ const anyText = fc
   )
   .map((pieces) => pieces.join(" "));
 
-test("nothing of a text is lost, moved or said twice, and no chunk is above twice the size", () => {
+test("no text is lost, moved or repeated, and no chunk has more than twice the size", () => {
   fc.assert(
     fc.property(anyText, fc.constantFrom(32, 50, 300), (text, tokens) => {
       const chunks = split(text, { tokens });
@@ -146,7 +146,7 @@ test("nothing of a text is lost, moved or said twice, and no chunk is above twic
   );
 });
 
-test("an overlap repeats whole words of the chunk before, and no more tokens than it may", () => {
+test("an overlap repeats whole words of the chunk before, within its limit of tokens", () => {
   const separators = fc.array(fc.constantFrom(" ", " ", " ", ". ", "\n", "\n\n", "\n# ", "、"), {
     maxLength: 900,
     size: "max",
@@ -165,7 +165,7 @@ test("an overlap repeats whole words of the chunk before, and no more tokens tha
         assert.ok(repeated <= overlap * 10 && repeated >= least, `${repeated / 10} tokens`);
         assert.equal(bare(text.slice(end, start)), "", "nothing lies between chunks");
         end = start + chunk.text.length;
-        // As much as fits; but a short chunk can only be repeated as a whole.
+        // An overlap repeats as much as fits; of a short chunk, that is all of it.
         least = Math.min((overlap - 4) * 10, countTokens(chunk.text));
       }
       assert.equal(bare(text.slice(end)), "");
@@ -174,7 +174,7 @@ test("an overlap repeats whole words of the chunk before, and no more tokens tha
   );
 });
 
-test("texts of any size without places to break are split in one pass", () => {
+test("large texts without good breaks are split in one pass", () => {
   const texts: Record<string, string> = {
     "no spaces": "a".repeat(2_000_000),
     Chinese: "汉字测试".repeat(300_000),
@@ -196,7 +196,7 @@ test("texts of any size without places to break are split in one pass", () => {
   }
 });
 
-test("a chunk begins at a heading or a paragraph rather than within one", () => {
+test("chunks begin at headings or paragraphs, not within them", () => {
   const of = writer(5);
   const pieces = Array.from({ length: 200 }, (_, i) => (i % 5 === 0 ? of.heading() : of.paragraph()));
   const chunks = split(pieces.join("\n\n"));
@@ -216,7 +216,7 @@ test("no chunk ends with a heading", () => {
   }
 });
 
-test("code is not read as headings, and underlined headings are", () => {
+test("underlined lines are headings, and code is not", () => {
   const filler = () => of.paragraph();
   const of = writer(6);
   const paragraphs = (count: number) => Array.from({ length: count }, filler).join("\n\n");
@@ -225,7 +225,7 @@ test("code is not read as headings, and underlined headings are", () => {
   assert.deepEqual([...contexts].sort(), ["", "Top", "Top › Low"]);
 });
 
-test("a context has the nearest headings that there is room for, without the title", () => {
+test("a context has the nearest headings that fit, without the title", () => {
   const of = writer(7);
   const body = Array.from({ length: 30 }, () => of.paragraph()).join("\n\n");
   const long = Array.from({ length: 28 }, () => of.word()).join(" ");
@@ -237,7 +237,7 @@ test("a context has the nearest headings that there is room for, without the tit
   assert.equal(last(`# One #\n\n### Three ###\n\n## Two\n\n${body}`), "One › Two");
 });
 
-test("sections are split apart from each other, and no more chunks are made than asked for", () => {
+test("long sections are split separately, into at most `maxChunks` chunks", () => {
   const of = writer(8);
   const sections = ["a", "b", "c"].map((label) => ({
     label,
@@ -251,11 +251,11 @@ test("sections are split apart from each other, and no more chunks are made than
     const inside = sections.filter((section) => section.text.includes(text.slice(-60)));
     assert.deepEqual(context === "" ? [] : inside.map(({ label }) => label), context === "" ? [] : [context]);
   }
-  const some = splitText(sections, { tokens: 300, overlap: 40, maxChunks: 7 });
-  assert.deepEqual(some, chunks.slice(0, 7));
+  const first = splitText(sections, { tokens: 300, overlap: 40, maxChunks: 7 });
+  assert.deepEqual(first, chunks.slice(0, 7));
 });
 
-test("tokens are about what models count", () => {
+test("the token count is close to that of models", () => {
   const counts: [text: string, tokens: number][] = [
     ["", 0],
     ["one two  three\n", 3.9],

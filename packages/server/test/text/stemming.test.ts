@@ -5,7 +5,7 @@ import { LANGUAGES } from "../../src/text/settings.ts";
 import { stemEnglish } from "../../src/text/stem-english.ts";
 import { fold, loadStemmer } from "../../src/text/stemming.ts";
 
-/** From the vocabularies that the Snowball project publishes with its algorithms: a stem, and words that have it. */
+/** Stems and their words, from the vocabularies that the Snowball project publishes with its algorithms. */
 const ENGLISH = {
   consign: "consign consigned consigning consignment",
   consist: "consist consisted consistency consistent consistently consisting consists",
@@ -50,7 +50,7 @@ test("English words have the stems of the Snowball project's English stemmer", (
   }
 });
 
-test("words with digits or other letters than English ones are no words to the English stemmer", () => {
+test("the English stemmer leaves words with digits or other letters as they are", () => {
   for (const word of ["b12s", "größeres", "собаками", "x", "as"]) assert.equal(stemEnglish(word), word);
 });
 
@@ -65,7 +65,7 @@ test("German words have the stems of the Snowball project's German stemmer", asy
   for (const [word, expected] of Object.entries(words)) assert.equal(stem(word), expected);
 });
 
-test("German words are the same with umlauts, with two letters for them and with none", async () => {
+test("German words have the same stem with umlauts, with two letters for them and without", async () => {
   const stem = await loadStemmer("german");
   for (const words of [
     "müller mueller muller",
@@ -86,7 +86,7 @@ test("French words have the stems of the Snowball project's French stemmer, with
   assert.equal(stem("généraux"), stem("générale"));
 });
 
-test("words of Romance languages have the same stem typed without accents", async () => {
+test("words of Romance languages have the same stem without accents", async () => {
   const words = {
     french: "général généraux identité abandonnée détaillées",
     italian: "città abbandonerà politicò",
@@ -100,13 +100,13 @@ test("words of Romance languages have the same stem typed without accents", asyn
   }
 });
 
-test("in other languages endings with accents are taken off first", async () => {
+test("in other languages accented endings are removed before the accents", async () => {
   assert.equal((await loadStemmer("hungarian"))("házból"), "haz");
   assert.equal((await loadStemmer("turkish"))("kitaplarımızı"), "kitap");
   assert.equal((await loadStemmer("russian"))("собаками"), "собак");
 });
 
-test("accents, points and tails are taken off where a letter without them is another way to write it", () => {
+test("accents, points and strokes are removed if people write the letter without them, too", () => {
   const words = {
     ...{ naïve: "naive", łódź: "lodz", smørrebrød: "smorrebrod", œuvre: "oeuvre", ısı: "isi" },
     ...{
@@ -121,14 +121,14 @@ test("accents, points and tails are taken off where a letter without them is ano
   for (const [word, expected] of Object.entries(words)) assert.equal(fold(word), expected);
 });
 
-test("marks stay where they make another letter", () => {
+test("marks that make another letter stay", () => {
   for (const word of ["мой", "हिन्दी", "ภาษาไทย", "が", "한국어", "tiếng", "việt", "mở"]) {
     assert.equal(fold(word.normalize("NFC")), word.normalize("NFC"));
   }
 });
 
 for (const language of LANGUAGES) {
-  test(`${language}: every word has a stem, the same each time, and of no more than a few more letters`, async () => {
+  test(`${language}: every word has one stem, which is hardly longer than the word`, async () => {
     const stem = await loadStemmer(language);
     const letters = fc.stringMatching(/^[\p{Ll}\p{Lo}]{1,30}$/u);
     const latin = fc.stringMatching(/^[a-zà-öø-ÿčőşğı]{1,30}$/);

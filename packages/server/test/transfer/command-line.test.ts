@@ -10,7 +10,7 @@ import { temporaryFolder } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { openRichLedger, openTarget, readStoreRows } from "./rich-ledger.ts";
 
-/** Two databases, one full and one empty, and the program for each. */
+/** A full and an empty database, and the program for each. */
 async function openPrograms(t: TestContext, engine: TestEngine) {
   const source = await openRichLedger(t, engine);
   const target = await openTarget(t, engines[0]!);
@@ -37,14 +37,17 @@ for (const engine of engines) {
       const exported = await onSource("export", file);
       assert.deepEqual([exported.code, exported.stderr], [0, ""]);
       assert.match(exported.stdout, /^Exported 2 vector stores, \d+ rows to .*\n$/);
-      assert.equal(statSync(file).mode & 0o077, 0, "nobody else may read it");
+      assert.equal(statSync(file).mode & 0o077, 0, "only its owner may read it");
       assert.ok(!existsSync(`${file}.partial`));
-      const again = await onSource("export", file);
-      assert.deepEqual([again.code, again.stderr], [1, `tidemark: ${file} exists already.\n`]);
+      const repeated = await onSource("export", file);
+      assert.deepEqual([repeated.code, repeated.stderr], [1, `tidemark: ${file} already exists.\n`]);
 
       const imported = await onTarget("import", file);
       assert.deepEqual([imported.code, imported.stderr], [0, ""]);
-      assert.match(imported.stdout, /^Imported 2 vector stores, \d+ rows\. tidemark verify checks them\.\n$/);
+      assert.match(
+        imported.stdout,
+        /^Imported 2 vector stores, \d+ rows\. Check them with tidemark verify\.\n$/,
+      );
       for (const store of [source.one, source.two]) {
         assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
       }
@@ -52,7 +55,7 @@ for (const engine of engines) {
       assert.equal(twice.code, 1);
       assert.match(
         twice.stderr,
-        /^tidemark: The vector store vs_\w+ exists already\. Nothing was imported\.\n$/,
+        /^tidemark: The vector store vs_\w+ already exists\. Nothing was imported\.\n$/,
       );
     });
 
@@ -62,9 +65,9 @@ for (const engine of engines) {
       const from = spawnOn(source, "export", "-", "--store", two.storeId);
       const to = spawnOn(target, "import", "-");
       from.child.stdout.pipe(to.child.stdin);
-      const said = Promise.all([text(from.child.stderr), text(to.child.stdout), text(to.child.stderr)]);
+      const output = Promise.all([text(from.child.stderr), text(to.child.stdout), text(to.child.stderr)]);
       assert.deepEqual([(await from.exited)[0], (await to.exited)[0]], [0, 0]);
-      const [exported, imported, errors] = await said;
+      const [exported, imported, errors] = await output;
       assert.match(exported, /^Exported 1 vector stores, \d+ rows\.\n$/);
       assert.match(imported, /^Imported 1 vector stores/);
       assert.equal(errors, "");
@@ -73,7 +76,7 @@ for (const engine of engines) {
   });
 }
 
-test("tidemark export goes on with the file that an interrupted one left", async (t) => {
+test("tidemark export continues the file of an interrupted export", async (t) => {
   const { source, target, file, onSource, onTarget } = await openPrograms(t, engines[0]!);
   await onSource("export", file);
   const whole = readFileSync(file);
@@ -81,7 +84,7 @@ test("tidemark export goes on with the file that an interrupted one left", async
   writeFileSync(partial, whole.subarray(0, whole.lastIndexOf('{"section":"access"}') + 5));
   const { code, stderr, stdout } = await onSource("export", `${file}2`);
   assert.equal(code, 0);
-  assert.match(stderr, /^Going on with .*\.partial of \S+: 2 stores are in it\.\n$/);
+  assert.match(stderr, /^Resuming .*\.partial of \S+, which has 2 stores\.\n$/);
   assert.match(stdout, /^Exported 2 vector stores/);
   assert.deepEqual(readFileSync(`${file}2`), whole);
   assert.ok(!existsSync(partial));
@@ -89,7 +92,7 @@ test("tidemark export goes on with the file that an interrupted one left", async
   assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
 });
 
-test("tidemark import says in one line what is wrong with a file, and goes on with the right one", async (t) => {
+test("tidemark import describes a damaged file in one line, and continues with the intact file", async (t) => {
   const { file, onSource, onTarget } = await openPrograms(t, engines[0]!);
   await onSource("export", file);
   const bytes = readFileSync(file);
@@ -98,38 +101,38 @@ test("tidemark import says in one line what is wrong with a file, and goes on wi
   assert.equal(cut.code, 1);
   assert.match(
     cut.stderr,
-    /^tidemark: Line \d+ of the export: the file is cut off: its last lines are missing\.\n$/,
+    /^tidemark: Line \d+ of the export is missing or incomplete: the file is cut off\.\n$/,
   );
   const missing = await onTarget("import", `${file}.none`);
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^tidemark: .*\.none.*\n$/);
-  const right = await onTarget("import", file);
-  assert.match(right.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were there already\./);
+  const intact = await onTarget("import", file);
+  assert.match(intact.stdout, /^Imported 2 vector stores, \d+ rows; \d+ were already imported\./);
 });
 
-test("tidemark import --discard removes what was begun", async (t) => {
+test("tidemark import --discard removes what an unfinished import wrote", async (t) => {
   const { file, onSource, onTarget, target, source } = await openPrograms(t, engines[0]!);
   await onSource("export", file);
   const bytes = readFileSync(file);
   writeFileSync(`${file}.cut`, bytes.subarray(0, bytes.length - 20));
   await onTarget("import", `${file}.cut`);
   const { export_id } = JSON.parse(bytes.toString().split("\n")[0]!);
-  const given = await onTarget("import", "--discard", export_id);
-  assert.equal(given.code, 0);
-  assert.match(given.stdout, new RegExp(`^Removed what was imported of .*${source.one.storeId}`));
+  const discarded = await onTarget("import", "--discard", export_id);
+  assert.equal(discarded.code, 0);
+  assert.match(discarded.stdout, new RegExp(`^Discarded the import of .*${source.one.storeId}`));
   assert.equal((await readStoreRows(target, source.one)).records!.length, 0);
   for (const args of [[], [file, "--discard", export_id]]) {
     const { code, stderr } = await onTarget("import", ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /give a file, or --discard/);
+    assert.match(stderr, /give either a file or --discard/);
   }
 });
 
-test("tidemark export ends with one line when nobody reads its output any more", async (t) => {
+test("tidemark export ends with one line when the reader of its output goes away", async (t) => {
   const { source, spawnOn } = await openPrograms(t, engines[0]!);
   const { child, exited } = spawnOn(source, "export", "-");
   child.stdout.destroy();
-  const said = text(child.stderr);
+  const stderr = text(child.stderr);
   assert.deepEqual(await exited, [1, null]);
-  assert.match(await said, /^tidemark: .*EPIPE.*\n$/);
+  assert.match(await stderr, /^tidemark: .*EPIPE.*\n$/);
 });

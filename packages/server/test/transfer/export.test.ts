@@ -20,7 +20,7 @@ const OPTIONS = { version: "test", now: 1 };
 
 for (const engine of engines) {
   describe(`${engine.name}: an export`, () => {
-    test("is one snapshot of a store, though syncs go on", async (t) => {
+    test("is one snapshot of a store while syncs continue", async (t) => {
       const source = await openRichLedger(t, engine);
       const second = await openStorage(source.databaseUrl);
       whenDone(t, () => second.close());
@@ -47,7 +47,7 @@ for (const engine of engines) {
       assert.deepEqual(await readStoreRows(target, one), before);
     });
 
-    test("of one store has nothing of another organization", async (t) => {
+    test("of one store contains nothing of another organization", async (t) => {
       const { storage, one, two } = await openRichLedger(t, engine);
       const text = (await exportToBuffer(storage, two.storeId)).toString();
       for (const id of [one.storeId, one.organizationId, one.connectorId]) assert.ok(!text.includes(id));
@@ -58,7 +58,7 @@ for (const engine of engines) {
       );
     });
 
-    test("that failed in the middle is not begun again by itself", async (t) => {
+    test("that failed in the middle is not retried", async (t) => {
       const { storage } = await openRichLedger(t, engine);
       let pages = 0;
       const failing = async (text: string) => {
@@ -69,7 +69,7 @@ for (const engine of engines) {
       assert.equal(pages, 3);
     });
 
-    test("goes on behind the stores that are whole, and not changed since", async (t) => {
+    test("continues after the stores that are complete and unchanged", async (t) => {
       const source = await openRichLedger(t, engine);
       const { storage, one, two } = source;
       const lines = (await exportToBuffer(storage)).toString().split("\n");
@@ -96,13 +96,13 @@ for (const engine of engines) {
         assert.deepEqual(await readStoreRows(target, store), await readStoreRows(source, store));
       }
 
-      assert.equal(await find({ store: one.storeId }), undefined, "another selection");
-      assert.equal(await find({ version: "other" }), undefined, "another version");
+      assert.equal(await find({ store: one.storeId }), undefined, "a different selection");
+      assert.equal(await find({ version: "other" }), undefined, "a different version");
       await first.sync({ operations: [] });
       assert.equal(await find(), undefined, "the first store has changed");
     });
 
-    test("begins anew when a store has come since", async (t) => {
+    test("starts over if a store was created since", async (t) => {
       const { storage, createStore } = await openRichLedger(t, engine);
       const bytes = await exportToBuffer(storage);
       assert.equal((await findResumable(storage, inPieces(bytes), OPTIONS))?.stores.length, 2);
@@ -112,7 +112,7 @@ for (const engine of engines) {
   });
 }
 
-test("PostgreSQL: a reader that takes its time does not lose the snapshot", async (t) => {
+test("PostgreSQL: a slow reader does not lose the snapshot", async (t) => {
   const engine = engines.find(({ name }) => name === "PostgreSQL")!;
   const storage = await openStorage(await engine.createDatabase(t));
   whenDone(t, () => storage.close());

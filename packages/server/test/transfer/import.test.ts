@@ -25,7 +25,7 @@ async function openBoth(t: TestContext, engine: TestEngine) {
   const source = await openRichLedger(t, engines[0]!);
   const target = await openTarget(t, engine);
   const bytes = await exportToBuffer(source.storage);
-  /** The export up to a part of its bytes. */
+  /** The first part of the export's bytes. */
   const cut = (share: number) => bytes.subarray(0, Math.floor(bytes.length * share));
   const importCut = (share: number) => assert.rejects(target.import(cut(share)), /is cut off/);
   const unfinished = () => target.storage.read(listUnfinished);
@@ -34,7 +34,7 @@ async function openBoth(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines) {
   describe(`${engine.name}: an import`, () => {
-    test("that was interrupted, again and again, goes on and ends with the same rows", async (t) => {
+    test("that was interrupted several times continues, and ends with the same rows", async (t) => {
       const { source, target, bytes, importCut, unfinished } = await openBoth(t, engine);
       for (const share of [0.02, 0.3, 0.31, 0.5, 0.7, 0.999]) await importCut(share);
       assert.equal((await unfinished()).length, 1);
@@ -47,7 +47,7 @@ for (const engine of engines) {
       assert.deepEqual(await unfinished(), []);
     });
 
-    test("that is not finished gives nobody anything, and keeps its stores' ids", async (t) => {
+    test("that is unfinished shows nothing to callers, and reserves the ids of its stores", async (t) => {
       const { source, target, bytes, importCut } = await openBoth(t, engine);
       const { organizationId, storeId, key } = source.one;
       await importCut(0.999);
@@ -63,26 +63,29 @@ for (const engine of engines) {
         code: "ALREADY_EXISTS",
       });
       const another = await exportToBuffer(source.storage);
-      await assert.rejects(target.import(another), /half imported from another export: .*--discard exp_/);
+      await assert.rejects(
+        target.import(another),
+        /belongs to an unfinished import of another export\. .*--discard exp_/,
+      );
       await assert.rejects(exportToBuffer(target.storage, storeId), /There is no vector store/);
       await target.import(bytes);
       assert.equal((await commands.identify(key, 0))!.storeId, storeId);
     });
 
-    test("that was damaged can be used by nobody, though most of it arrived", async (t) => {
+    test("of a damaged file shows nothing to callers, though most of it arrived", async (t) => {
       const { source, target, bytes } = await openBoth(t, engine);
       const damaged = Buffer.from(bytes);
       damaged[bytes.lastIndexOf('"sha256"') + 12]! ^= 1;
-      await assert.rejects(target.import(damaged), /^Error: Line \d+ of the export: /);
+      await assert.rejects(target.import(damaged), /^Error: Line \d+ of the export /);
       assert.equal(await target.commands.identify(source.one.key, 0), undefined);
       await target.import(bytes);
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
     });
 
-    test("is not harmed by the maintenance of a server that runs meanwhile", async (t) => {
+    test("is not harmed by the maintenance of a server that runs at the same time", async (t) => {
       const { source, target, bytes, importCut } = await openBoth(t, engine);
       const there = target.storeOf(source.one);
-      // First where rows of the unfinished refresh are there, and what says that they are its own is not.
+      // The first cut has rows of the open run, but not the rows by which maintenance knows them as the run's.
       const staged = bytes.indexOf('{"page":"refresh_run_namespaces"') / bytes.length;
       for (const share of [staged, 0.7, 0.8, 0.9, 0.999]) {
         await importCut(share);
@@ -110,7 +113,7 @@ for (const engine of engines) {
       );
     });
 
-    test("is not looked at by the indexer of a server that runs meanwhile, and then all of it is", async (t) => {
+    test("is ignored by a running indexer until it is finished, and is then indexed completely", async (t) => {
       const source = await openTestLedger(t, engines[0]!, { quick: true });
       const store = await source.createStore();
       await store.sync({ operations: [upsert("old")] });
@@ -132,17 +135,17 @@ for (const engine of engines) {
       assert.equal(seen, 0);
       await target.storeOf(store).sync({ ...run, operations: [upsert("last")] });
       await indexAll(commands);
-      const of = [store.organizationId, store.storeId] as const;
+      const ids = [store.organizationId, store.storeId] as const;
       for (const id of ["staged", "last"]) {
-        const { data } = await commands.search(...of, { query: id });
+        const { data } = await commands.search(...ids, { query: id });
         assert.deepEqual(
-          data.map((found) => found.id),
+          data.map((result) => result.id),
           [id],
         );
       }
     });
 
-    test("does not mix two snapshots of a store that was exported again into the same file", async (t) => {
+    test("does not mix two snapshots of a store that was exported twice into one file", async (t) => {
       const { source, target, bytes, unfinished } = await openBoth(t, engine);
       const options = { version: "test", now: 1 };
       const section = bytes.lastIndexOf('{"section":"store"');
@@ -154,21 +157,21 @@ for (const engine of engines) {
       );
       const parts = [bytes.subarray(0, resume!.position.bytes).toString()];
       await exportStores(source.storage, async (text) => void parts.push(text), { ...options, resume });
-      const again = Buffer.from(parts.join(""));
+      const newer = Buffer.from(parts.join(""));
       await assert.rejects(
-        target.import(again),
-        /begun from an earlier state of this file: .*--discard exp_/,
+        target.import(newer),
+        /began with an earlier state of this file\. .*--discard exp_/,
       );
       await discardImport(target.storage, (await unfinished())[0]!.export_id);
-      assert.equal((await target.import(again)).skipped, 0);
+      assert.equal((await target.import(newer)).skipped, 0);
     });
 
-    test("can be given up: nothing of it is left, and it can begin again", async (t) => {
+    test("can be discarded: nothing of it is left, and it can be repeated", async (t) => {
       const { source, target, bytes, importCut, unfinished } = await openBoth(t, engine);
       await importCut(0.999);
       const [{ export_id, stores }] = (await unfinished()) as [{ export_id: string; stores: string[] }];
       assert.deepEqual(stores, [source.one.storeId, source.two.storeId].sort());
-      // Whatever it is, of the index too.
+      // The index has rows too.
       await target.storage.ledger(source.one.storeId, async ({ index }) => {
         await index.putBuild({ ...BUILD, space: 1 });
         await index.addVectors(1, [{ hash: "a", embedding: new Float32Array([1, 0]) }]);
@@ -193,37 +196,37 @@ for (const engine of engines) {
       assert.deepEqual(await readStoreRows(target, source.one), await readStoreRows(source, source.one));
     });
 
-    test("of a store that exists, or was deleted, is refused and changes nothing", async (t) => {
+    test("of a store that exists or was deleted is rejected and changes nothing", async (t) => {
       const { source, target, bytes } = await openBoth(t, engine);
       const { organizationId, storeId } = source.one;
       await target.import(bytes);
       const before = await readStoreRows(target, source.one);
-      await assert.rejects(target.import(bytes), /vector store vs_\w+ exists already\. Nothing was/);
+      await assert.rejects(target.import(bytes), /vector store vs_\w+ already exists\. Nothing was/);
       assert.deepEqual(await readStoreRows(target, source.one), before);
       await target.commands.deleteVectorStore(organizationId, storeId, 2);
-      const again = await exportToBuffer(source.storage, storeId);
-      await assert.rejects(target.import(again), new RegExp(`${storeId} was deleted here`));
+      const newer = await exportToBuffer(source.storage, storeId);
+      await assert.rejects(target.import(newer), new RegExp(`${storeId} was deleted from this database`));
     });
 
-    test("is refused where an id of its organization or connector means another one", async (t) => {
+    test("is rejected if the id of its organization or connector belongs to another one", async (t) => {
       const { source, target, bytes, unfinished } = await openBoth(t, engine);
       const { organizationId, connectorId } = source.one;
       const { commands } = target;
       await commands.createOrganization({ name: "Namesake", id: organizationId }, 77);
       await assert.rejects(
         target.import(bytes),
-        new RegExp(`organization ${organizationId} exists .*another one`),
+        new RegExp(`organization ${organizationId} already exists .*another one`),
       );
       const second = await openTarget(t, engine);
-      const mine = await second.commands.createOrganization({ name: "Mine" }, 77);
-      const store = await second.commands.createVectorStore(mine.id, { name: "Mine" }, 77);
-      const taken = { name: "Mine", storeId: store.id, id: connectorId };
-      await second.commands.createConnector(mine.id, taken, 77);
-      await assert.rejects(second.import(bytes), new RegExp(`connector ${connectorId} exists already`));
+      const organization = await second.commands.createOrganization({ name: "Own" }, 77);
+      const store = await second.commands.createVectorStore(organization.id, { name: "Own" }, 77);
+      const taken = { name: "Own", storeId: store.id, id: connectorId };
+      await second.commands.createConnector(organization.id, taken, 77);
+      await assert.rejects(second.import(bytes), new RegExp(`connector ${connectorId} already exists`));
       assert.deepEqual(await unfinished(), []);
     });
 
-    test("of an organization's stores one by one brings its keys once, and what was revoked since", async (t) => {
+    test("of an organization's stores one by one brings its keys once, and later revocations", async (t) => {
       const { source, target } = await openBoth(t, engine);
       const { organizationId } = source.one;
       const { commands } = source;
@@ -243,7 +246,7 @@ for (const engine of engines) {
       );
     });
 
-    test("takes a store with records longer than a page", async (t) => {
+    test("accepts records that are longer than a page", async (t) => {
       const { source, target } = await openBoth(t, engine);
       const text = "x".repeat(3 * 1024 * 1024);
       const { two } = source;
@@ -257,7 +260,7 @@ for (const engine of engines) {
         pages.push(part.length);
       };
       await exportStores(source.storage, sink, { store: two.storeId, version: "test", now: 1 });
-      assert.ok(Math.max(...pages) < 5 * 1024 * 1024, "a page has not more than one long record");
+      assert.ok(Math.max(...pages) < 5 * 1024 * 1024, "a page has at most one long record");
       await target.import(Buffer.from(parts.join("")));
       assert.deepEqual(await readStoreRows(target, two), await readStoreRows(source, two));
     });

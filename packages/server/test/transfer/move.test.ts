@@ -21,7 +21,7 @@ import {
   upsert,
 } from "./rich-ledger.ts";
 
-/** Not of a store, but of the process that counts requests, or of the schema itself. */
+/** Tables that belong to the process that counts requests, or to the schema itself. */
 const NOT_MOVED = ["rate_windows", "schema_migrations"];
 
 for (const engine of engines) {
@@ -43,7 +43,7 @@ for (const engine of engines) {
 for (const from of engines) {
   for (const to of engines) {
     describe(`a store moved from ${from.name} to ${to.name}`, () => {
-      test("has the same rows in every table, and gives the same answers", async (t) => {
+      test("has the same rows in every table and gives the same answers", async (t) => {
         const source = await openRichLedger(t, from);
         await purgeTombstones(source);
         await source.one.sync({ operations: [upsert("r6"), { ...upsert("r6"), action: "delete" }] });
@@ -67,7 +67,7 @@ for (const from of engines) {
         assert.equal(rows.api_key_usage!.length, 1);
       });
 
-      test("is looked at by the index where it arrives, whatever the index had where it was", async (t) => {
+      test("is indexed completely in the new database, whatever was indexed in the old one", async (t) => {
         const source = await openRichLedger(t, from);
         await indexAll(source.commands);
         const target = await openTarget(t, to);
@@ -82,7 +82,7 @@ for (const from of engines) {
         assert.deepEqual([...new Set(data.map(({ indexing }) => indexing.status))], ["indexed"]);
       });
 
-      test("goes on as it would have: the run is finished, the answer replayed, the rest swept", async (t) => {
+      test("continues as before: the open run finishes, the saved answer is replayed, old rows are swept", async (t) => {
         const source = await openRichLedger(t, from);
         const target = await openTarget(t, to);
         await target.import(await exportToBuffer(source.storage, source.one.storeId));

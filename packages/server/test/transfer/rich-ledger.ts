@@ -17,7 +17,7 @@ import {
 import { createRoleKey } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 
-/** Names and values that are easily changed on the way. */
+/** Names and values that a move could easily change. */
 export const HARD_TEXTS = [
   "line\nbreak\r\u2028\u2029",
   'quote"s and \\back\\slashes $1 ?1',
@@ -38,7 +38,7 @@ export const upsert = (id: string, namespace = "tasks", data: object = { text: i
 });
 export const remove = (id: string, namespace = "tasks") => ({ action: "delete", id, namespace });
 
-/** The staged refresh that {@link fillStore} leaves unfinished. */
+/** The open run that {@link fillStore} leaves. */
 export const OPEN_RUN = {
   sync_mode: "full_refresh" as const,
   sync_timestamp: "2025-11-11T10:50:00.000000001Z",
@@ -47,7 +47,7 @@ export const OPEN_RUN = {
 export const ANSWERED = { operations: [upsert("answered", "replay")] };
 export const ANSWERED_KEY = "key of an answered call";
 
-/** Gives a store a row of every kind: in every table, live and dead, decided by syncs and by refreshes. */
+/** Gives a store rows of every kind: in every table, live and deleted, decided by syncs and by refreshes. */
 export async function fillStore({ sync }: TestStore, clock: TestLedger["clock"]): Promise<void> {
   await sync({ operations: Array.from({ length: 20 }, (_, index) => upsert(`r${index}`)) });
   await sync({
@@ -90,11 +90,11 @@ export interface RichLedger extends TestLedger {
   engine: TestEngine;
   one: TestStore;
   two: TestStore;
-  /** Of the organization of the first store. */
+  /** The admin key of the first store's organization. */
   admin: string;
 }
 
-/** A database with two stores of two organizations, full of all there is. */
+/** A database with two stores of two organizations, each with rows of every kind. */
 export async function openRichLedger(t: TestContext, engine: TestEngine): Promise<RichLedger> {
   const ledger = await openTestLedger(t, engine, { quick: true });
   const { commands, clock } = ledger;
@@ -115,7 +115,7 @@ export async function openRichLedger(t: TestContext, engine: TestEngine): Promis
   return { ...ledger, engine, one, two, admin };
 }
 
-/** Some tombstones are forgotten, so that a namespace remembers the newest of them. */
+/** Purges some tombstones, so that a namespace remembers the newest one. */
 export async function purgeTombstones({ storage, clock }: TestLedger): Promise<void> {
   await forgetAll(storage, { tombstones: clock.now });
 }
@@ -127,7 +127,7 @@ export async function exportToBuffer(storage: Storage, store?: string): Promise<
   return Buffer.from(parts.join(""));
 }
 
-/** Gives bytes in pieces that end anywhere. */
+/** Yields bytes in pieces that end anywhere. */
 export async function* inPieces(bytes: Uint8Array, size = 1000): AsyncGenerator<Buffer> {
   for (let start = 0; start < bytes.length; start += size)
     yield Buffer.from(bytes.subarray(start, start + size));
@@ -155,7 +155,7 @@ export async function openTarget(t: TestContext, engine: TestEngine): Promise<Ta
   };
 }
 
-/** The columns of every table of a database, as the database itself has them. */
+/** The columns of every table, read from the database. */
 export async function readColumns({ engine, storage }: Pick<Target, "engine" | "storage">) {
   const text =
     engine.name === "SQLite"
@@ -171,13 +171,13 @@ export async function readColumns({ engine, storage }: Pick<Target, "engine" | "
 }
 
 /**
- * Tables of the index, and the column that says what the index has of a record: it is made anew where a store arrives.
+ * The tables and columns of the index, which an import does not move but rebuilds.
  */
 export const NOT_LEDGER = [...INDEX_TABLES.map(([name]) => name), "vector_codes"];
 export const isOfIndex = (table: string, column: string): boolean =>
   table === "records" && column === "indexed";
 
-/** Every row that belongs to a store, all values as text, of every table of the ledger that the database has. */
+/** Every row of a store in every ledger table of the database, all values as text. */
 export async function readStoreRows(
   database: Pick<Target, "engine" | "storage">,
   { storeId, organizationId }: TestStore,
@@ -206,7 +206,7 @@ export async function readStoreRows(
   return rows;
 }
 
-/** What a caller can ask of a store, and the answers. */
+/** The answers to all that a caller can ask about a store. */
 export async function readAnswers(commands: Commands, store: TestStore): Promise<unknown> {
   const of = [store.organizationId, store.storeId] as const;
   const page = { limit: 100 };
@@ -231,6 +231,6 @@ export async function readAnswers(commands: Commands, store: TestStore): Promise
     connectors: await commands.listConnectors(store.organizationId, page),
     identity: await commands.identify(store.key, 0),
   };
-  // How far the index is, is of the place where it is made.
+  // The progress of the index differs between databases.
   return JSON.parse(JSON.stringify(answers, (key, value) => (key === "indexing" ? undefined : value)));
 }

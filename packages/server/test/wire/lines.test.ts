@@ -48,7 +48,7 @@ test("input that is not UTF-8 is refused with its line, also in one piece with o
   for (const bad of ['{}\n{"a": "\xff"}\n{}', "{}\n{}\xc3", "{}\n\xc3\n\xbc\n"]) {
     for (const size of [4, 100]) {
       await assert.rejects(read(Buffer.from(bad, "latin1"), size), {
-        message: "line 2: It is not valid UTF-8.",
+        message: "Line 2 is not valid UTF-8.",
       });
     }
   }

@@ -1,16 +1,16 @@
 import { statSync } from "node:fs";
 import { Command } from "commander";
 import { readConfig } from "../../config.ts";
-import { mustBeNew, partialOf, settle } from "../new-file.ts";
+import { moveIntoPlace, mustBeNew, partialOf } from "../new-file.ts";
 import { fail } from "../output.ts";
 
 /** `tidemark backup` */
 export function backupCommand(): Command {
   return new Command("backup")
     .description(
-      `write a copy of the SQLite database, beside a running server or without one
+      `back up the SQLite database to a file, while a server runs or not
 
-The copy is consistent, checked, and on disk when the command ends. PostgreSQL is backed up with its own tools.`,
+When the command ends, the copy is consistent, checked and on disk. Back up PostgreSQL with its own tools.`,
     )
     .argument("<file>", "the file to write")
     .action(async (path: string) => {
@@ -21,7 +21,7 @@ The copy is consistent, checked, and on disk when the command ends. PostgreSQL i
         mustBeNew(path);
         const { backUpSqlite } = await import("../../storage/sqlite/backup.ts");
         backUpSqlite(databaseUrl, partialOf(path));
-        await settle(path);
+        await moveIntoPlace(path);
         console.log(`Backed up to ${path} (${Math.ceil(statSync(path).size / 1024)} KiB).`);
       } catch (error) {
         fail(error);
@@ -34,5 +34,5 @@ async function describePostgresBackup(databaseUrl: string, path: string): Promis
   const { connectionString, schema } = readPostgresUrl(databaseUrl);
   const url = new URL(connectionString);
   url.password = "";
-  return `The database is PostgreSQL; back it up with: pg_dump --format=custom --schema=${schema} --file=${path} "${url.href}"`;
+  return `The database is PostgreSQL. Back it up with: pg_dump --format=custom --schema=${schema} --file=${path} "${url.href}"`;
 }

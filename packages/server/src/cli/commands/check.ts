@@ -5,11 +5,11 @@ import { type FileOptions, withFileOptions } from "../options.ts";
 export function checkCommand(): Command {
   const command = new Command("check")
     .description(
-      `say whether a namespace holds exactly the records of a file
+      `check whether a namespace holds exactly the records of a file
 
-Compares digests. Only if they differ, the records are sent as a dry run, which changes nothing, to count what differs.
+Compares digests. If they differ, a dry run, which changes nothing, counts the differences.
 
-Exit codes: 0 in sync; 1 an error; 3 not in sync.`,
+Exit codes: 0 in sync; 1 error; 3 not in sync.`,
     )
     .argument("<file>", "the file: NDJSON, a JSON array or CSV");
   return withFileOptions(command).action(async (path: string, options: FileOptions) => {

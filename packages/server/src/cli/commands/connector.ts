@@ -6,12 +6,14 @@ import { listSubcommand, revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark connector …` */
 export function connectorCommand(): Command {
-  const connector = new Command("connector").description("connectors, which write to one vector store each");
+  const connector = new Command("connector").description(
+    "manage connectors, each of which writes to one vector store",
+  );
   organizationOption(connector.command("create"))
     .description("create a connector and its first key")
     .argument("<name>", "its name", parseName)
-    .requiredOption("--store <id>", "the vector store it writes to (vs_…)")
-    .option("--id <id>", "the id to give it (conn_…)", idParser("conn"))
+    .requiredOption("--store <id>", "the vector store that it writes to (vs_…)")
+    .option("--id <id>", "its id (conn_…); default: a new one", idParser("conn"))
     .addOption(jsonOption())
     .action((name: string, options: { organization: string; store: string; id?: string; json: boolean }) =>
       withDatabase(async (commands) => {

@@ -4,13 +4,13 @@ import type { Finding } from "../../storage/finding.ts";
 import { jsonOption } from "../options.ts";
 import { fail } from "../output.ts";
 
-/** `tidemark doctor`: exit code 1 if a check failed. */
+/** `tidemark doctor` */
 export function doctorCommand(): Command {
   return new Command("doctor")
     .description(
-      `check the database and what is around it, and say what to do
+      `check the database, the index and the embeddings endpoint, and advise what to do
 
-Changes nothing. Exit codes: 0 all is well, or there are warnings; 1 a check failed.`,
+Changes nothing. Exit codes: 0 no check failed, but some may warn; 1 a check failed or could not run.`,
     )
     .addOption(jsonOption())
     .action(async ({ json }: { json: boolean }) => {

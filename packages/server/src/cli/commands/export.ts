@@ -5,33 +5,33 @@ import type { Storage } from "../../storage/port.ts";
 import type { Exported, ExportOptions } from "../../transfer/export.ts";
 import { VERSION } from "../../version.ts";
 import { withStorage } from "../database.ts";
-import { mustBeNew, partialOf, settle } from "../new-file.ts";
+import { moveIntoPlace, mustBeNew, partialOf } from "../new-file.ts";
 import type { TransferBar } from "../progress.ts";
 
 /** `tidemark export` */
 export function exportCommand(): Command {
   return new Command("export")
     .description(
-      `write stores to a file, to be imported on any engine
+      `write vector stores to a file for tidemark import, on any engine
 
-The file has all that belongs to the stores: records, tombstones, history, unfinished refreshes, and the keys of their organizations as hashes. Keep it as you keep the database. Each store is read from one snapshot; syncs that come later are not in it. Interrupted, the same command goes on with the stores that are missing.`,
+The file has everything that belongs to the stores: records, tombstones, history, unfinished refreshes, and the keys of their organizations as hashes. Protect it like the database. Each store is read from one snapshot, without later syncs. After an interruption, the same command adds the missing stores.`,
     )
     .argument("<file>", "the file to write, or - for standard output")
-    .option("--store <id>", "this vector store alone (vs_…)")
+    .option("--store <id>", "only this vector store (vs_…)")
     .action((path: string, { store }: { store?: string }) =>
       withStorage(async (storage) => {
         const options = { store, version: VERSION, now: Date.now() };
         const exported =
           path === "-" ? await toStandardOutput(storage, options) : await toFile(storage, path, options);
-        const what = `Exported ${exported.stores} vector stores, ${exported.rows} rows`;
-        if (path === "-") console.error(`${what}.`);
-        else console.log(`${what} to ${path}.`);
+        const summary = `Exported ${exported.stores} vector stores, ${exported.rows} rows`;
+        if (path === "-") console.error(`${summary}.`);
+        else console.log(`${summary} to ${path}.`);
       }),
     );
 }
 
 async function toStandardOutput(storage: Storage, options: ExportOptions): Promise<Exported> {
-  // A reader that has gone away is told by each write, too.
+  // Each write reports a closed pipe, so the event needs no other handler.
   process.stdout.on("error", () => {});
   const { promise: failed, reject } = Promise.withResolvers<never>();
   failed.catch(() => {});
@@ -45,7 +45,7 @@ async function toStandardOutput(storage: Storage, options: ExportOptions): Promi
   return exportWithBar(storage, write, options);
 }
 
-/** Writes beside the file and puts it in its place when it is whole and on disk. */
+/** Writes to a partial file, and moves it to `path` when it is complete and on disk. */
 async function toFile(storage: Storage, path: string, options: ExportOptions): Promise<Exported> {
   mustBeNew(path);
   const partial = partialOf(path);
@@ -55,16 +55,16 @@ async function toFile(storage: Storage, path: string, options: ExportOptions): P
     : undefined;
   if (resume) {
     const { exported_at } = resume.header;
-    console.error(`Going on with ${partial} of ${exported_at}: ${resume.stores.length} stores are in it.`);
+    console.error(`Resuming ${partial} of ${exported_at}, which has ${resume.stores.length} stores.`);
     await truncate(partial, resume.position.bytes);
   }
-  // It has hashes of keys and what records say.
+  // Only the owner may read it, because it has hashes of keys and the records' content.
   const file = await open(partial, resume ? "a" : "w", 0o600);
   const exported = await exportWithBar(storage, (text) => file.appendFile(text), {
     ...options,
     resume,
   }).finally(() => file.close());
-  await settle(path);
+  await moveIntoPlace(path);
   return exported;
 }
 
@@ -73,7 +73,7 @@ async function exportWithBar(
   write: (text: string) => Promise<void>,
   options: ExportOptions,
 ): Promise<Exported> {
-  // Loaded only now: a server that starts has no use for them.
+  // Imported here because a starting server does not need them.
   const [{ exportStores }, { startTransferBar }] = await Promise.all([
     import("../../transfer/export.ts"),
     import("../progress.ts"),

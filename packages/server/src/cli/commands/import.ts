@@ -6,24 +6,24 @@ import { withStorage } from "../database.ts";
 export function importCommand(): Command {
   return new Command("import")
     .description(
-      `bring the stores of an export into this database, beside a server or without one
+      `import the vector stores of an export into this database, while a server runs or not
 
-Nobody can use the stores before the whole file was read and found right; then all of them at once. Interrupted, the same command goes on. A store that exists already is refused, and nothing is imported.`,
+The stores become usable together, after the whole file was read and checked. After an interruption, the same command resumes. If one of the stores already exists, nothing is imported.`,
     )
-    .argument("[file]", "what tidemark export wrote, or - for standard input")
-    .option("--discard <export>", "instead: remove what an unfinished import brought (exp_…)")
+    .argument("[file]", "the file of tidemark export, or - for standard input")
+    .option("--discard <export>", "instead of importing, discard the unfinished import of an export (exp_…)")
     .action(async (path: string | undefined, { discard }: { discard?: string }, command: Command) => {
       if ((path === undefined) === (discard === undefined)) {
-        command.error("error: give a file, or --discard and the id of an export");
+        command.error("error: give either a file or --discard <export>");
       }
-      await (discard === undefined ? importFile(path!) : removeUnfinished(discard));
+      await (discard === undefined ? importFile(path!) : discardUnfinished(discard));
     });
 }
 
 function importFile(path: string): Promise<void> {
   return withStorage(async (storage) => {
     const total = path === "-" ? 0 : statSync(path).size;
-    // Loaded only now: a server that starts has no use for them.
+    // Imported here because a starting server does not need them.
     const [{ importStores }, { startTransferBar }] = await Promise.all([
       import("../../transfer/import.ts"),
       import("../progress.ts"),
@@ -40,15 +40,15 @@ function importFile(path: string): Promise<void> {
     const { stores, rows, skipped } = await importStores(storage, counted(source), Date.now(), (rows) =>
       bar.show(bytes, rows),
     ).finally(() => bar.end());
-    const before = skipped > 0 ? `; ${skipped} were there already` : "";
-    console.log(`Imported ${stores} vector stores, ${rows} rows${before}. tidemark verify checks them.`);
+    const resumed = skipped > 0 ? `; ${skipped} were already imported` : "";
+    console.log(`Imported ${stores} vector stores, ${rows} rows${resumed}. Check them with tidemark verify.`);
   });
 }
 
-function removeUnfinished(exportId: string): Promise<void> {
+function discardUnfinished(exportId: string): Promise<void> {
   return withStorage(async (storage) => {
     const { discardImport } = await import("../../transfer/unfinished.ts");
     const stores = await discardImport(storage, exportId);
-    console.log(`Removed what was imported of ${stores.join(", ") || exportId}.`);
+    console.log(`Discarded the import of ${stores.join(", ") || exportId}.`);
   });
 }

@@ -8,18 +8,18 @@ import type { RebuildOptions } from "../rebuild-index.ts";
 /** `tidemark index …` */
 export function indexCommand(): Command {
   return new Command("index")
-    .description("the indexes that search uses: how far they are, what failed, new ones")
+    .description("show, retry and rebuild the indexes of search")
     .addCommand(statusCommand())
     .addCommand(failedCommand())
     .addCommand(retryCommand())
     .addCommand(rebuildCommand());
 }
 
-const storeOption = ["--store <id>", "this vector store alone (vs_…)"] as const;
+const storeOption = ["--store <id>", "only this vector store (vs_…)"] as const;
 
 function statusCommand(): Command {
   return new Command("status")
-    .description("show how far the index of each store is, and what it is made with")
+    .description("show how far each store's index is, and its embedding model")
     .option(...storeOption)
     .addOption(jsonOption())
     .action(({ store: only, json }: { store?: string; json: boolean }) =>
@@ -38,11 +38,11 @@ function statusCommand(): Command {
 
 function failedCommand(): Command {
   return new Command("failed")
-    .summary("list the records that the index failed on, and why")
+    .summary("list the records that the indexer failed on, and why")
     .description(
-      `list the records that the index failed on, oldest first, and why
+      `list the records that the indexer failed on, oldest first, and why
 
-Search does not find them by what they say now; it finds those that it had before by what they said then.`,
+Search does not find them by their present content. It still finds a record by its earlier content if that was indexed.`,
     )
     .option(...storeOption)
     .addOption(jsonOption())
@@ -75,53 +75,59 @@ interface RetryOptions {
 
 function retryCommand(): Command {
   return new Command("retry")
-    .description("have a running server try failed records again: all of them, or some")
+    .description("let a running server try failed records again, all of them or some")
     .option(...storeOption)
-    .option("--namespace <name>", "this namespace alone")
-    .option("--id <id>", "the records with this id alone")
+    .option("--namespace <name>", "only this namespace")
+    .option("--id <id>", "only records with this id")
     .addOption(jsonOption())
     .action(({ store: only, namespace, id, json }: RetryOptions) =>
       withDatabase(async (commands) => {
         let retried = 0;
         for (const { organization, store } of await everyStore(commands, only)) {
-          const failed = [
+          const selection = [
             organization.id,
             store.id,
             { namespace: namespace ?? null, id: id ?? null },
           ] as const;
           let step: number;
           do {
-            step = await commands.retryFailed(...failed);
+            step = await commands.retryFailed(...selection);
             retried += step;
           } while (step > 0);
         }
         if (json) console.log(JSON.stringify({ retried }, null, 2));
         else if (retried === 0) console.log("No failed records match.");
         else
-          console.log(`${retried} are due now. tidemark serve tries them; tidemark index status shows it.`);
+          console.log(
+            `${retried} records are due. tidemark serve tries them; tidemark index status shows the rest.`,
+          );
       }),
     );
 }
 
 function rebuildCommand(): Command {
   return new Command("rebuild")
-    .summary("begin a new index of a store, or of all")
+    .summary("begin a new index of one store or of all")
     .description(
-      `begin a new index of a store, with its settings and the embeddings that the environment names
+      `begin a new index of one store or of all, with the store's settings and the environment's embeddings
 
-A running tidemark serve makes it in the background while the old one serves; at its end it takes the old one's place at once. Texts that have a vector of the same model are not embedded again.
+A running tidemark serve builds it in the background. Searches use the old index until the new one is complete. Texts that have a vector of the same model are not embedded again.
 
-Run it with the server's TIDEMARK_EMBEDDINGS_* settings: they decide the model.`,
+Run this command with the server's TIDEMARK_EMBEDDINGS_* settings, which select the model.`,
     )
-    .option("--store <id>", "of this vector store (vs_…)")
-    .option("--all", "of every vector store", false)
-    .option("--lexical", "without embeddings, where a store had them and the server has them no more", false)
-    .option("--wait", "wait until the new index serves", false)
+    .option("--store <id>", "only this vector store (vs_…)")
+    .option("--all", "every vector store", false)
+    .option(
+      "--lexical",
+      "without embeddings, for a store that had them on a server that no longer has them",
+      false,
+    )
+    .option("--wait", "wait until searches use the new index", false)
     .addOption(jsonOption())
     .action(async (options: RebuildOptions, command: Command) => {
-      if ((options.store === undefined) !== options.all) command.error("error: give --store, or --all");
+      if ((options.store === undefined) !== options.all) command.error("error: give either --store or --all");
       await withDatabase(async (commands, config) => {
-        // Loaded only now: a server that starts has no use for it.
+        // Imported here because a starting server does not need it.
         const { rebuildIndexes } = await import("../rebuild-index.ts");
         await rebuildIndexes(commands, config, options);
       });

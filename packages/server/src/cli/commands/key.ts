@@ -14,32 +14,34 @@ interface CreateOptions {
 
 /** `tidemark key …` */
 export function keyCommand(): Command {
-  const key = new Command("key").description("API keys of readers and admins; connectors bring their own");
+  const key = new Command("key").description(
+    "manage API keys of readers and admins; connectors have their own",
+  );
   organizationOption(key.command("create"))
-    .description("create a key for reading or for administration")
+    .description("create a reader's or an admin's key")
     .argument("[name]", "its name", parseName)
     .addOption(
-      new Option("--role <role>", "what it may do").choices(["reader", "admin"]).makeOptionMandatory(),
+      new Option("--role <role>", "what the key may do").choices(["reader", "admin"]).makeOptionMandatory(),
     )
-    .option("--store <id>", "the one vector store that a reader's key opens; without it: all")
-    .option("--expires <date-time>", "when it stops working, such as 2027-01-01T00:00:00Z")
+    .option("--store <id>", "the one vector store that a reader's key opens; default: all")
+    .option("--expires <date-time>", "when the key expires, such as 2027-01-01T00:00:00Z")
     .addOption(jsonOption())
     .action((name: string | undefined, options: CreateOptions) =>
       withDatabase(async (commands) => {
         const { role, organization, store, expires, json } = options;
-        const wanted = {
+        const newKey = {
           role,
           organizationId: organization,
           storeId: store ?? null,
           name: name ?? null,
           expiresAt: expires,
         };
-        printObject(await commands.createOwnerKey(wanted, Date.now()), json);
+        printObject(await commands.createOwnerKey(newKey, Date.now()), json);
       }),
     );
   key.addCommand(
     listSubcommand(
-      "list all keys of an organization, those of its connectors too",
+      "list all keys of an organization, including its connectors' keys",
       (commands, ...page) => commands.listKeys(...page),
       ["id", "prefix", "role", "name", "connector_id", "expires_at", "revoked_at"],
     ),

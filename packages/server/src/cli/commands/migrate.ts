@@ -7,7 +7,7 @@ import { fail } from "../output.ts";
 export function migrateCommand(): Command {
   return new Command("migrate")
     .description("bring the database's schema up to date, as a server does when it starts")
-    .option("--citus", "distribute the tables over the Citus cluster, with the rows that they have", false)
+    .option("--citus", "distribute the tables and their rows over the Citus cluster", false)
     .addOption(jsonOption())
     .action(async ({ citus, json }: { citus: boolean; json: boolean }) => {
       try {
@@ -18,10 +18,10 @@ export function migrateCommand(): Command {
           return;
         }
         console.log(
-          from === to ? `The schema is up to date (${to}).` : `The schema was ${from} and is ${to} now.`,
+          from === to ? `The schema is up to date (${to}).` : `Migrated the schema from ${from} to ${to}.`,
         );
         if (distributed.length > 0) console.log(`Distributed over Citus: ${distributed.join(", ")}.`);
-        else if (citus) console.log("Everything was distributed already.");
+        else if (citus) console.log("All tables were already distributed.");
       } catch (error) {
         fail(error);
       }

@@ -6,12 +6,12 @@ import { revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark org …` */
 export function orgCommand(): Command {
-  const org = new Command("org").description("organizations");
+  const org = new Command("org").description("manage organizations");
   org
     .command("create")
     .description("create an organization")
     .argument("<name>", "its name", parseName)
-    .option("--id <id>", "the id to give it (org_…)", idParser("org"))
+    .option("--id <id>", "its id (org_…); default: a new one", idParser("org"))
     .addOption(jsonOption())
     .action((name: string, { id, json }: { id?: string; json: boolean }) =>
       withDatabase(async (commands) => {

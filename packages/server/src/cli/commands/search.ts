@@ -11,33 +11,32 @@ export function searchCommand(): Command {
     .description(
       `search the records of a store, with a reader's key
 
-Each record is a row: its rank, namespace, id and score, and of its best chunk what matches.
+Prints a row for each record: its rank, namespace, id, score and the matching part of its best chunk.
 
-Exit codes: 0 answered; 1 an error; 3 what --after-sync names is not searchable yet.`,
+Exit codes: 0 done; 1 error; 3 the sync of --after-sync is not searchable yet.`,
     )
     .argument("<words...>", "what to search for")
-    .option("--limit <number>", `how many records, 1 to ${LIMITS.searchResults}`, parseLimit)
-    .option("--namespace <name>", "search this namespace alone; may be given again", addTo)
+    .option("--limit <number>", `the number of records, 1 to ${LIMITS.searchResults}`, parseLimit)
+    .option("--namespace <name>", "search only this namespace; can be repeated", append)
     .option("--filter <json>", 'a condition on the data, such as \'{"status": "open"}\'', parseFilter)
     .addOption(
-      new Option("--mode <mode>", "default: hybrid where the store embeds").choices([
-        "hybrid",
-        "lexical",
-        "semantic",
-      ]),
+      new Option(
+        "--mode <mode>",
+        "how to rank; default: hybrid if the store has embeddings, else lexical",
+      ).choices(["hybrid", "lexical", "semantic"]),
     )
     .option("--after-sync <id>", "wait until this sync (sync_…) is searchable")
     .option("--timeout <seconds>", "how long --after-sync waits, 0 to 60 (10)", parseTimeout);
   return withServerOptions(command)
     .addOption(jsonOption())
     .action(async (words: string[], options: SearchOptions) => {
-      // Loaded only now: a server that starts has no use for it.
+      // Imported here because a starting server does not need it.
       const { searchStore } = await import("../search-store.ts");
       await searchStore(words.join(" "), options);
     });
 }
 
-const addTo = (name: string, names: string[] = []) => [...names, name];
+const append = (name: string, names: string[] = []) => [...names, name];
 
 function parseLimit(text: string): number {
   if (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= LIMITS.searchResults) return Number(text);

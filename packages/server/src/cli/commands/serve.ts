@@ -20,7 +20,7 @@ export function serveCommand(): Command {
     .option("--port <number>", "port to listen on (TIDEMARK_PORT)")
     .option(
       "--bootstrap",
-      "on an empty database, make an organization, a store, a connector and a reader's key",
+      "if the database is empty, create an organization, a store, a connector and a reader's key",
       false,
     )
     .action(async (options: ServeOptions) => {
@@ -33,13 +33,13 @@ export function serveCommand(): Command {
     });
 }
 
-async function serve({ host, port, bootstrap: wanted }: ServeOptions): Promise<void> {
+async function serve({ host, port, bootstrap: isBootstrap }: ServeOptions): Promise<void> {
   const config = readServeConfig(host, port);
-  // A person who tries it wants to read what to do next, not a line for each request.
-  const quiet = wanted && !process.env.TIDEMARK_LOG_LEVEL;
+  // Lines of requests would hide the keys and the next steps from a person who tries Tidemark.
+  const quiet = isBootstrap && !process.env.TIDEMARK_LOG_LEVEL;
   const log = openLog(quiet ? { logLevel: "warn" } : config);
   const service = await startService(config, log);
-  if (wanted) console.log(await bootstrap(service));
+  if (isBootstrap) console.log(await bootstrap(service));
   const signals = ["SIGTERM", "SIGINT"].map((signal) => once(process, signal));
   await Promise.race(signals);
   await service.stop();

@@ -21,11 +21,9 @@ interface StoreStatus {
 /** `tidemark status` */
 export function statusCommand(): Command {
   return new Command("status")
-    .description(
-      "show the stores, their namespaces, the last sync, the refreshes in progress and how far the index is",
-    )
-    .option("--store <id>", "this vector store alone (vs_…)")
-    .option("--watch", "show it again every two seconds", false)
+    .description("show each store's namespaces, last sync, refreshes in progress and how far its index is")
+    .option("--store <id>", "only this vector store (vs_…)")
+    .option("--watch", "repeat every two seconds", false)
     .addOption(jsonOption())
     .action(({ store, watch, json }: { store?: string; watch: boolean; json: boolean }) =>
       withDatabase(async (commands) => {
@@ -42,17 +40,17 @@ export function statusCommand(): Command {
 async function readStatus(commands: Commands, only: string | undefined): Promise<StoreStatus[]> {
   const statuses: StoreStatus[] = [];
   for (const { organization, store } of await everyStore(commands, only)) {
-    const of = [organization.id, store.id] as const;
-    const namespaces = await wholeList((page) => commands.listNamespaces(...of, page));
-    const refreshes = await wholeList((page) => commands.listRefreshes(...of, page, null));
-    const syncs = await commands.listSyncs(...of, { limit: 1 }, null);
+    const ids = [organization.id, store.id] as const;
+    const namespaces = await wholeList((page) => commands.listNamespaces(...ids, page));
+    const refreshes = await wholeList((page) => commands.listRefreshes(...ids, page, null));
+    const syncs = await commands.listSyncs(...ids, { limit: 1 }, null);
     statuses.push({
       organization: { id: organization.id, name: organization.name },
       vector_store: { id: store.id, name: store.name, record_count: store.record_count },
       namespaces: namespaces.data,
       last_sync: syncs.data[0] ?? null,
       refreshes: refreshes.data,
-      index: await commands.getIndexStatus(...of),
+      index: await commands.getIndexStatus(...ids),
     });
   }
   return statuses;

@@ -6,12 +6,12 @@ import { listSubcommand, revokeSubcommand } from "../subcommands.ts";
 
 /** `tidemark store …` */
 export function storeCommand(): Command {
-  const store = new Command("store").description("vector stores");
+  const store = new Command("store").description("manage vector stores");
   organizationOption(store.command("create"))
     .description("create a vector store")
     .argument("<name>", "its name", parseName)
-    .option("--id <id>", "the id to give it (vs_…)", idParser("vs"))
-    .option("--description <text>")
+    .option("--id <id>", "its id (vs_…); default: a new one", idParser("vs"))
+    .option("--description <text>", "its description")
     .addOption(jsonOption())
     .action(
       (name: string, options: { organization: string; id?: string; description?: string; json: boolean }) =>

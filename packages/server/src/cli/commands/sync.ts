@@ -9,21 +9,25 @@ export function syncCommand(): Command {
     .description(
       `send the records of a file to a running server
 
-The file is NDJSON, a JSON array or CSV; each row is a record's data. Without --full-refresh or --delete-missing, records are added and changed, and none is removed. A full refresh or --delete-missing that would remove more than half of a namespace of more than 100 records is refused (--removal-limit).
+The file is NDJSON, a JSON array or CSV; each row is a record's data. Without --full-refresh or --delete-missing, records are only added and changed. With one of them, the sync is rejected if it would remove more than half of a namespace of more than 100 records (--removal-limit).
 
-Exit codes: 0 done; 1 an error; 2 refused by the removal limit, also with --dry-run; 3 the namespace does not hold what the file says, because something else wrote it.`,
+Exit codes: 0 done; 1 error; 2 rejected by the removal limit, also with --dry-run; 3 not in sync with the file, because another writer changed the namespace.`,
     )
-    .argument("<file>", "the file, or - for standard input (NDJSON unless --format says otherwise)")
-    .option("--full-refresh", "replace the namespace in one instant", false)
+    .argument("<file>", "the file, or - for standard input (NDJSON by default)")
+    .option("--full-refresh", "replace the whole namespace atomically", false)
     .addOption(
-      new Option("--delete-missing", "delete what the file does not have, at the end")
+      new Option("--delete-missing", "at the end, delete the records that the file does not have")
         .default(false)
         .conflicts("fullRefresh"),
     )
-    .option("--removal-limit <limit>", "how many records may go: a number, 20%, or none", parseRemovalLimit)
-    .option("--dry-run", "say what would happen, change nothing that is seen", false);
+    .option(
+      "--removal-limit <limit>",
+      "how many records may be removed: a number, a percentage such as 20%, or none for no limit",
+      parseRemovalLimit,
+    )
+    .option("--dry-run", "show what would change, without changing it", false);
   return withFileOptions(command).action(async (path: string, options: SyncOptions) => {
-    // Loaded only now: a server that starts has no use for it.
+    // Imported here because a starting server does not need it.
     const { syncFile } = await import("../sync-file.ts");
     await syncFile(path, options);
   });

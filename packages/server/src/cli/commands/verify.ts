@@ -2,11 +2,11 @@ import { Command } from "commander";
 import { everyStore, withDatabase } from "../database.ts";
 import { jsonOption } from "../options.ts";
 
-/** `tidemark verify`: exit code 1 if a namespace is not what it says it is. */
+/** `tidemark verify`: exit code 1 if a namespace's digest differs from that of its records. */
 export function verifyCommand(): Command {
   return new Command("verify")
     .description("recompute the digest of every namespace from the stored records")
-    .option("--store <id>", "this vector store alone (vs_…)")
+    .option("--store <id>", "only this vector store (vs_…)")
     .addOption(jsonOption())
     .action(({ store: only, json }: { store?: string; json: boolean }) =>
       withDatabase(async (commands) => {
@@ -17,7 +17,7 @@ export function verifyCommand(): Command {
           if (json) continue;
           for (const { namespace, records, digest, in_sync, counted_records, counted_digest } of namespaces) {
             const counted = describe(counted_records, counted_digest);
-            const verdict = in_sync ? "in sync" : `NOT IN SYNC, stored are ${counted}`;
+            const verdict = in_sync ? "in sync" : `NOT IN SYNC, found ${counted}`;
             console.log(`${store.id}  ${namespace}  ${describe(records, digest)}  ${verdict}`);
           }
         }

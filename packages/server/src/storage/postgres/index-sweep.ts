@@ -1,8 +1,8 @@
 import type { MaintenanceStep } from "../background-step.ts";
 import { IS_FAILED } from "../rules.ts";
 import type { Connections } from "./connections.ts";
-import { lockStore } from "./ledger.ts";
 import { stepOn } from "./maintenance.ts";
+import { lockStore } from "./store-lock.ts";
 
 /** Rows and blocks per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 2000;

@@ -23,28 +23,11 @@ const PAGE_ROWS = 10_000;
 type RowKey = Pick<RecordRow, "namespace" | "id" | "generation">;
 
 const keyOf = (row: RowKey) => `${row.generation} ${recordKey(row)}`;
-const keysOf = ({ namespace, ids }: NamespaceIds, generation: number): RowKey[] =>
-  ids.map((id) => ({ namespace, id, generation }));
-
-/**
- * Takes the store lock, as the first statement of each transaction that changes a store's ledger. Until the transaction
- * ends, the store's other syncs wait here, in every process, and then read what this one committed. So each store has
- * one order of syncs and its revisions have no gaps.
- * @returns the store's revision
- */
-export async function lockStore(tx: Transaction, storeId: string): Promise<number> {
-  const lock = "SELECT revision FROM store_revisions WHERE store_id = $1 FOR UPDATE";
-  const [row] = await tx.rows<[number]>(lock, [storeId]);
-  if (row) return row[0];
-  const [inserted] = await tx.rows<[number]>(
-    `INSERT INTO store_revisions AS s (store_id, revision) VALUES ($1, 0)
-     ON CONFLICT (store_id) DO UPDATE SET revision = s.revision RETURNING revision`,
-    [storeId],
-  );
-  return inserted![0];
+function keysOf({ namespace, ids }: NamespaceIds, generation: number): RowKey[] {
+  return ids.map((id) => ({ namespace, id, generation }));
 }
 
-/** A sync's transaction on PostgreSQL, under the store lock. Each method is one statement, whatever its size. */
+/** A sync's transaction on PostgreSQL, under its store's lock. Each method is one statement, whatever its size. */
 export class PostgresLedgerTransaction implements LedgerTransaction {
   readonly index: PostgresIndexTransaction;
   readonly runs: PostgresRefreshRuns;

@@ -5,9 +5,9 @@ import { STORE_TABLES } from "../store-tables.ts";
 import { IS_CURRENT, isOf } from "../visibility.ts";
 import { numberArray, textArray } from "./arrays.ts";
 import type { Connections, Transaction } from "./connections.ts";
-import { lockStore } from "./ledger.ts";
 import { IS_ONE_OF } from "./lookups.ts";
 import { dropUnused, PostgresRefreshRuns } from "./refresh-runs.ts";
+import { lockStore } from "./store-lock.ts";
 
 /** Rows per step; few, so that a sync never waits long for a step. */
 const STEP_ROWS = 2000;

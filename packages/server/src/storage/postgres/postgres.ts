@@ -6,13 +6,13 @@ import { textArray } from "./arrays.ts";
 import { type ConnectionSettings, Connections, type Transaction } from "./connections.ts";
 import { orUnavailable, startFailure } from "./failures.ts";
 import { PostgresIndexStorage } from "./index-storage.ts";
-import { lockStore, PostgresLedgerTransaction } from "./ledger.ts";
+import { PostgresLedgerTransaction } from "./ledger.ts";
 import { ROWS_OF_ID } from "./lookups.ts";
 import { forget, sweepDeletedStore, sweepNamespace } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { findPgvector, pgvectorProblem } from "./pgvector.ts";
 import { countRequest } from "./rate-windows.ts";
-import { StoreQueues } from "./store-lock.ts";
+import { lockStore, StoreQueues } from "./store-lock.ts";
 import { readPostgresUrl } from "./url.ts";
 import { writeLock } from "./write-lock.ts";
 

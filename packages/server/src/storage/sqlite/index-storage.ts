@@ -67,18 +67,20 @@ export class SqliteIndexStorage implements IndexStorage {
 
   claim(storeId: string, now: number, until: number, limit: number): Promise<QueueEntry[]> {
     return this.#transaction("IMMEDIATE", () => {
-      const rows = this.#sql(
-        `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
+      const rows = this.#writing
+        .statement(
+          `UPDATE index_queue SET due_at = ?3 WHERE store_id = ?1 AND version IN
            (SELECT version FROM index_queue WHERE store_id = ?1 AND due_at <= ?2 ORDER BY version LIMIT ?4)
          RETURNING version, namespace, id, attempts`,
-      ).all(storeId, now, until, limit) as unknown as QueueEntry[];
+        )
+        .all(storeId, now, until, limit) as unknown as QueueEntry[];
       return rows.sort((a, b) => a.version - b.version);
     });
   }
 
   defer(storeId: string, deferrals: Deferral[]): Promise<void> {
     return this.#transaction("IMMEDIATE", () => {
-      const put = this.#sql(
+      const put = this.#writing.statement(
         `UPDATE index_queue SET due_at = ?3, attempts = ?4, error = coalesce(?5, error)
          WHERE store_id = ?1 AND version = ?2`,
       );
