@@ -23,10 +23,10 @@ async function openStore(t: TestContext, engine: TestEngine) {
     refresh(minute, operations, { last_batch: false, ...fields });
   /** All rows, visible or not, by their keys. */
   const rows = async () => {
-    const found = await storage.read((sql) =>
+    const all = await storage.read((sql) =>
       sql.all("SELECT id, generation, version FROM records WHERE store_id = $1", [store.storeId]),
     );
-    return found.map(({ id, generation, version }) => `${id} ${generation} ${version}`).sort();
+    return all.map(({ id, generation, version }) => `${id} ${generation} ${version}`).sort();
   };
   /** The records that readers see, as `id v`. */
   const seen = async (options?: { swept: boolean }) => {
@@ -67,7 +67,7 @@ for (const engine of engines) {
       const { sync, refresh, stage, swept } = await openStore(t, engine);
       const ids = ["\uff5e", "😀", ...Array.from({ length: 40 }, (_, index) => `r${index}`)];
       const fifth = (index: number): number => (index % 5 === 0 ? 1 : 0);
-      const say = (isNamed: (index: number) => boolean, v = fifth) =>
+      const upsertSome = (isNamed: (index: number) => boolean, v = fifth) =>
         ids.flatMap((id, index) =>
           isNamed(index) ? [{ action: "upsert", id, namespace: "tasks", data: { v: v(index) } }] : [],
         );
@@ -75,28 +75,28 @@ for (const engine of engines) {
       const few = (index: number) => index < 2 || index % 3 === 0;
       const zero = () => 0;
       const answers = [
-        await refresh(0, say(all, zero)),
-        await refresh(1, say(all).reverse()),
-        await sync({ sync_timestamp: at(2), operations: say(few) }),
-        await refresh(3, say(all)),
-        await stage(4, say(few).slice(0, 2)),
-        await refresh(4, say(few).slice(2)),
+        await refresh(0, upsertSome(all, zero)),
+        await refresh(1, upsertSome(all).reverse()),
+        await sync({ sync_timestamp: at(2), operations: upsertSome(few) }),
+        await refresh(3, upsertSome(all)),
+        await stage(4, upsertSome(few).slice(0, 2)),
+        await refresh(4, upsertSome(few).slice(2)),
       ];
       assert.deepEqual(
         answers.map(({ changes }) => changes.unchanged),
         [0, 33, 15, 42, 0, 15],
       );
-      const left = say(few).map(({ id, data }) => `${id} ${data.v}`);
+      const left = upsertSome(few).map(({ id, data }) => `${id} ${data.v}`);
       assert.deepEqual(await swept(), left.sort());
     });
 
     test("only the named rows are carried where the order of code points differs from that of UTF-16", async (t) => {
       const { refresh, swept } = await openStore(t, engine);
-      const say = (ids: string[]) =>
+      const upsertAll = (ids: string[]) =>
         ids.map((id) => ({ action: "upsert", id, namespace: "tasks", data: { v: 0 } }));
       // By UTF-16 units, the last one sorts before "\uff5e", and three lie from "a" to "\uff5e".
-      await refresh(0, say(["a", "b", "\uff5e", "😀"]));
-      await refresh(1, say(["a", "\uff5e", "😀"]));
+      await refresh(0, upsertAll(["a", "b", "\uff5e", "😀"]));
+      await refresh(1, upsertAll(["a", "\uff5e", "😀"]));
       assert.deepEqual(await swept(), ["a 0", "\uff5e 0", "😀 0"].sort());
     });
 

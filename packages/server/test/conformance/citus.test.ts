@@ -92,10 +92,14 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     databaseUrl.searchParams.set("options", "-c citus.multi_task_query_log_level=error");
     const storage = await openStorage(databaseUrl.href);
     whenDone(t, () => storage.close());
-    await assert.rejects(storage.countRecords(), /multi-task query/, "Others are refused here.");
+    await assert.rejects(
+      storage.countRecords(),
+      /multi-task query/,
+      "Queries over several shards must fail here.",
+    );
     const { commands, clock, createStore } = ledgerOver(storage);
     const store = await createStore();
-    const of = [store.organizationId, store.storeId] as const;
+    const ids = [store.organizationId, store.storeId] as const;
     const refresh = (second: number, fields: object) =>
       store.sync({ sync_mode: "full_refresh", sync_timestamp: `2025-11-11T10:30:0${second}Z`, ...fields });
     await store.sync({ operations: [upsert("a"), { ...upsert("b"), action: "delete" }] }, "key-1");
@@ -105,14 +109,14 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
     await refresh(2, { operations: [upsert("c")], dry_run: true });
     await refresh(2, { operations: [upsert("c")], removal_limit: 5 });
     await refresh(4, { operations: [upsert("d")], last_batch: false });
-    const runs = await commands.listRefreshes(...of, {}, null);
-    await commands.abortRefresh(...of, runs.data[0]!.id, null);
+    const runs = await commands.listRefreshes(...ids, {}, null);
+    await commands.abortRefresh(...ids, runs.data[0]!.id, null);
     assert.deepEqual((await store.checkExists("tasks", ["a", "b", "c"])).existing_ids, ["b", "c"]);
-    await commands.listRecords(...of, { namespace: "tasks" });
-    await commands.getRecord(...of, { namespace: "tasks", id: "c" });
-    await commands.listNamespaces(...of, {});
-    const { data: syncs } = await commands.listSyncs(...of, {}, null);
-    await commands.getSync(...of, syncs[0]!.id, null);
+    await commands.listRecords(...ids, { namespace: "tasks" });
+    await commands.getRecord(...ids, { namespace: "tasks", id: "c" });
+    await commands.listNamespaces(...ids, {});
+    const { data: syncs } = await commands.listSyncs(...ids, {}, null);
+    await commands.getSync(...ids, syncs[0]!.id, null);
     assert.equal(await store.recordCount(), 2);
     await commands.beginBuild(store.storeId, "{}");
     await bringUpToDate({ commands, clock }, store);
@@ -126,13 +130,13 @@ describe("Citus", { skip: hasCitus ? false : "TEST_POSTGRES_URL names no databas
       include: ["data" as const],
       after_sync: syncs[0]!.id,
     };
-    const found = await commands.search(...of, request);
+    const results = await commands.search(...ids, request);
     assert.deepEqual(
-      found.data.map(({ id }) => id),
+      results.data.map(({ id }) => id),
       ["b"],
     );
     await commands.countRequest("sync org", 100, 60_000);
-    await commands.deleteVectorStore(...of, 1);
+    await commands.deleteVectorStore(...ids, 1);
   });
 
   test("a schema with rows stays on the coordinator until it is distributed, and keeps its rows then", async (t) => {

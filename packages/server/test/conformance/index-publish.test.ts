@@ -98,15 +98,15 @@ for (const engine of engines) {
       const prepared = await prepareAll(ledger, store);
       ledger.clock.now += 60_000;
       other.clock.now = ledger.clock.now;
-      const again = await prepareAll({ ...other, databaseUrl: ledger.databaseUrl }, store);
+      const preparedLater = await prepareAll({ ...other, databaseUrl: ledger.databaseUrl }, store);
       const publish = [
         () => ledger.commands.publishEntries(store.storeId, prepared),
-        () => other.commands.publishEntries(store.storeId, again),
-        () => ledger.commands.publishEntries(store.storeId, again),
+        () => other.commands.publishEntries(store.storeId, preparedLater),
+        () => ledger.commands.publishEntries(store.storeId, preparedLater),
       ];
       // Within one process, SQLite's writers would wait for each other forever.
-      if (engine.servers === 1) for (const one of publish) await one();
-      else await Promise.all(publish.map((one) => one()));
+      if (engine.servers === 1) for (const run of publish) await run();
+      else await Promise.all(publish.map((run) => run()));
       const [build] = await ledger.storage.index.builds(store.storeId);
       // The title has two words, which count twice, and the id has three terms: its two parts and their whole.
       assert.deepEqual([build!.chunks, build!.terms], [50, 50 * 7]);
@@ -240,21 +240,21 @@ for (const engine of engines) {
       }
       await store.sync({ operations: [remove("id-3")] });
       await bringUpToDate(ledger, store);
-      const found = (await ledger.commands.findMerge(store.storeId))!;
-      assert.deepEqual(await other.commands.findMerge(store.storeId), found);
-      const mine = (await ledger.commands.beginMerge(store.storeId, found))!;
-      assert.equal(await other.commands.beginMerge(store.storeId, found), null);
-      const blocks = (await ledger.commands.nextMerged(store.storeId, mine))!;
+      const inputs = (await ledger.commands.findMerge(store.storeId))!;
+      assert.deepEqual(await other.commands.findMerge(store.storeId), inputs);
+      const merge = (await ledger.commands.beginMerge(store.storeId, inputs))!;
+      assert.equal(await other.commands.beginMerge(store.storeId, inputs), null);
+      const blocks = (await ledger.commands.nextMerged(store.storeId, merge))!;
 
       // The first process is silent for too long: another takes over, and the first one's result is discarded.
       other.clock.now += 10 * 60_000;
-      const theirs = (await other.commands.beginMerge(store.storeId, found))!;
-      assert.equal(await ledger.commands.addToMerge(store.storeId, mine, blocks), false);
-      await ledger.commands.finishMerge(store.storeId, mine);
-      await mergeAll(other, store, theirs);
+      const otherMerge = (await other.commands.beginMerge(store.storeId, inputs))!;
+      assert.equal(await ledger.commands.addToMerge(store.storeId, merge, blocks), false);
+      await ledger.commands.finishMerge(store.storeId, merge);
+      await mergeAll(other, store, otherMerge);
       const segments = await second.index.search(store.storeId, (index) => index.liveSegments(1));
-      assert.ok(segments.some(({ segment }) => segment === theirs.into.segment));
-      assert.ok(!segments.some(({ segment }) => found.segments.includes(segment)));
+      assert.ok(segments.some(({ segment }) => segment === otherMerge.into.segment));
+      assert.ok(!segments.some(({ segment }) => inputs.segments.includes(segment)));
       const expected = Array.from({ length: 12 }, (_, n) => `id-${n} apple ${n}`).filter((_, n) => n !== 3);
       assert.deepEqual(await foundRecords(ledger, store), expected.sort());
       while ((await second.index.sweep(other.clock.now)).more);

@@ -34,8 +34,8 @@ for (const engine of engines) {
         ["b", 0],
       ]);
       assert.deepEqual(await claimAll(storage, store, 1999), []);
-      const again = await storage.index.claim(store.storeId, 2000, 9000, 10);
-      assert.deepEqual(again, first);
+      const claimedLater = await storage.index.claim(store.storeId, 2000, 9000, 10);
+      assert.deepEqual(claimedLater, first);
     });
 
     test("two processes never claim the same entry", async (t) => {

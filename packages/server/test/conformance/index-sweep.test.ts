@@ -86,8 +86,8 @@ for (const engine of engines) {
       const { now } = ledger.clock;
       const version = { namespace: "tasks", id: "r0", version: 0 };
       const old = Array.from({ length: 1200 }, (_, n) => `old ${n}`);
-      for (const one of [store, other]) {
-        await change(ledger, one, async (index) => {
+      for (const each of [store, other]) {
+        await change(ledger, each, async (index) => {
           await index.putBuild({ ...BUILD, space: 1 });
           await index.putBuild({ ...BUILD, build: 2, space: 2, state: "building" });
           await index.addVectors(1, vectors("used", "used later", ...old));
@@ -97,33 +97,33 @@ for (const engine of engines) {
         });
       }
       // Vectors are checked a few at a time, whenever there is no other work.
-      const look = async (at: number) => {
+      const sweepAll = async (at: number) => {
         for (let step = 0; step < 20; step++) await sweepIndex(ledger.storage, at);
       };
       const kept = async ({ storeId }: TestStore) =>
         [
           ...(await ledger.storage.index.findVectors(storeId, 1, ["used", "used later", ...old])).keys(),
         ].sort();
-      await look(now);
-      await look(now + DAY_MS - 1);
+      await sweepAll(now);
+      await sweepAll(now + DAY_MS - 1);
       assert.equal((await kept(store)).length, 1202, "a day is not over");
       // A vector that was in use at the first check is noted as unused at a later one.
-      for (const one of [store, other]) {
-        await change(ledger, one, async (index) => {
+      for (const each of [store, other]) {
+        await change(ledger, each, async (index) => {
           await index.dropChunks([version]);
           const numbers = await index.findVectors(1, ["used later"]);
           await index.addChunks(1, [chunkOf(1, { vector: numbers.get("used later")! })]);
         });
       }
-      await look(now + DAY_MS + 1);
-      for (const one of [store, other]) {
-        assert.deepEqual(await kept(one), ["used", "used later"]);
+      await sweepAll(now + DAY_MS + 1);
+      for (const each of [store, other]) {
+        assert.deepEqual(await kept(each), ["used", "used later"]);
         assert.equal(
-          (await ledger.storage.index.findVectors(one.storeId, 2, ["unused in its space"])).size,
+          (await ledger.storage.index.findVectors(each.storeId, 2, ["unused in its space"])).size,
           0,
         );
       }
-      await look(now + 2 * DAY_MS + 2);
+      await sweepAll(now + 2 * DAY_MS + 2);
       assert.deepEqual(await kept(other), ["used later"]);
     });
 
@@ -141,9 +141,9 @@ for (const engine of engines) {
       assert.deepEqual(await ledger.storage.index.claim(store.storeId, 3000, 4000, 10), []);
       await store.sync({ operations: [{ action: "delete", id: "a", namespace: "tasks" }] });
       await sweepIndex(ledger.storage, ledger.clock.now);
-      const again = await ledger.storage.index.claim(store.storeId, 3000, 4000, 10);
+      const due = await ledger.storage.index.claim(store.storeId, 3000, 4000, 10);
       assert.deepEqual(
-        again.map(({ id }) => id),
+        due.map(({ id }) => id),
         ["a"],
       );
     });

@@ -98,10 +98,10 @@ for (const engine of engines) {
       await store.sync({ operations: [upsert("a"), upsert("b"), upsert("c")] });
       const indexed = await ledger.storage.ledger(store.storeId, async (tx) => {
         const rows = await tx.rowsOf([{ namespace: "tasks", ids: ["a", "b", "c"] }]);
-        const of = new Map(rows.map((row) => [row.id, row]));
+        const rowOf = new Map(rows.map((row) => [row.id, row]));
         await tx.index.setIndexed([
-          { ...of.get("a")!, indexed: 17 },
-          { ...of.get("b")!, indexed: of.get("b")!.version },
+          { ...rowOf.get("a")!, indexed: 17 },
+          { ...rowOf.get("b")!, indexed: rowOf.get("b")!.version },
         ]);
         const after = await tx.rowsOf([{ namespace: "tasks", ids: ["a", "b", "c"] }]);
         return new Map(after.map(({ id, indexed, version }) => [id, indexed === version ? "own" : indexed]));

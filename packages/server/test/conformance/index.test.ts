@@ -65,13 +65,13 @@ for (const engine of engines) {
         await index.addBlocks(2, 1, [block("a")]);
         await index.addBlocks(1, 1, []);
       });
-      const found = async (segments: number[], terms: string[]) => {
+      const blocksOf = async (segments: number[], terms: string[]) => {
         const blocks = await look(ledger, store, (index) => index.blocksOf(1, segments, terms));
         return blocks
           .map(({ segment, term, data }) => `${segment} ${term}: ${Buffer.from(data)}`)
           .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       };
-      assert.deepEqual(await found([1], ["1", "10", "9", "Z", "a", "a'\"\\,{", "b", "z", "ä", "é"]), [
+      assert.deepEqual(await blocksOf([1], ["1", "10", "9", "Z", "a", "a'\"\\,{", "b", "z", "ä", "é"]), [
         "1 10: from 10",
         "1 9: from 10",
         "1 Z: from Z",
@@ -82,19 +82,19 @@ for (const engine of engines) {
         "1 ä: from a'\"\\,{",
         "1 é: from é",
       ]);
-      assert.deepEqual(await found([1], ["\uffed", "\uffee", "😀", "🚀"]), [
+      assert.deepEqual(await blocksOf([1], ["\uffed", "\uffee", "😀", "🚀"]), [
         "1 \uffed: from é",
         "1 \uffee: from \uffee",
         "1 😀: from 😀",
         "1 🚀: from 😀",
       ]);
-      assert.deepEqual(await found([2, 1, 5], ["l", "mn"]), [
+      assert.deepEqual(await blocksOf([2, 1, 5], ["l", "mn"]), [
         "1 l: from a'\"\\,{",
         "1 mn: from a'\"\\,{",
         "2 mn: from m",
       ]);
-      assert.deepEqual(await found([], ["a"]), []);
-      assert.deepEqual(await found([1, 2], []), []);
+      assert.deepEqual(await blocksOf([], ["a"]), []);
+      assert.deepEqual(await blocksOf([1, 2], []), []);
     });
 
     test("all blocks of a segment are read, in order and complete", async (t) => {
@@ -114,16 +114,16 @@ for (const engine of engines) {
       });
       const read: SegmentBlock[] = [];
       for (let after: string | null = null; ; after = read.at(-1)!.firstTerm) {
-        const some = await ledger.storage.index.blocks(store.storeId, 1, 1, after);
-        if (some.length === 0) break;
-        read.push(...some);
+        const page = await ledger.storage.index.blocks(store.storeId, 1, 1, after);
+        if (page.length === 0) break;
+        read.push(...page);
       }
       assert.deepEqual(
         read.map(({ firstTerm, data }) => ({ firstTerm, data: Buffer.from(data).toString("base64") })),
         blocks.map(({ firstTerm, data }) => ({ firstTerm, data: Buffer.from(data).toString("base64") })),
       );
-      const [found] = await look(ledger, store, (index) => index.blocksOf(1, [1], [terms[300]!]));
-      assert.equal(Buffer.compare(found!.data, large), 0);
+      const [block] = await look(ledger, store, (index) => index.blocksOf(1, [1], [terms[300]!]));
+      assert.equal(Buffer.compare(block!.data, large), 0);
     });
 
     test("chunks are counted and listed by namespace and by number, separately for each build", async (t) => {
@@ -154,7 +154,7 @@ for (const engine of engines) {
     test("chunks of one build are read in the order of the versions", async (t) => {
       const ledger = await openTestLedger(t, engine);
       const store = await ledger.createStore();
-      const of = (id: string, version: number, namespace = "tasks") => ({ namespace, id, version });
+      const versionOf = (id: string, version: number, namespace = "tasks") => ({ namespace, id, version });
       await change(ledger, store, async (index) => {
         await index.addChunks(1, [
           ...[1, 0, 2].map((ordinal) => chunkOf(2 - ordinal, { ordinal, text: `\n'"\\ ${ordinal}` })),
@@ -162,11 +162,14 @@ for (const engine of engines) {
         ]);
         await index.addChunks(2, [chunkOf(0, {})]);
       });
-      const read = (asked: RecordVersion[]) => ledger.storage.index.chunks(store.storeId, 1, asked);
-      assert.deepEqual(await read([of("b", 1), of("c", 1), of("a", 1), of("a", 3)]), [
-        { ...of("b", 1), ordinal: 0, text: "text 5" },
-        ...[0, 1, 2].map((ordinal) => ({ ...of("a", 1), ordinal, text: `\n'"\\ ${ordinal}` })),
-      ]);
+      const read = (versions: RecordVersion[]) => ledger.storage.index.chunks(store.storeId, 1, versions);
+      assert.deepEqual(
+        await read([versionOf("b", 1), versionOf("c", 1), versionOf("a", 1), versionOf("a", 3)]),
+        [
+          { ...versionOf("b", 1), ordinal: 0, text: "text 5" },
+          ...[0, 1, 2].map((ordinal) => ({ ...versionOf("a", 1), ordinal, text: `\n'"\\ ${ordinal}` })),
+        ],
+      );
       assert.deepEqual(await read([]), []);
     });
 

@@ -67,14 +67,16 @@ for (const engine of engines) {
 
     test("each store has revisions of its own, without gaps, even if syncs fail between them", async (t) => {
       const { storage, createStore } = await openTestLedger(t, engine);
-      const [one, other] = [await createStore(), await createStore()];
+      const [first, second] = [await createStore(), await createStore()];
       const take = (store: TestStore, fails: boolean) =>
         storage.ledger(store.storeId, async (tx) => {
           const revision = await tx.nextRevision();
           if (fails) throw new Error("rolled back");
           return revision;
         });
-      const calls = Array.from({ length: 30 }, (_, index) => take(index % 2 ? one : other, index % 3 === 0));
+      const calls = Array.from({ length: 30 }, (_, index) =>
+        take(index % 2 ? first : second, index % 3 === 0),
+      );
       const revisions = await Promise.allSettled(calls);
       for (const parity of [0, 1]) {
         const taken = revisions.flatMap((result, index) =>
@@ -208,10 +210,10 @@ for (const engine of engines) {
       assert.deepEqual(new_ids, absent);
 
       const records = await readRecords(storage, store.storeId);
-      const said = new Map(
+      const contents = new Map(
         records.map(({ namespace, id, content }) => [namespace === "odd" ? id : namespace, content]),
       );
-      for (const text of odd) assert.deepEqual(said.get(text), { data: { of: text } });
+      for (const text of odd) assert.deepEqual(contents.get(text), { data: { of: text } });
 
       await store.sync({
         operations: odd.map((id, index) => (index % 2 ? remove(id, "odd") : upsert(id, {}, "odd"))),
@@ -227,30 +229,30 @@ for (const engine of engines) {
 
     test("stores never see each other's rows", async (t) => {
       const { storage, clock, createStore } = await openTestLedger(t, engine);
-      const [one, other] = [await createStore(), await createStore()];
-      await other.sync({ operations: [upsert("a", { of: "other" }), upsert("b"), remove("c")] });
-      const before = await readRecords(storage, other.storeId);
+      const [first, second] = [await createStore(), await createStore()];
+      await second.sync({ operations: [upsert("a", { store: "second" }), upsert("b"), remove("c")] });
+      const before = await readRecords(storage, second.storeId);
 
-      await one.sync({ operations: [upsert("a", { of: "one" }), upsert("c")] });
-      assert.deepEqual((await one.checkExists("tasks", ["a", "b", "c"])).existing_ids, ["a", "c"]);
-      await one.sync({ operations: [remove("b"), upsert("b"), upsert("a", { n: 2 })] });
-      await one.sync({
+      await first.sync({ operations: [upsert("a", { store: "first" }), upsert("c")] });
+      assert.deepEqual((await first.checkExists("tasks", ["a", "b", "c"])).existing_ids, ["a", "c"]);
+      await first.sync({ operations: [remove("b"), upsert("b"), upsert("a", { n: 2 })] });
+      await first.sync({
         sync_mode: "full_refresh",
         sync_timestamp: "2025-11-11T10:31:00Z",
         operations: [upsert("d")],
       });
-      await one.sync({
+      await first.sync({
         sync_mode: "full_refresh",
         sync_timestamp: "2025-11-11T10:32:00Z",
         namespaces: ["tasks"],
       });
       while ((await storage.sweep(clock.now)).more);
 
-      assert.deepEqual(await readRecords(storage, other.storeId), before);
-      assert.deepEqual((await other.checkExists("tasks", ["a", "b", "c", "d"])).existing_ids, ["a", "b"]);
-      assert.deepEqual([await one.recordCount(), await other.recordCount()], [0, 2]);
-      // A refresh in one store makes nothing stale in the other.
-      const { changes } = await other.sync({ operations: [upsert("e")] });
+      assert.deepEqual(await readRecords(storage, second.storeId), before);
+      assert.deepEqual((await second.checkExists("tasks", ["a", "b", "c", "d"])).existing_ids, ["a", "b"]);
+      assert.deepEqual([await first.recordCount(), await second.recordCount()], [0, 2]);
+      // A refresh in one store makes nothing stale in the second.
+      const { changes } = await second.sync({ operations: [upsert("e")] });
       assert.equal(changes.created, 1);
     });
 
@@ -284,15 +286,15 @@ for (const engine of engines) {
       const { storage, createStore } = await openTestLedger(t, engine);
       const store = await createStore();
       const at = (nanoseconds: number) => `2025-11-11T10:30:00.${String(nanoseconds).padStart(9, "0")}Z`;
-      const says = async () => {
+      const current = async () => {
         const [record] = await readRecords(storage, store.storeId);
         return (record?.content as { data: { n: number } } | undefined)?.data.n;
       };
       await store.sync({ sync_timestamp: at(2), operations: [upsert("a", { n: 2 })] });
       await store.sync({ sync_timestamp: at(1), operations: [upsert("a", { n: 1 })] });
-      assert.equal(await says(), 2);
+      assert.equal(await current(), 2);
       await store.sync({ sync_timestamp: at(3), operations: [upsert("a", { n: 3 })] });
-      assert.equal(await says(), 3);
+      assert.equal(await current(), 3);
 
       const refresh = (nanoseconds: number, n: number) =>
         store.sync({

@@ -12,15 +12,15 @@ import { postgres } from "../engines.ts";
 import { whenDone } from "../when-done.ts";
 
 const FILE = new URL("../../src/storage/postgres/schema.sql", import.meta.url);
-const HEAD = `-- The schema that results from the migrations beside it. For reading: nothing runs it.
--- Written by test/conformance/postgres-schema.test.ts, which says how, and when it is stale.
+const HEAD = `-- The schema that results from the migrations in this folder, only for reading.
+-- test/conformance/postgres-schema.test.ts writes it, says how, and fails if it is stale.
 `;
 
 /** The tables of this schema, without the rest of the database. */
 const TABLES = `SELECT c.oid, c.relname AS name, array_to_string(c.reloptions, ', ') AS options FROM pg_class c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'`;
 
-/** The constraints of TABLES, by definition, because their names differ between versions of PostgreSQL. */
+/** The parts of TABLES by their definitions, because their names differ between versions of PostgreSQL. */
 const PARTS = {
   columns: `SELECT t.name, a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
       || CASE WHEN l.collname = 'default' THEN '' ELSE coalesce(' COLLATE "' || l.collname || '"', '') END

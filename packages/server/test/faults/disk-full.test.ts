@@ -10,7 +10,7 @@ import { temporaryFolder } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { assertUnavailable, createTarget, Pusher, readStored } from "./load.ts";
 
-/** Longer than a write-ahead log gets before it is copied, so that each of the files meets the limit in its turn. */
+/** More than the write-ahead log has before it is copied, so that each file meets the limit in turn. */
 const FILE_LIMIT_KIB = 4600;
 const LOAD_MS = 4000;
 
@@ -24,20 +24,20 @@ function canLimitFiles(): boolean {
 }
 const skip = canLimitFiles() ? false : "needs prlimit";
 
-/** Starts a server none of whose files may grow beyond a limit, as on a disk that is full. */
+/** Starts a server whose files may not grow beyond a limit, as on a full disk. */
 function startLimited(t: TestContext, databaseUrl: string, limitKib: number) {
   const limited = `ulimit -S -f ${limitKib} && exec "$@"`;
   const command: [string, ...string[]] = ["bash", "-c", limited, "bash", process.execPath, TIDEMARK, "serve"];
   return startServerProcess(t, { TIDEMARK_DATABASE_URL: databaseUrl }, command);
 }
 
-test("a full disk is a 503 and never a false acknowledgement, and with room again the server serves again", {
+test("a full disk causes 503s and no false acknowledgement, and the server recovers with free space", {
   skip,
 }, async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
   const target = await createTarget(databaseUrl);
   const server = await startLimited(t, databaseUrl, FILE_LIMIT_KIB);
-  // One sync after the other, so that what got no definite answer is known before the next is sent.
+  // Syncs run one after another, so that a sync without a definite answer is resolved before the next one.
   const pusher = new Pusher(target, "full", { deletes: false });
   const checkStored = async () => pusher.check(await readStored(databaseUrl, target.storeId), server.url);
   let refused = 0;
@@ -52,7 +52,7 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
   }
   assert.ok(
     pusher.acknowledged > 0 && refused > 0,
-    `${pusher.acknowledged} acknowledged, ${refused} refused`,
+    `${pusher.acknowledged} acknowledged, ${refused} rejected`,
   );
   assert.equal((await fetch(`${server.url}/livez`)).status, 200);
 
@@ -70,13 +70,13 @@ test("a full disk is a 503 and never a false acknowledgement, and with room agai
   whenDone(t, () => storage.close());
   assert.deepEqual(await engines[0]!.findCorruption(storage), []);
 
-  await t.test("and no thread dies of it again and again", () => {
+  await t.test("threads do not die of it repeatedly", () => {
     const deaths = server.log.filter((line) => line.includes("thread died"));
-    assert.ok(deaths.length <= 1, `${deaths.length} deaths, such as ${deaths[0]}`);
+    assert.ok(deaths.length <= 1, `${deaths.length} deaths, for example ${deaths[0]}`);
   });
 });
 
-test("a full disk is a 503 too when the write-ahead log has grown long", {
+test("a full disk also causes 503s if the write-ahead log has grown long", {
   skip: skip || (LONG ? false : "only in the long form"),
 }, async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;

@@ -9,28 +9,28 @@ import { LONG } from "../long.ts";
 import { createTenant, syncBody, type TestServer } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 
-/** How much faster than the wall's the server's clock runs, so that its pauses are over soon. */
+/** How much faster than real time the server's clock runs, so that its pauses end soon. */
 const SPEED = 20;
-/** How long the endpoint is dead. */
+/** How long the endpoint is down. */
 const DEAD_MS = LONG ? 60_000 : 500;
-/** Nothing in a test takes so long, unless it is lost. */
+/** After this long, a wait counts as failed. */
 const PATIENCE_MS = 60_000;
 const QUERY = "query: ";
 const MODEL = { embeddingsModel: "test-model", embeddingsQueryPrefix: QUERY };
 
-/** A word for each number that no other number has, without digits. */
+/** A unique word for each number, without digits. */
 const wordOf = (number: number) =>
   `x${number.toString(8).replace(/\d/g, (digit) => "bcdfghjk"[Number(digit)]!)}`;
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   while (!(await isSo())) {
-    assert.ok(performance.now() < end, `waited in vain: ${what}`);
+    assert.ok(performance.now() < end, `timed out waiting for: ${what}`);
     await pause(20);
   }
 }
 
-/** Lets a server's clock run, until the test ends. */
+/** Advances a server's clock until the test ends. */
 function runClock(t: TestContext, { clock }: TestServer, speed = SPEED): void {
   let last = performance.now();
   const timer = setInterval(() => {
@@ -61,7 +61,7 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
     get records() {
       return records;
     },
-    /** Syncs new records, each with a word of its own. @returns when the first was sent */
+    /** Syncs new records, each with a unique word. @returns when the first was sent */
     async putSome(count: number): Promise<number> {
       const sentAt = server.clock.now;
       const operations = Array.from({ length: count }, () => {
@@ -78,19 +78,17 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
       const { body } = await server.request("GET", path, { headers: { "x-api-key": searching.reader } });
       return body.data[0].indexing;
     },
-    /**
-     * How a search is answered when the endpoint is well: lexically, with a warning, where vectors cannot be compared.
-     */
+    /** A search's mode and warnings while the endpoint works: lexical with a warning if vectors cannot be compared. */
     async wellMode(): Promise<[mode: string, warnings: number]> {
       const problem = await server.storage.index.search(tenant.storeId, (index) => index.vectorProblem());
       return problem === null ? ["hybrid", 0] : ["lexical", 1];
     },
-    /** What failed of the records that wait. */
+    /** The errors of the queue entries that wait. */
     blamed: () =>
       server.storage.read((sql) =>
         sql.all("SELECT id, attempts, error FROM index_queue WHERE attempts > 0 OR error IS NOT NULL"),
       ),
-    /** How many dimensions the vectors have that are kept. */
+    /** The dimensions of the stored vectors. */
     async dimensions(): Promise<number[]> {
       const rows = await server.storage.read((sql) => sql.all("SELECT embedding FROM vectors"));
       const sizes = rows.map(({ embedding }) => {
@@ -102,10 +100,10 @@ async function startIndexing(t: TestContext, engine: TestEngine, { speed = SPEED
   };
 }
 
-/** Whether a request is for records' texts. */
+/** Whether a request embeds records' texts. */
 const isForChunks = ({ texts }: { texts: string[] }) => !texts[0]!.startsWith(QUERY);
 
-/** What an endpoint does when it is out of order, and what brings it back. */
+/** Ways in which an endpoint fails, and how it recovers. */
 const OUTAGES: { name: string; fault: Fault }[] = [
   { name: "hangs", fault: faults.hang() },
   { name: "answers 429 with Retry-After", fault: faults.status(429, { "retry-after": "3" }) },
@@ -116,8 +114,8 @@ const OUTAGES: { name: string; fault: Fault }[] = [
 ];
 
 for (const engine of engines) {
-  describe(`${engine.name}: an embeddings endpoint that is out of order`, () => {
-    test("holds up no sync and no search; what waits is visible, and is up to date by itself when the endpoint is well", async (t) => {
+  describe(`${engine.name}: a failing embeddings endpoint`, () => {
+    test("delays no sync and no search; the backlog is visible, and is indexed once the endpoint recovers", async (t) => {
       const store = await startIndexing(t, engine, { timeoutMs: 300 });
       const { endpoint } = store;
       await store.putSome(10);
@@ -135,7 +133,7 @@ for (const engine of engines) {
           }),
         );
       }
-      await t.test("it dies, and comes back", () =>
+      await t.test("it goes down, and comes back", () =>
         throughOutage(
           store,
           async (work) => {
@@ -151,12 +149,12 @@ for (const engine of engines) {
     });
   });
 
-  describe(`${engine.name}: a text that the endpoint refuses`, () => {
-    test("parks its record alone after some tries, until it is retried", async (t) => {
-      // Leases are in the clock's time too: no faster than the loop.
+  describe(`${engine.name}: a text that the endpoint rejects`, () => {
+    test("makes only its record fail after some attempts, until an operator retries it", async (t) => {
+      // Leases use this clock too, so it must not run faster than the indexer's loop.
       const store = await startIndexing(t, engine, { speed: 1 });
       const { endpoint, server, tenant } = store;
-      const of = [tenant.organizationId, tenant.storeId] as const;
+      const ids = [tenant.organizationId, tenant.storeId] as const;
       endpoint.fault = faults.refuse("poison", 400, "fault: poison");
       await store.putSome(40);
       await store.put({ bad: { title: "poison" } });
@@ -165,9 +163,9 @@ for (const engine of engines) {
       assert.equal((await store.found({ query: "common", limit: 100 })).length, 80);
 
       for (let tried = 1; tried < 6; tried++) {
-        // A sync says that there may be work: nobody waits for the next look.
+        // A sync wakes the indexer, so the test need not wait for its next round.
         await store.sync({ operations: [] });
-        await until(`try ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
+        await until(`attempt ${tried}`, async () => (await store.blamed())[0]?.attempts === tried);
         const [entry] = await store.blamed();
         assert.match(String(entry!.error), /fault: poison/);
         assert.equal(endpoint.texts.filter((text) => text.includes("poison")).length >= tried, true);
@@ -187,7 +185,7 @@ for (const engine of engines) {
       assert.equal(endpoint.requests.length, asked + 1, "what failed is not tried again");
 
       endpoint.fault = null;
-      assert.equal(await server.commands.retryFailed(...of, { namespace: "tasks", id: "bad" }), 1);
+      assert.equal(await server.commands.retryFailed(...ids, { namespace: "tasks", id: "bad" }), 1);
       await until("up to date", async () => {
         const { pending, failed } = await store.indexing();
         return pending === 0 && failed === 0;
@@ -195,7 +193,7 @@ for (const engine of engines) {
       assert.deepEqual(await store.found({ query: "poison", mode: "lexical" }), ["bad"]);
     });
 
-    test("keeps no other store waiting, and neither does a backlog", async (t) => {
+    test("delays no other store, and neither does a backlog", async (t) => {
       const store = await startIndexing(t, engine, { speed: 1 });
       const { endpoint, server, tenant } = store;
       const other = await createTenant(server.commands);
@@ -224,7 +222,7 @@ for (const engine of engines) {
 }
 
 describe("an embeddings endpoint that asks for a pause, or answers in part", () => {
-  test("is left alone for as long as it asks", async (t) => {
+  test("gets no request during the pause", async (t) => {
     const store = await startIndexing(t, usualEngine());
     const { endpoint, server } = store;
     const asked: number[] = [];
@@ -238,15 +236,15 @@ describe("an embeddings endpoint that asks for a pause, or answers in part", () 
     const pauses = asked.slice(1).map((at, index) => at - asked[index]!);
     assert.ok(
       pauses.every((ms) => ms >= 10_000),
-      `it was asked again after ${pauses} ms`,
+      `the next requests came after ${pauses} ms`,
     );
     await until("up to date", async () => (await store.indexing()).pending === 0);
   });
 
-  test("costs nothing twice: what it embedded before it failed is kept", async (t) => {
+  test("embeds no text twice: vectors from before a failure are kept", async (t) => {
     const store = await startIndexing(t, usualEngine());
     const { endpoint } = store;
-    // Batches of 32: the second and the fourth of those that come fail.
+    // Batches have 32 texts; the second and the fourth batch fail.
     endpoint.next = [null, faults.status(503), null, faults.status(503)];
     await store.putSome(120);
     await until("up to date", async () => (await store.indexing()).pending === 0);
@@ -262,7 +260,7 @@ describe("an embeddings endpoint that asks for a pause, or answers in part", () 
 
 type Indexing = Awaited<ReturnType<typeof startIndexing>>;
 
-/** What must hold while the endpoint is out of order, and afterwards. @param during has it so while the work is done */
+/** Checks syncs and searches during an outage and afterwards. @param during runs work while the endpoint fails */
 async function throughOutage(
   store: Indexing,
   during: (work: () => Promise<void>) => Promise<void>,
@@ -288,7 +286,7 @@ async function throughOutage(
       const semantic = await store.search({ query: "common", mode: "semantic" });
       assert.deepEqual([semantic.status, semantic.body.error?.code], [503, "SERVICE_UNAVAILABLE"]);
     }
-    // And still, when it was tried again and again.
+    // The same holds after repeated attempts.
     await until("it was tried again", attempts.several);
     await store.putSome(20);
     assert.equal((await store.indexing()).pending, 60);
@@ -303,7 +301,7 @@ async function throughOutage(
   assert.equal(Number(all[0]!.count), store.records);
 }
 
-/** Requests for records' texts from now on; of an endpoint that is dead nobody knows of any. */
+/** Counts requests that embed records' texts from now on; an endpoint that is down cannot count them. */
 function countAttempts(endpoint: EmbeddingsServer, isDead: boolean) {
   const from = endpoint.requests.length;
   const count = () => endpoint.requests.slice(from).filter(isForChunks).length;

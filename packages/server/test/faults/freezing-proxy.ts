@@ -2,14 +2,14 @@ import { connect, createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { whenDone } from "../when-done.ts";
 
-/** A proxy in front of a TCP server, whose connections can be made to fall silent without being closed. */
+/** A proxy in front of a TCP server that can silence connections without closing them. */
 export interface FreezingProxy {
   port: number;
-  /** From now on nothing passes on the connections that there are; new ones work. */
+  /** Silences the existing connections; new ones work. */
   freezeOpen(): void;
-  /** From now on nothing passes on any connection, not on new ones either. */
+  /** Silences all connections, including new ones. */
   freezeAll(): void;
-  /** Lets everything through again, what was held back first. */
+  /** Lets everything pass again, beginning with what was held back. */
   thaw(): void;
 }
 
@@ -27,7 +27,7 @@ export async function startFreezingProxy(t: TestContext, port: number): Promise<
       from.on("error", () => to.destroy());
       from.on("close", () => {
         sockets.delete(from);
-        // A network that swallows everything swallows goodbyes too.
+        // A network that drops everything also drops the end of a connection.
         if (!from.isPaused()) to.destroy();
       });
       if (frozen) from.pause();

@@ -16,16 +16,14 @@ import { whenDone } from "../when-done.ts";
 import { createTarget } from "./load.ts";
 
 const KILLS = LONG ? 100 : 4;
-/**
- * Requests with texts that a server makes before it is killed: each server one more than the one before, up to these.
- */
+/** How many embedding requests a server makes before it is killed: one more than the last server, up to this. */
 const REQUESTS = 10;
 const IDS = Array.from({ length: 60 }, (_, index) => `r${index}`);
 const NAMESPACES = ["tasks", "notes"];
-/** Words of every record, in sentences: one in six has more of them than go into one chunk. */
+/** Sentences in every record; one record in six has too many of them for one chunk. */
 const FILLER = "It drips a little, and nobody knows why. ".repeat(6);
 
-/** Sends upserts, deletes and refreshes, each content with a word of its own, until the server is gone. */
+/** Sends upserts, deletes and refreshes, each content with a unique word, until the server is gone. */
 class Writer {
   /** Every word that was ever sent. */
   words = 0;
@@ -74,7 +72,7 @@ class Writer {
 
 const pick = <T>(from: T[]): T => from[Math.floor(Math.random() * from.length)]!;
 
-/** The texts whose vectors are kept, of chunks that search has. */
+/** The texts of searchable chunks, whose vectors are stored. */
 async function readEmbedded(storage: Storage, storeId: string): Promise<Set<string>> {
   const rows = await storage.read((sql) =>
     sql.all("SELECT text FROM chunks WHERE store_id = $1 AND vector IS NOT NULL", [storeId]),
@@ -83,9 +81,9 @@ async function readEmbedded(storage: Storage, storeId: string): Promise<Set<stri
 }
 
 for (const engine of engines) {
-  test(`${engine.name}: an indexer that is killed again and again ends with each record's chunks, once`, async (t) => {
+  test(`${engine.name}: an indexer that is killed repeatedly ends with each record's chunks, once`, async (t) => {
     const endpoint = await startEmbeddingsServer(t);
-    // Slow enough that kills meet texts on their way.
+    // The endpoint is slow, so that kills hit requests in flight.
     endpoint.fault = faults.slow(20);
     const databaseUrl = await engine.createDatabase(t);
     const tenant = await createTarget(databaseUrl);
@@ -101,44 +99,44 @@ for (const engine of engines) {
       TIDEMARK_EMBEDDINGS_BATCH_SIZE: "8",
     };
     const writer = new Writer(tenant);
-    /** Texts that search had when a server was killed. */
+    /** Texts that were searchable when a server was killed. */
     const embedded = new Set<string>();
     let repeated = 0;
     const before = new Set<string>();
-    /** Checks what was asked for in the life of one server. */
+    /** Checks the embedding requests of one server. */
     const checkAsked = async (from: number) => {
       const asked = endpoint.texts.slice(from);
       const twice = asked.filter((text, index) => asked.indexOf(text) !== index);
       assert.deepEqual(twice, [], "no server asks twice for a text");
-      // So whatever is embedded twice was in a batch that was on its way when a server was killed.
+      // So a text is embedded twice only if its batch was in flight when a server was killed.
       for (const text of asked) {
-        assert.ok(!embedded.has(text), `search had this, and it was embedded again: ${text}`);
+        assert.ok(!embedded.has(text), `this text was searchable and was embedded again: ${text}`);
         if (before.has(text)) repeated++;
         before.add(text);
       }
       for (const text of await readEmbedded(storage, tenant.storeId)) embedded.add(text);
     };
 
-    // Where a commit takes longer, half as many do, unless there is time.
+    // An engine with slower commits gets half as many kills, except in a long test.
     const kills = LONG || engine.share === 1 ? KILLS : KILLS / 2;
     for (let kill = 0; kill < kills; kill++) {
       const from = endpoint.texts.length;
       if (kill % 4 === 1) await commands.beginBuild(tenant.storeId, "{}", true);
       const server = await startServerProcess(t, settings);
       const writing = Promise.all([writer.write(server.url), writer.write(server.url)]);
-      // At any moment: while texts are on their way, or are written, or segments merged.
+      // The kill may come during an embedding request, a write, or a merge.
       for (let number = kill % REQUESTS; number >= 0; number--) await endpoint.arrival();
       await pause(Math.random() * 150);
       await server.end("SIGKILL");
       await writing;
       await checkAsked(from);
-      // What the dead server had taken is taken up at once, and not when its lease is over.
+      // The entries that the dead server had claimed are made due now instead of at the end of the lease.
       await releaseEntries(storage, tenant.storeId);
     }
 
     const from = endpoint.texts.length;
     const server = await startServerProcess(t, settings);
-    // What is indexed by then is changed and deleted once more.
+    // Records that are indexed by now are changed and deleted once more.
     for (let number = 0; number < 4; number++) {
       const { sync_id } = (await writer.sync(server.url))!;
       const search = { query: "note", mode: "lexical", after_sync: sync_id!, timeout_ms: 60_000 } as const;
@@ -160,7 +158,7 @@ for (const engine of engines) {
     assert.ok(records > 20 && chunks > records, `${records} records, ${chunks} chunks`);
     assert.deepEqual(await engine.findCorruption(storage), []);
     t.diagnostic(
-      `${kills} kills, ${writer.acknowledged} syncs, ${before.size} texts, ${repeated} times one was on its way at a kill`,
+      `${kills} kills, ${writer.acknowledged} syncs, ${before.size} texts, ${repeated} embedded again after a kill`,
     );
   });
 }
@@ -168,7 +166,7 @@ for (const engine of engines) {
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 60_000;
   while (!(await isSo())) {
-    assert.ok(performance.now() < end, "The new index is not done.");
+    assert.ok(performance.now() < end, "The rebuild did not finish.");
     await pause(50);
   }
 }

@@ -8,12 +8,10 @@ import { startServerProcess } from "../server-process.ts";
 import { openTestLedger } from "../test-ledger.ts";
 
 const RECORDS = 1500;
-/** Entries that one process takes: two batches. */
+/** Entries that one process claims: two batches. */
 const TAKEN = 1000;
 
-/**
- * A store with a backlog that no server has looked at, and a way to start servers, each with an endpoint of its own.
- */
+/** A store with a backlog, and a function that starts servers, each with an endpoint of its own. */
 async function openBacklog(t: TestContext, engine: TestEngine) {
   const { databaseUrl, storage, createStore } = await openTestLedger(t, engine);
   const store = await createStore();
@@ -41,7 +39,7 @@ async function openBacklog(t: TestContext, engine: TestEngine) {
         TIDEMARK_EMBEDDINGS_MODEL: "test-model",
         TIDEMARK_EMBEDDINGS_TIMEOUT_MS: "300000",
       }),
-    /** Waits until so many contents wait for the index, or are taken by a process. */
+    /** Waits until a number of queue entries are pending, or are claimed. */
     async entries(kind: "waiting" | "taken", expected: number): Promise<void> {
       const condition = kind === "waiting" ? "due_at IS NOT NULL" : "due_at > 0";
       const end = performance.now() + 60_000;
@@ -55,10 +53,10 @@ async function openBacklog(t: TestContext, engine: TestEngine) {
 
 for (const engine of engines.filter(({ servers }) => servers > 1)) {
   describe(`${engine.name}: two processes that index one store`, () => {
-    test("share its backlog: each record is embedded by one of them, and indexed once", async (t) => {
+    test("share its backlog: one of them embeds each record, and it is indexed once", async (t) => {
       const { store, storage, start, entries } = await openBacklog(t, engine);
       const endpoints = [await startEmbeddingsServer(t), await startEmbeddingsServer(t)] as const;
-      // None is done before both have begun.
+      // No request is answered before both processes have begun.
       const begun = Promise.all(endpoints.map((endpoint) => endpoint.arrival()));
       for (const endpoint of endpoints) endpoint.fault = faults.until(begun);
       const servers = await Promise.all(endpoints.map(start));
@@ -72,7 +70,7 @@ for (const engine of engines.filter(({ servers }) => servers > 1)) {
       t.diagnostic(`one embedded ${one!.length}, the other ${other!.length}`);
     });
 
-    test("leave each other what is taken; what a killed one had taken is taken over", async (t) => {
+    test("leave claimed entries to each other, and take over those of a killed process", async (t) => {
       const { store, storage, start, entries } = await openBacklog(t, engine);
       const [hanging, working] = [await startEmbeddingsServer(t), await startEmbeddingsServer(t)];
       hanging.fault = faults.hang();
@@ -82,7 +80,7 @@ for (const engine of engines.filter(({ servers }) => servers > 1)) {
       await entries("waiting", TAKEN);
       assert.equal(working.texts.length, RECORDS - TAKEN, "the survivor did the rest, and nothing else");
       await killed.end("SIGKILL");
-      // Instead of waiting for the end of the lease.
+      // This replaces waiting for the end of the lease.
       await releaseEntries(storage, store.storeId);
       await entries("waiting", 0);
       assert.equal((await survivor.end("SIGTERM")).code, 0);

@@ -13,11 +13,11 @@ import { createTarget, Pusher, readStored } from "./load.ts";
 const KILLS = LONG ? 120 : 6;
 const PUSHERS = ["a", "b", "c"];
 
-/** Mostly soon; now and then so late that the server has begun to sweep. */
+/** How long a server runs: mostly short, sometimes so long that it has begun to sweep. */
 const someMoment = (kill: number) => (kill % 6 === 5 ? 2000 + Math.random() * 800 : 20 + Math.random() * 500);
 
 for (const engine of engines) {
-  test(`${engine.name}: a server that is killed under load keeps every acknowledged sync and half of none`, async (t) => {
+  test(`${engine.name}: a server that is killed under load keeps every acknowledged sync and no half sync`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl, TIDEMARK_LOG_LEVEL: "info" };
     const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
@@ -38,7 +38,7 @@ for (const engine of engines) {
       await pause(someMoment(kill));
       await server.end("SIGKILL");
       for (const answer of await Promise.all(load)) assert.equal(answer, undefined, JSON.stringify(answer));
-      // A start that is cut short too, while it recovers what the last one left.
+      // A start is killed too, while it recovers the database of the last server.
       if (kill % 3 === 0) {
         const env = cleanEnvironment({ ...settings, TIDEMARK_PORT: "0" });
         const starting = spawn(process.execPath, [TIDEMARK, "serve"], { env, stdio: "ignore" });

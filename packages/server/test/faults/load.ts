@@ -7,7 +7,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { readRecords } from "../model/ledger-rows.ts";
 import { createTenant, type Tenant } from "../test-server.ts";
 
-/** What a pusher's namespaces say: namespace and id, to the number of the batch that said it last. */
+/** The records of a pusher's namespaces: namespace and id, with the number of the last batch that wrote them. */
 type Records = Map<string, number>;
 
 interface Batch {
@@ -34,12 +34,12 @@ export function assertUnavailable(answer: PushAnswer | undefined): void {
 const keyOf = (namespace: string, id: string) => `${namespace} ${id}`;
 
 /**
- * A client that syncs batch after batch into namespaces of its own, and knows what they must say after the last
- * acknowledged one, and what they would say if the one that got no answer was applied too.
+ * A client that syncs batches into namespaces of its own. It knows their records after the last acknowledged batch, and
+ * also their records if a batch without an answer was applied.
  */
 export class Pusher {
   acknowledged = 0;
-  /** Batches without an answer, of which the ledger turned out to have applied some. */
+  /** Batches without an answer that turned out to be applied, or not. */
   unanswered = { applied: 0, absent: 0 };
   #target: { organization_id: string; vector_store_id: string };
   #key: string;
@@ -51,18 +51,18 @@ export class Pusher {
   #records: Records = new Map();
   #unsure: Records | undefined;
 
-  /** @param options.deletes false: it only ever adds records */
+  /** @param options.deletes false: it only adds records */
   constructor(store: Tenant, name: string, { deletes = true, fillerBytes = 500 } = {}) {
     this.#target = { organization_id: store.organizationId, vector_store_id: store.storeId };
     this.#key = store.key;
     this.#deletes = deletes;
-    // Random, so that no engine stores it in less.
+    // Random text, which no engine can compress.
     this.#filler = randomBytes(fillerBytes / 2).toString("hex");
     this.#namespaces = [`${name}-one`, `${name}-two`, `${name}-refreshed`];
   }
 
   /**
-   * Syncs until something other than a 200 comes back, or it is enough.
+   * Syncs until an answer is not 200, or until there are enough batches.
    * @returns the last answer; undefined if the connection broke
    */
   async push(url: string, isEnough = () => false): Promise<PushAnswer | undefined> {
@@ -98,7 +98,7 @@ export class Pusher {
   }
 
   /**
-   * Compares what is stored with what must be: every acknowledged batch whole, the unanswered one wholly or not at all.
+   * Checks the stored records: every acknowledged batch is whole, and an unanswered one is whole or absent.
    */
   async check(stored: Records, url: string): Promise<void> {
     const own = new Map([...stored].filter(([key]) => this.#namespaces.includes(key.split(" ")[0]!)));
@@ -111,7 +111,7 @@ export class Pusher {
     assert.deepEqual(
       own,
       this.#records,
-      "the ledger says what was acknowledged, or that and one whole batch",
+      "the ledger has the acknowledged batches, and perhaps one more whole batch",
     );
     for (const namespace of this.#namespaces) {
       const ids = [...asked].flatMap((key) => (key.startsWith(`${namespace} `) ? [key.split(" ")[1]!] : []));
@@ -129,7 +129,7 @@ export class Pusher {
     }
   }
 
-  /** New records and changed ones in two namespaces, deletes of old ones, and refreshes. */
+  /** Makes new and changed records in two namespaces, deletes of old ones, and refreshes. */
   #batch(number: number): Batch {
     const [one, two, refreshed] = this.#namespaces as [string, string, string];
     const data = { number, filler: this.#filler };
@@ -171,7 +171,7 @@ function sameRecords(one: Records, other: Records): boolean {
   return one.size === other.size && [...one].every(([key, number]) => other.get(key) === number);
 }
 
-/** Makes a store with a connector, in a database that no server runs on yet. */
+/** Creates a store with a connector in a database that no server uses yet. */
 export async function createTarget(databaseUrl: string): Promise<Tenant> {
   const storage = await openStorage(databaseUrl);
   const target = await createTenant(openCommands(storage, readConfig({})));
@@ -179,7 +179,7 @@ export async function createTarget(databaseUrl: string): Promise<Tenant> {
   return target;
 }
 
-/** What a store says, read from its database beside the server; checks the ledger's invariants on the way. */
+/** The records of a store, read from the database directly. Also checks the ledger's invariants. */
 export async function readStored(databaseUrl: string, storeId: string): Promise<Records> {
   const storage = await openStorage(databaseUrl);
   try {

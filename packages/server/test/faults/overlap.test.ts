@@ -25,7 +25,7 @@ interface Sent {
   answer: SyncResponse;
 }
 
-/** Syncs most of the same records again and again, every other client in the opposite order. */
+/** Repeatedly syncs mostly the same records; every other client sends them in the opposite order. */
 async function runClient(
   client: number,
   server: ServerProcess,
@@ -48,7 +48,7 @@ async function runClient(
       method: "POST",
       headers: { "x-api-key": tenant.key, "content-type": "application/json" },
       body: JSON.stringify(syncBody(tenant, { operations })),
-      // A client that waits for ever would tell nothing.
+      // Without a time limit, a deadlock would hang the test.
       signal: AbortSignal.timeout(60_000),
     });
     const answer = (await response.json()) as SyncResponse;
@@ -58,7 +58,7 @@ async function runClient(
   return sent;
 }
 
-/** Every sync of a store, in the order in which they were committed. */
+/** Every sync of a store, in commit order. */
 async function readHistory(databaseUrl: string, { organizationId, storeId }: Tenant): Promise<string[]> {
   const storage = await openStorage(databaseUrl);
   const commands = openCommands(storage, readConfig({}));
@@ -76,7 +76,7 @@ async function readHistory(databaseUrl: string, { organizationId, storeId }: Ten
 
 for (const engine of engines) {
   const through = engine.servers === 1 ? "one server" : `${engine.servers} servers`;
-  test(`${engine.name}: ${CLIENTS} clients in opposite order through ${through} are as good as one after the other`, async (t) => {
+  test(`${engine.name}: ${CLIENTS} clients in opposite order through ${through} have the effect of running one after another`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const tenant = await createTarget(databaseUrl);
     const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
@@ -94,7 +94,7 @@ for (const engine of engines) {
     assert.equal(history.length, bySync.size);
     assert.ok(history.length >= CLIENTS, `${history.length} syncs`);
 
-    // One after the other, in the order of the history: each answer, and the end, must come out.
+    // Replaying the history in its order must give the same answers and the same records.
     const records = new Map<string, string>();
     for (const syncId of history) {
       const { operations, answer } = bySync.get(syncId)!;

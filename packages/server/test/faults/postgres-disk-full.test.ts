@@ -14,7 +14,7 @@ const DISK_MB = 170;
 const BALLAST_MB = 40;
 const RECOVERED_WITHIN_MS = 30_000;
 
-/** A disk that is full soon. @returns false where this user may not mount one */
+/** Mounts a small disk. @returns false if this user may not mount one */
 function mountSmallDisk(folder: string): boolean {
   try {
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_MB}m`, "tmpfs", folder], { stdio: "ignore" });
@@ -24,7 +24,7 @@ function mountSmallDisk(folder: string): boolean {
   }
 }
 
-test("a PostgreSQL on a full disk is a 503 and never a false acknowledgement", async (t) => {
+test("PostgreSQL on a full disk causes 503s and no false acknowledgement", async (t) => {
   const disk = await mkdtemp(join(tmpdir(), "tidemark-test-"));
   if (!mountSmallDisk(disk)) {
     await rm(disk, { recursive: true });
@@ -48,12 +48,12 @@ test("a PostgreSQL on a full disk is a 503 and never a false acknowledgement", a
   assert.equal((await fetch(`${server.url}/livez`)).status, 200);
 
   await rm(ballast);
-  // A server that a full disk ended is started again by its operator.
+  // If the full disk stopped PostgreSQL, its operator starts it again.
   await postgres.crash();
   await postgres.start();
   const end = performance.now() + RECOVERED_WITHIN_MS;
   while ((await fetch(`${server.url}/readyz`)).status !== 200) {
-    assert.ok(performance.now() < end, "with room again the server serves again by itself");
+    assert.ok(performance.now() < end, "the server did not recover after there was free space");
     await pause(50);
   }
   await pusher.check(await readStored(postgres.url, target.storeId), server.url);

@@ -22,7 +22,7 @@ const RECORDS = 12_000;
 const PART = 4000;
 const FILLER = "some text that makes a record about as long as records are. ".repeat(4);
 
-/** The namespace of a round: a quarter of the last one's records is gone, and half of the others changed. */
+/** The records of a round: a quarter of the last round's records is gone, and half of the others changed. */
 const roundOf = (round: number) =>
   versionOf(
     `round ${round}`,
@@ -38,14 +38,14 @@ const partOf = ({ ids, data }: Version, part: number) =>
     .slice(part * PART, (part + 1) * PART)
     .map((id) => ({ action: "upsert", id, namespace: "tasks", data: data.get(id) }));
 
-/** A server that is killed and started again, and what is sent to it; others read all the time. */
+/** A server that is killed and restarted, with clients that write and read all the time. */
 class MortalServer {
   #t: TestContext;
   #databaseUrl: string;
   #tenant: Tenant;
   #server!: ServerProcess;
   #watcher: Watcher | undefined;
-  /** How long a part takes: kills are aimed by it. */
+  /** How long a part takes, to time the kills. */
   #partMs = 0;
 
   constructor(t: TestContext, databaseUrl: string, tenant: Tenant) {
@@ -59,7 +59,7 @@ class MortalServer {
     this.#server = await startServerProcess(this.#t, settings);
   }
 
-  /** Lets others read from now on: they may see these versions. */
+  /** Starts readers, which may see these versions. */
   watch(...versions: Version[]): Watcher {
     this.#watcher = new Watcher(this.#server.url, this.#tenant, "tasks", versions);
     return this.#watcher;
@@ -84,7 +84,7 @@ class MortalServer {
     return JSON.parse(text ?? assert.fail("the connection broke"));
   }
 
-  /** Sends a sync and kills the server at any moment of it. @returns the answer's text, if one came all the same */
+  /** Sends a sync and kills the server meanwhile. @returns the answer's text, if one arrived */
   async killDuring(fields: object): Promise<string | undefined> {
     const sending = this.#send(fields);
     await pause(this.#partMs * 1.2 * Math.random());
@@ -97,7 +97,7 @@ class MortalServer {
     return data.map(({ operations, batches }) => [operations, batches]);
   }
 
-  /** Which of some versions the namespace is: one of them, whole. */
+  /** The one version, of some, whose records the namespace has. */
   async present(...versions: Version[]): Promise<Version> {
     const [tasks] = (await this.#get<NamespaceObject>("/namespaces")).data;
     const found = versions.find(
@@ -152,7 +152,7 @@ for (const engine of engines) {
       const part = (number: number) => ({ ...fields, last_batch: false, operations: partOf(after, number) });
       const last = { ...fields, expected_operations: RECORDS, operations: partOf(after, 2) };
 
-      // Between two parts: what was acknowledged is kept. A client that is not sure sends it again: it counts once.
+      // A kill between two parts keeps the acknowledged part. If a client sends it again, it counts once.
       server.watch(before);
       await server.send(part(0));
       await server.kill();
@@ -164,7 +164,7 @@ for (const engine of engines) {
         batches: 1,
       });
 
-      // In a part: it is staged whole or not at all, and may be sent again.
+      // A kill during a part leaves it staged whole or not at all, and the client may send it again.
       const staged = await server.killDuring(part(1));
       const [[operations]] = (await server.refreshes()) as [[number, number]];
       assert.ok(operations === 2 * PART || (operations === PART && !staged), `${operations} operations`);
@@ -173,7 +173,7 @@ for (const engine of engines) {
       const { refresh } = await server.send(part(1));
       assert.deepEqual(refresh, { refresh_id: "run", operations: 2 * PART, batches: 2 });
 
-      // In the last batch: it is applied whole or not at all, and may be sent again.
+      // A kill during the last batch leaves the run applied whole or not at all, and the client may send it again.
       watcher.expect(before, after);
       const applied = await server.killDuring(last);
       const now = await server.present(before, after);

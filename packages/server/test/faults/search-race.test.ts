@@ -11,7 +11,7 @@ import { type ServerProcess, startServerProcess } from "../server-process.ts";
 import { createRoleKey, createTenant, syncBody, type Tenant } from "../test-server.ts";
 
 const LOAD_MS = LONG ? 30_000 : 3000;
-/** What must have happened, on a slow machine a little later. */
+/** How much must have happened before the test ends, even on a slow machine. */
 const REMOVALS_MIN = 20;
 const SHOWN_MIN = 100;
 const LATE_MS = 60_000;
@@ -21,14 +21,14 @@ const IDS = Array.from({ length: 25 }, (_, index) => `id-${index}`);
 
 type Shared = { tenant: Tenant; reader: string; servers: ServerProcess[]; until: number; history: History };
 
-/** What the writers were told so far. Each content has a number of its own, which grows. */
+/** What the writers know from their answers. Contents are numbered in increasing order. */
 interface History {
-  /** Of each record, by `namespace id`: the content it has. */
+  /** The content of each record, by `namespace id`. */
   live: Map<string, number>;
-  /** The last content that it was acknowledged not to have any more because the record was deleted or cleared. */
+  /** The last content of each record whose deletion or clearing was acknowledged. */
   gone: Map<string, number>;
   removals: number;
-  /** Rows of all answers. */
+  /** The number of results in all answers. */
   shown: number;
   last: string[];
 }
@@ -53,7 +53,7 @@ async function post(server: ServerProcess, path: string, key: string, body: obje
   return answer;
 }
 
-/** Writes a namespace of its own, one sync after the other: upserts, deletes, refreshes whole and in parts. */
+/** Writes a namespace of its own, one sync after another: upserts, deletes, refreshes whole and in parts. */
 async function write(namespace: string, shared: Shared): Promise<void> {
   const { tenant, servers, history } = shared;
   let content = 0;
@@ -72,7 +72,7 @@ async function write(namespace: string, shared: Shared): Promise<void> {
     history.removals++;
   };
   while (goesOn(shared)) {
-    // A refresh of one moment is one run.
+    // Refreshes with the same timestamp are one run.
     time = Math.max(Date.now(), time + 1);
     const sync_timestamp = new Date(time).toISOString();
     const upserts = some(0.3).map(upsert);
@@ -128,7 +128,7 @@ async function look(shared: Shared): Promise<void> {
   }
 }
 
-/** Which contents a result has its text and its data of. */
+/** The contents that a result's text and data come from. */
 const contentsOf = ({ text, data }: SearchResult) => ({
   text: Number(/content_(\d+)/.exec(text)![1]),
   content: Number(data!.content),
@@ -142,7 +142,7 @@ const search = (server: ServerProcess, { organizationId, storeId }: Tenant, read
   }) as Promise<SearchResponse>;
 
 for (const engine of engines) {
-  test(`${engine.name}: a search never shows what was deleted or cleared before it began, and ends up to date`, async (t) => {
+  test(`${engine.name}: a search never shows records that were deleted or cleared before it began, and the index ends up to date`, async (t) => {
     const databaseUrl = await engine.createDatabase(t);
     const storage = await openStorage(databaseUrl);
     const commands = openCommands(storage, readConfig({}));

@@ -8,7 +8,7 @@ import { type Tenant, temporaryFolder } from "../test-server.ts";
 import { whenDone } from "../when-done.ts";
 import { createTarget, Pusher, readStored } from "./load.ts";
 
-/** Begins a sync and holds its body back; the server has begun to work on it when this returns. */
+/** Begins a sync and holds its body back. When this returns, the server has begun to work on it. */
 async function beginSync(
   url: string,
   { organizationId, storeId, key }: Tenant,
@@ -42,7 +42,7 @@ async function beginSync(
   return { finish: () => request.end(body), answer: answered.promise };
 }
 
-/** Sends SIGTERM, and waits until the server says that it is stopping. @returns how it ends */
+/** Sends SIGTERM, and waits until the server answers that it is stopping. @returns how it ends */
 async function terminate(server: ServerProcess) {
   const ended = Promise.race([
     server.end("SIGTERM"),
@@ -54,7 +54,7 @@ async function terminate(server: ServerProcess) {
   return { ended };
 }
 
-test("SIGTERM under load: what runs is answered, what was acknowledged is kept, and the server ends with 0", async (t) => {
+test("SIGTERM under load: running requests are answered, acknowledged syncs are kept, and the server exits with 0", async (t) => {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
   const settings = { TIDEMARK_DATABASE_URL: databaseUrl };
   const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
@@ -71,7 +71,7 @@ test("SIGTERM under load: what runs is answered, what was acknowledged is kept, 
   assert.deepEqual(await ended, { code: 0, signal: null });
 
   for (const answer of last) {
-    // Either the server said that it is stopping, or the connection was closed while it was idle.
+    // Either the server answered that it is stopping, or it closed the idle connection.
     if (answer) assert.equal(answer.status, 503, JSON.stringify(answer.body));
   }
   const again = await startServerProcess(t, settings);
@@ -80,7 +80,7 @@ test("SIGTERM under load: what runs is answered, what was acknowledged is kept, 
   for (const pusher of pushers) await pusher.check(stored, again.url);
 });
 
-test("SIGTERM: a request that never ends does not keep the server from ending", async (t) => {
+test("SIGTERM: a request that never ends does not keep the server from exiting", async (t) => {
   const settings = {
     TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db`,
     TIDEMARK_SHUTDOWN_TIMEOUT_MS: "300",
@@ -94,7 +94,7 @@ test("SIGTERM: a request that never ends does not keep the server from ending", 
   await broken;
 });
 
-test("SIGTERM: the answer to a request that was running ends its connection, so that nobody waits for it", async (t) => {
+test("SIGTERM: the answer to a running request closes its connection, so that the exit does not wait for it", async (t) => {
   const settings = { TIDEMARK_DATABASE_URL: `file:${await temporaryFolder(t)}/tidemark.db` };
   const target = await createTarget(settings.TIDEMARK_DATABASE_URL);
   const server = await startServerProcess(t, settings);

@@ -12,7 +12,7 @@ import { engines } from "../engines.ts";
 import { ledgerOver, newSyncCall, type TestStore } from "../test-ledger.ts";
 import { whenDone } from "../when-done.ts";
 
-/** A writer thread, and a hand on the worker behind it. */
+/** A writer thread, with access to its worker. */
 async function startWriter(t: TestContext, databaseUrl: string) {
   const workers: Worker[] = [];
   const note = (worker: Worker) => workers.push(worker);
@@ -57,13 +57,13 @@ async function createStoreOn(databaseUrl: string): Promise<TestStore> {
   return store;
 }
 
-test("when the writer thread dies, its calls get a 503 of unknown outcome, and the next ones work", async (t) => {
+test("when the writer thread dies, its calls get a 503 with outcome unknown, and the next ones work", async (t) => {
   const databaseUrl = await engines[0]!.createDatabase(t);
   const store = await createStoreOn(databaseUrl);
   const { thread, deaths, current, started } = await startWriter(t, databaseUrl);
   await syncCall(thread, store, "before");
 
-  // Another connection holds the write lock: the call cannot be answered before the thread dies.
+  // Another connection holds the write lock, so the call cannot be answered before the thread dies.
   const blocker = new DatabaseSync(sqlitePath(databaseUrl));
   blocker.exec("BEGIN IMMEDIATE");
   const lost = [syncCall(thread, store, "lost"), syncCall(thread, store, "lost too")];
@@ -84,7 +84,7 @@ test("when the writer thread dies, its calls get a 503 of unknown outcome, and t
   assert.deepEqual([...live], ["before", "after"]);
 });
 
-test("while the thread that died cannot be replaced, calls get a 503 instead of no answer", {
+test("while a dead thread cannot be replaced, calls get a 503 instead of no answer", {
   timeout: 20_000,
 }, async (t) => {
   const databaseUrl = await engines[0]!.createDatabase(t);

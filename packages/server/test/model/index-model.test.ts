@@ -8,10 +8,9 @@ import { LONG } from "../long.ts";
 import { forgetAll, openTestLedger, sweepAll, type TestLedger, type TestStore } from "../test-ledger.ts";
 
 /**
- * The index beside a ledger that changes all the time: batches are taken, held back and published late, twice or never,
- * or failed, builds are begun and walked, refreshes staged and applied. Whatever the order: search never shows what
- * is not there, a record that it finds stays found, by that text or a newer one, and in the end it finds exactly what
- * the ledger has.
+ * Random steps of a ledger and its indexer: batches are claimed and published late, twice, never, or fail; builds begin
+ * and walk; refreshes are staged and applied. In any order, search never shows a record that does not exist, keeps
+ * finding a record by the same or a newer text once it has found it, and in the end finds exactly the ledger's records.
  */
 
 const RUNS = LONG ? 5000 : 100;
@@ -23,7 +22,7 @@ const TIMES = ["2025-11-10T09:00:00Z", "2025-11-10T10:00:00Z", "2025-11-10T11:00
 const LEASE_MS = 31_000;
 
 const time = fc.nat(TIMES.length - 1);
-/** @param repeating most of what a refresh says is there already */
+/** @param repeating most records of a refresh are unchanged */
 function stepsOf({ repeating }: { repeating: boolean }): fc.Arbitrary<Step[]> {
   const operation = fc.record({
     action: fc.constantFrom("upsert", "upsert", "upsert", "delete"),
@@ -82,7 +81,7 @@ type Step =
   | { kind: "take" | "fail" | "sweep" | "wait" | "walk" };
 
 for (const engine of engines) {
-  test(`${engine.name}: search shows what the ledger has, whatever the indexer is at`, async (t) => {
+  test(`${engine.name}: search agrees with the ledger after any steps of the indexer`, async (t) => {
     const ledger = await openTestLedger(t, engine, { quick: true });
     const steps = fc.oneof(stepsOf({ repeating: false }), stepsOf({ repeating: true }));
     await fc.assert(
@@ -134,14 +133,14 @@ async function runSteps(ledger: TestLedger, steps: Step[]): Promise<void> {
   await bringUpToDate(ledger, storeId);
   for (const prepared of held) await commands.publishEntries(storeId, prepared);
   await bringUpToDate(ledger, storeId);
-  await checkLevel(ledger, store, lives);
-  // Without open runs nothing is left but what the ledger shows.
+  await checkUpToDate(ledger, store, lives);
+  // Without open runs, only the current rows are left.
   clock.now += 2 * 24 * 3_600_000;
   await forgetAll(storage, { openRuns: clock.now });
   await sweepAll(storage, clock.now);
   await bringUpToDate(ledger, storeId);
   while ((await storage.index.sweep(clock.now)).more);
-  await checkLevel(ledger, store, lives);
+  await checkUpToDate(ledger, store, lives);
   await checkRows(ledger, storeId, lives);
   await commands.deleteVectorStore(store.organizationId, storeId, clock.now);
   await sweepAll(storage, clock.now);
@@ -160,7 +159,7 @@ async function sync(store: TestStore, step: Extract<Step, { time: number }>): Pr
       await store.sync({ ...run, ...(refreshId && { refresh_id: refreshId }), operations, namespaces });
     }
   } catch (error) {
-    // An old refresh, or one that was applied before.
+    // The refresh is stale, or was applied before.
     if (!(error instanceof ApiError && error.code === "STALE_SYNC")) throw error;
   }
 }
@@ -171,7 +170,7 @@ async function walk({ commands }: TestLedger, storeId: string): Promise<boolean>
   return step !== null;
 }
 
-/** Does everything that waits, and merges what can be merged. */
+/** Indexes all queue entries, and merges all segments that can be merged. */
 async function bringUpToDate(ledger: TestLedger, storeId: string): Promise<void> {
   const { commands, clock } = ledger;
   for (;;) {
@@ -197,7 +196,7 @@ async function bringUpToDate(ledger: TestLedger, storeId: string): Promise<void>
 
 const keyOf = ({ namespace, id }: { namespace: string; id: string }) => `${namespace}/${id}`;
 
-/** What each record says now, by key. */
+/** The current text of each record, by key. */
 async function readRecords({ commands }: TestLedger, store: TestStore): Promise<Map<string, string>> {
   const records = new Map<string, string>();
   for (const namespace of NAMESPACES) {
@@ -217,10 +216,10 @@ async function searchAll({ commands }: TestLedger, store: TestStore): Promise<Ma
   return new Map(data.map((result) => [keyOf(result), result.text]));
 }
 
-/** Of each record what it has said since it began to exist, the newest last, and of that what search showed last. */
+/** For each record, its texts since it exists, newest last, and the position of the text that search showed last. */
 type Lives = Map<string, { said: string[]; shown: number }>;
 
-/** Search shows nothing that is not there, and no longer misses, or shows older, what it has shown. */
+/** Checks that search shows only existing records, and no older text, or none, after it has shown one. */
 async function checkShown(ledger: TestLedger, store: TestStore, lives: Lives): Promise<void> {
   const records = await readRecords(ledger, store);
   for (const key of lives.keys()) if (!records.has(key)) lives.delete(key);
@@ -230,29 +229,29 @@ async function checkShown(ledger: TestLedger, store: TestStore, lives: Lives): P
     lives.set(key, life);
   }
   const found = await searchAll(ledger, store);
-  for (const key of found.keys()) assert.ok(lives.has(key), `${key} is shown, and does not exist`);
+  for (const key of found.keys()) assert.ok(lives.has(key), `${key} is shown but does not exist`);
   for (const [key, life] of lives) {
     const text = found.get(key);
     if (text === undefined && life.shown === -1) continue;
-    // What it said several times is taken for the oldest that it may be.
+    // A text that the record had several times counts as the oldest possible one.
     const shown = text === undefined ? -1 : life.said.indexOf(text, Math.max(0, life.shown));
     assert.ok(
       shown >= 0,
-      `${key} is shown with ${text}, and said ${life.said}; ${life.shown} was shown before`,
+      `${key} is shown with ${text}; its texts were ${life.said}, and number ${life.shown} was shown before`,
     );
     life.shown = shown;
   }
 }
 
-/** Search finds each record by what it says, and nothing else. */
-async function checkLevel(ledger: TestLedger, store: TestStore, lives: Lives): Promise<void> {
+/** Checks that search finds each record by its current text, and nothing else. */
+async function checkUpToDate(ledger: TestLedger, store: TestStore, lives: Lives): Promise<void> {
   await checkShown(ledger, store, lives);
   const sorted = (map: Map<string, string>) => [...map].sort();
   assert.deepEqual(sorted(await searchAll(ledger, store)), sorted(await readRecords(ledger, store)));
   assert.equal(await ledger.storage.index.search(store.storeId, (index) => index.pending(null, 10)), 0);
 }
 
-/** The chunks there are: each live record's, once, and the build counts them. */
+/** Checks that the chunks are those of the live records, once each, and that the build counts them. */
 async function checkRows({ storage }: TestLedger, storeId: string, lives: Lives): Promise<void> {
   const { chunks, builds } = await storage.read(async (sql) => ({
     chunks: await sql.all("SELECT namespace, id, terms FROM chunks WHERE store_id = $1", [storeId]),

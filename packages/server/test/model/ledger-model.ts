@@ -1,33 +1,32 @@
 /**
- * What the contract's section 1.2 says of records, as plainly as it can be said: maps in memory and no regard for
- * speed. It shares no code with the ledger. Where both agree on every sequence of syncs, the ledger keeps the contract.
+ * A model of the contract's section 1.2, as simple as possible: maps in memory, without regard for speed. It shares no
+ * code with the ledger. If both agree on every sequence of syncs, the ledger keeps the contract.
  *
- * A staged run is the operations of its parts, one after the other in the order of their commits, as one full refresh
- * at the moment of its last batch.
+ * A staged run acts as one full refresh at its last batch, with the operations of its parts in commit order.
  */
 
 export interface ModelOperation {
-  /** `invalid`: cannot be applied; the request says on_error continue. */
+  /** `invalid`: cannot be applied; the request has `on_error: continue`. */
   action: "upsert" | "delete" | "invalid";
   namespace: string;
   id: string;
-  /** Stands for an upsert's content: the same text means that it is equal as JSON. */
+  /** Stands for an upsert's content: equal texts mean equal JSON. */
   content: string;
 }
 
 export interface ModelSync {
   mode: "incremental" | "full_refresh";
-  /** Any numbers that are ordered as the `sync_timestamp`s are. */
+  /** Any number, in the order of the `sync_timestamp`s. */
   timestamp: number;
   operations: ModelOperation[];
   namespaces: string[];
-  /** Who sends it: a staged run is one connector's. */
+  /** The connector that sends it; a staged run belongs to one connector. */
   connector: string;
-  /** Full refresh. */
+  /** For a full refresh. */
   refreshId?: string | undefined;
   lastBatch?: boolean;
   expectedOperations?: number | undefined;
-  /** How many records of a namespace may go. */
+  /** How many records of a namespace the sync may remove. */
   removalLimit?: number | undefined;
 }
 
@@ -47,7 +46,7 @@ interface Run {
   operations: ModelOperation[];
   namespaces: Set<string>;
   lastPartAt: number;
-  /** Of an applied run: its last batch, and the answer to it. */
+  /** The last batch of an applied run, and its answer. */
   last?: string;
   answer?: ModelAnswer;
 }
@@ -64,19 +63,19 @@ type Change = "created" | "updated" | "unchanged" | "removed" | "absent" | "stal
 
 /** What is known of a record. */
 interface Decision {
-  /** What it says; undefined: it was deleted, and this is the tombstone. */
+  /** The record's content; undefined: this is a tombstone. */
   content: string | undefined;
   /** The timestamp of the sync that decided it. */
   timestamp: number;
   /** When that sync arrived, ms since 1970. */
   arrivedAt: number;
-  /** Which writing of a content this is: one that is unchanged is not written again. */
+  /** The number of the content's write: an unchanged content is not written again. */
   writing: number;
 }
 
 interface Namespace {
   records: Map<string, Decision>;
-  /** The timestamp of the last full refresh: whatever is older is stale. */
+  /** The timestamp of the last full refresh: older operations are stale. */
   refreshedAt: number;
   /** The newest timestamp among purged tombstones: older upserts of absent records are stale. */
   purgedAt: number;
@@ -90,7 +89,7 @@ export class LedgerModel {
 
   #runs = new Map<string, Run>();
 
-  /** Applies a sync that arrives at `now` (ms since 1970), or refuses it and changes nothing. */
+  /** Applies a sync that arrives at `now` (ms since 1970), or rejects it and changes nothing. */
   sync(sync: ModelSync, now: number): ModelAnswer | Refusal {
     const before = structuredClone(this.#namespaces);
     const answer =
@@ -198,19 +197,19 @@ export class LedgerModel {
     return exceeded ? "REMOVAL_LIMIT_EXCEEDED" : answer;
   }
 
-  /** Forgets the unfinished runs whose last part arrived before a moment, ms since 1970. */
+  /** Expires the open runs whose last part arrived before a time, ms since 1970. */
   expireRuns(before: number): void {
     for (const run of this.#runs.values()) {
       if (run.state === "open" && run.lastPartAt < before) run.state = "expired";
     }
   }
 
-  /** How many runs are unfinished. */
+  /** How many runs are open. */
   openRuns(): number {
     return [...this.#runs.values()].filter(({ state }) => state === "open").length;
   }
 
-  /** Forgets the tombstones that arrived before a moment, ms since 1970, where no run is open that they decide. */
+  /** Purges tombstones that arrived before a time, ms since 1970, in namespaces without an open run. */
   purgeTombstones(before: number): void {
     const open = [...this.#runs.values()].filter(({ state }) => state === "open");
     for (const [name, namespace] of this.#namespaces) {
@@ -251,8 +250,8 @@ export class LedgerModel {
   }
 
   /**
-   * Clears the namespace, then applies the operations; what a newer sync decided stands aside from both.
-   * @param kept ids of records that stay as they are
+   * Clears the namespace, then applies the operations; neither affects records that a newer sync decided.
+   * @param kept ids of records that stay unchanged
    */
   #refresh(
     namespace: Namespace,
@@ -282,7 +281,7 @@ export class LedgerModel {
     }
   }
 
-  /** Carries out an operation that nothing newer forbids. @param known what was known of its record before */
+  /** Applies an operation that is not stale. @param known the record before it */
   #decide(
     namespace: Namespace,
     { action, id, content }: ModelOperation,
@@ -311,7 +310,7 @@ export class LedgerModel {
   }
 }
 
-/** What makes a part the same as another: what its operations ask for, in their order, and which of them failed. */
+/** Equal for two parts with equal operations in the same order, including failed ones. */
 function identityOf(operations: ModelOperation[]): string {
   const asked = ({ action, namespace, id, content }: ModelOperation) =>
     action === "upsert" ? [action, namespace, id, content] : [action, namespace, id];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { SqlRow, Storage } from "../../src/storage/port.ts";
 
-/** A record as the ledger's tables have it. */
+/** A record in the ledger's tables. */
 export interface StoredRecord {
   namespace: string;
   id: string;
@@ -9,7 +9,7 @@ export interface StoredRecord {
   version: number;
 }
 
-/** The rows of one store, read in one snapshot and straight from the tables. */
+/** The rows of one store, read from the tables in one snapshot. */
 interface LedgerRows {
   namespaces: SqlRow[];
   records: SqlRow[];
@@ -37,8 +37,8 @@ async function readRows(storage: Storage, storeId: string): Promise<LedgerRows> 
 }
 
 /**
- * Reads every record that exists, and checks what must hold of the rows after every sync.
- * @param swept also checks what must hold once nothing is left to sweep
+ * Reads every record that exists, and checks the invariants that hold after every sync.
+ * @param swept also checks the invariants that hold after all sweeping
  */
 export async function readRecords(
   storage: Storage,

@@ -24,7 +24,7 @@ const DAY_MS = 24 * 3600 * 1000;
 const NAMESPACES = ["tasks", "Tasks", "__proto__"];
 const IDS = ["1", "01", "ü", "u\u0308", "__proto__", "a'b\"c%", "\uff5e", "😀"];
 
-/** In their order, and few, so that equal and out-of-order ones are frequent. */
+/** Timestamps in their order; few, so that equal and out-of-order ones are frequent. */
 const TIMES = [
   "2025-11-10T09:00:00Z",
   "2025-11-10T10:00:00.000000001Z",
@@ -33,7 +33,7 @@ const TIMES = [
   "2025-11-11T10:00:00Z",
 ];
 
-/** Contents, each in several spellings that are equal as JSON, as the members of an operation. */
+/** Contents as members of an operation, each in several spellings that are equal as JSON. */
 const CONTENTS = [
   ["", `,"data":{}`, `,"data" : { }`],
   [`,"data":{"n":1,"t":{"x":[1,2]}}`, `,"data":{"t":{"x":[1,2.0]},"n":1.0}`],
@@ -47,13 +47,13 @@ const CONTENTS = [
   [`,"updated_at":"2025-01-01T00:00:00+00:00"`],
 ];
 
-/** The first few come often, so that syncs meet in them. */
+/** The first few ids are frequent, so that syncs compete for them. */
 const often = <T>(values: T[], few: number) =>
   fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...values.slice(0, few)) },
     { weight: 1, arbitrary: fc.constantFrom(...values) },
   );
-/** How sequences differ: what their operations are like, and how many of their syncs are parts of refreshes. */
+/** Kinds of sequences: which operations they have, and how many of their syncs are parts of refreshes. */
 interface Character {
   operation: fc.Arbitrary<Operation>;
   modes: SyncStep["mode"][];
@@ -76,7 +76,7 @@ const VARIED: Character = {
   refreshIds: [undefined, "x"],
   lastBatches: [true, false],
 };
-/** Refreshes, several of them open at a time, that nearly always say of two records what is there already. */
+/** Refreshes, several of them open at a time, that rarely change any of two records. */
 const REPEATING: Character = {
   operation: fc.record({
     action: often(["upsert", "delete", "invalid"], 1),
@@ -107,7 +107,7 @@ const syncOf = (of: Character): fc.Arbitrary<SyncStep> =>
     removalLimit: fc.constantFrom(undefined, undefined, undefined, 1),
     dryRun: fc.boolean(),
   });
-/** Takes up an earlier sync: as it was, as a caller does whose answer was lost, or with more of the same run. */
+/** Repeats an earlier sync, as a caller whose answer was lost does, or continues its run. */
 const againOf = (of: Character): fc.Arbitrary<AgainStep> =>
   fc.record({
     kind: fc.constant("again"),
@@ -152,7 +152,7 @@ interface Operation {
 }
 
 for (const engine of engines) {
-  test(`${engine.name}: any sequence of syncs answers and ends as the contract's model does`, async (t) => {
+  test(`${engine.name}: any sequence of syncs has the answers and records of the contract's model`, async (t) => {
     const ledger = await openTestLedger(t, engine, { quick: true });
     const steps = fc.oneof(stepsOf(VARIED), stepsOf(REPEATING));
     await fc.assert(
@@ -173,7 +173,7 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     clock.now += 1;
     if (step.kind === "wait") clock.now += step.days * DAY_MS;
     else if (step.kind === "sweep") await storage.sweep(clock.now);
-    // A run that is older than a day is gone before a tombstone is.
+    // A run expires after a day, before tombstones are purged.
     if (step.kind === "purge" || step.kind === "wait") {
       const [tombstones, openRuns] = [clock.now - TOMBSTONE_DAYS * DAY_MS, clock.now - DAY_MS];
       model.expireRuns(openRuns);
@@ -194,13 +194,13 @@ async function compareWithModel(ledger: TestLedger, steps: Step[]): Promise<void
     null,
   );
   assert.equal(refreshes.data.length, model.openRuns());
-  // What open runs have staged is swept once they are forgotten.
+  // Once open runs are expired, their staged rows are swept.
   clock.now += 2 * DAY_MS;
   model.expireRuns(clock.now);
   await forgetAll(storage, { openRuns: clock.now });
   await sweepAll(storage, clock.now);
   await compareState(ledger, store, model, versions, { swept: true });
-  // The next run finds the tables as this one did.
+  // The next sequence starts with the same tables.
   await ledger.commands.deleteVectorStore(store.organizationId, store.storeId, clock.now);
   await sweepAll(storage, clock.now);
 }
@@ -216,7 +216,7 @@ function takeUp(sent: SyncStep[], { back, change, operations }: AgainStep): Sync
   };
 }
 
-/** Sends a sync, after a dry run of it perhaps, and compares what was answered with what the model says. */
+/** Sends a sync, sometimes after a dry run of it, and compares the answers with the model's. */
 async function compareAnswers(
   store: TestStore,
   model: LedgerModel,
@@ -248,7 +248,7 @@ async function compareAnswers(
   const answered = await send(store, step, false);
   assert.deepEqual(typeof answered === "string" ? answered : answered.answer, predicted);
   if (planned === undefined || typeof planned === "string" || typeof answered === "string") {
-    // A dry run of a last batch that was applied before is refused; the batch itself gets its answer again.
+    // A dry run of an applied last batch is rejected; the batch itself gets its saved answer.
     if (planned !== undefined && planned !== "STALE_SYNC") assert.deepEqual(planned, answered);
     return;
   }
@@ -297,7 +297,7 @@ async function send(store: TestStore, step: SyncStep, dryRun: boolean): Promise<
   };
 }
 
-/** @param versions of the contents by the model's writings: what is unchanged must not be written again */
+/** @param versions the contents' versions by the model's write numbers: an unchanged content is not written again */
 async function compareState(
   { storage }: TestLedger,
   store: TestStore,
@@ -317,7 +317,7 @@ async function compareState(
     assert.equal(
       record.version,
       versions.get(writing) ?? record.version,
-      "an unchanged content stays as it is",
+      "an unchanged content is not written again",
     );
     versions.set(writing, record.version);
   }

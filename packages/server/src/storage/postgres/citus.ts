@@ -60,10 +60,10 @@ export async function distribute(client: Client, schema: string): Promise<string
   // Every sync locks a row of the first table first, so running syncs finish and new ones wait here.
   await client.query(`LOCK TABLE ${all.map(named).join(", ")} IN ACCESS EXCLUSIVE MODE`);
   for (const table of tables) {
-    const beside = table === FIRST_TABLE ? "none" : named(FIRST_TABLE);
+    const colocation = table === FIRST_TABLE ? "none" : named(FIRST_TABLE);
     await client.query("SELECT create_distributed_table($1, 'store_id', colocate_with => $2)", [
       named(table),
-      beside,
+      colocation,
     ]);
   }
   for (const table of references) await client.query("SELECT create_reference_table($1)", [named(table)]);

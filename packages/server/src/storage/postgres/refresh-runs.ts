@@ -258,8 +258,8 @@ export class PostgresRefreshRuns implements RefreshRuns {
     return sent;
   }
 
-  #writeNamespaces(of: RunNamespace[]): Promise<unknown> {
-    const tally = (name: keyof Tallies) => numberArray(of.map(({ tallies }) => tallies[name]));
+  #writeNamespaces(rows: RunNamespace[]): Promise<unknown> {
+    const tally = (name: keyof Tallies) => numberArray(rows.map(({ tallies }) => tallies[name]));
     return this.#rows(
       `INSERT INTO refresh_run_namespaces
          (store_id, namespace, run_id, sync_timestamp, generation, upserts, digest, newer_records,
@@ -273,17 +273,17 @@ export class PostgresRefreshRuns implements RefreshRuns {
          created = excluded.created, updated = excluded.updated, unchanged = excluded.unchanged,
          removed = excluded.removed, absent = excluded.absent, stale = excluded.stale,
          superseded = excluded.superseded, recount = excluded.recount`,
-      textArray(of.map(({ namespace }) => namespace)),
-      textArray(of.map(({ runId }) => runId)),
-      numberArray(of.map(({ timestamp }) => timestamp)),
-      numberArray(of.map(({ generation }) => generation)),
-      numberArray(of.map(({ upserts }) => upserts.records)),
-      textArray(of.map(({ upserts }) => upserts.digest.toString(16))),
-      numberArray(of.map(({ newer }) => newer.records)),
-      textArray(of.map(({ newer }) => newer.digest.toString(16))),
+      textArray(rows.map(({ namespace }) => namespace)),
+      textArray(rows.map(({ runId }) => runId)),
+      numberArray(rows.map(({ timestamp }) => timestamp)),
+      numberArray(rows.map(({ generation }) => generation)),
+      numberArray(rows.map(({ upserts }) => upserts.records)),
+      textArray(rows.map(({ upserts }) => upserts.digest.toString(16))),
+      numberArray(rows.map(({ newer }) => newer.records)),
+      textArray(rows.map(({ newer }) => newer.digest.toString(16))),
       ...[tally("created"), tally("updated"), tally("unchanged"), tally("removed")],
       ...[tally("absent"), tally("stale"), tally("superseded")],
-      numberArray(of.map(({ recount }) => (recount ? 1 : 0))),
+      numberArray(rows.map(({ recount }) => (recount ? 1 : 0))),
     );
   }
 
@@ -325,9 +325,9 @@ export async function dropUnused(
   namespace: string,
   { contents, indexed, now }: { contents: Version[]; indexed: Version[]; now: number },
 ): Promise<void> {
-  const columns = (of: Version[]) => [
-    textArray(of.map(({ id }) => id)),
-    numberArray(of.map(({ version }) => version)),
+  const columns = (rows: Version[]) => [
+    textArray(rows.map(({ id }) => id)),
+    numberArray(rows.map(({ version }) => version)),
   ];
   const sent: Promise<unknown>[] = [];
   if (contents.length > 0) {

@@ -1,5 +1,5 @@
--- The schema that results from the migrations beside it. For reading: nothing runs it.
--- Written by test/conformance/postgres-schema.test.ts, which says how, and when it is stale.
+-- The schema that results from the migrations in this folder, only for reading.
+-- test/conformance/postgres-schema.test.ts writes it, says how, and fails if it is stale.
 
 CREATE TABLE api_key_usage (
   key_id text COLLATE "C" NOT NULL,

@@ -38,7 +38,7 @@ export async function examineSqlite(
     return await examineOpen(database, path, look);
   } catch (error) {
     const advice =
-      "Run this command as the server's user. Check the file's owner and the disk, and that you have a backup.";
+      "Run this command as the server's user. Check the file's owner, the disk, and the last backup.";
     const message = `${path} cannot be used: ${(error as Error).message}`;
     return [{ check: "database", status: "failed", message, advice }];
   } finally {
