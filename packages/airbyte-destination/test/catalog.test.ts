@@ -5,30 +5,30 @@ import { DestinationError } from "../src/failure.ts";
 import { deduplicated, refreshed, stream } from "./destination.ts";
 
 describe("a catalog", () => {
-  const refused: [what: string, catalog: unknown, type: string, message: RegExp][] = [
+  const invalid: [what: string, catalog: unknown, type: string, message: RegExp][] = [
     ["without streams", {}, "system_error", /has no streams/],
     ["with a stream without a name", { streams: [{}] }, "system_error", /without a name/],
     [
-      "that deduplicates by nothing",
+      "with a deduplicated stream without a primary key",
       { streams: [stream("users", { destination_sync_mode: "append_dedup", namespace: "public" })] },
       "config_error",
-      /public\.users is to be deduplicated, but has no primary key/,
+      /public\.users has the sync mode append_dedup but no primary key/,
     ],
     [
-      "with a sync mode of another kind",
+      "with an unknown sync mode",
       { streams: [stream("users", { destination_sync_mode: "soft_delete" })] },
       "config_error",
-      /users has a sync mode that this destination does not have: soft_delete/,
+      /users has the sync mode soft_delete, which this destination does not support/,
     ],
     [
       "that has a stream twice",
       { streams: [stream("users"), stream("users", { namespace: "" })] },
       "config_error",
-      /users is in the catalog twice/,
+      /catalog has the stream users twice/,
     ],
   ];
-  for (const [what, catalog, type, message] of refused) {
-    test(`${what} is refused: ${type}`, () => {
+  for (const [what, catalog, type, message] of invalid) {
+    test(`${what} is rejected: ${type}`, () => {
       assert.throws(
         () => readCatalog(catalog),
         (error) =>

@@ -56,14 +56,14 @@ for (const [source, exact] of NUMBERS) {
 test("what Tidemark would refuse is adapted, counted, and nothing else is changed", () => {
   const text =
     '{"a": [9007199254740993, 1, "9007199254740993"], "b\\u0000": "\\ud800x", "__proto__": {"c": 1e999}, "d": "\\ud83d\\ude00"}';
-  const adapted = { numbers: 0, texts: 0 };
+  const adapted = { numbers: 0, strings: 0 };
   const { value, unsure } = readExactly(text);
   assert.equal(unsure, true);
   assert.equal(
     JSON.stringify(keepable(value, adapted)),
     '{"a":["9007199254740993",1,"9007199254740993"],"b\uFFFD":"\uFFFDx","__proto__":{"c":"1e999"},"d":"😀"}',
   );
-  assert.deepEqual(adapted, { numbers: 2, texts: 2 });
+  assert.deepEqual(adapted, { numbers: 2, strings: 2 });
 });
 
 test("a state is passed on with every number as it was written", () => {

@@ -37,7 +37,7 @@ describe("a failure", () => {
     const errors = [{ field: "operations[1].data.when", code: "X", message: "Is wrong." }];
     const error = failure("VALIDATION_ERROR", { errors, total_errors: 1 });
     const { message, failureType } = explain(error, [operation("a"), operation("b")]);
-    assert.equal(message, 'Tidemark refuses the record "b" of users: data.when: Is wrong.');
+    assert.equal(message, 'Tidemark rejects the record "b" of users: data.when: Is wrong.');
     assert.equal(failureType, "config_error");
   });
 
@@ -46,7 +46,7 @@ describe("a failure", () => {
     const error = failure("VALIDATION_ERROR", { errors, total_errors: 1 });
     assert.equal(
       explain(error, [operation("a")]).message,
-      "Tidemark refuses a request: What the server says.",
+      "Tidemark rejects a request: What the server says.",
     );
   });
 
@@ -60,6 +60,6 @@ describe("a failure", () => {
     const known = new DestinationError("config_error", "Known.");
     assert.equal(explain(known), known);
     const { failureType, message } = explain(new RangeError("odd"));
-    assert.deepEqual([failureType, message], ["system_error", "Something unexpected went wrong: odd"]);
+    assert.deepEqual([failureType, message], ["system_error", "Unexpected error: odd"]);
   });
 });

@@ -52,7 +52,7 @@ describe("check", () => {
   });
 
   const wrong: [what: string, change: Record<string, unknown>, message: RegExp][] = [
-    ["a key that is not one", { api_key: "nonsense" }, /does not accept the API key/],
+    ["a key that is not one", { api_key: "nonsense" }, /rejects the API key/],
     ["no key", { api_key: undefined }, /API key \(api_key\) is missing/],
     ["another store", { vector_store_id: "vs_other" }, /not accessible with this API key/],
     ["a server that is not there", { url: UNUSED }, /cannot be reached.*ECONNREFUSED/],
@@ -91,7 +91,7 @@ describe("write", () => {
     type: string,
     message: RegExp,
   ][] = [
-    ["a bad key", { config: { api_key: "x" } }, "config_error", /does not accept the API key/],
+    ["a bad key", { config: { api_key: "x" } }, "config_error", /rejects the API key/],
     [
       "a store that is not the key's",
       { config: { vector_store_id: "vs_x" } },
@@ -213,11 +213,11 @@ describe("write", () => {
     ]);
     assert.equal(stderr, "");
     assert.deepEqual(logs, [
-      "INFO The stream users is kept in the namespace users and replaced when it is complete.",
+      "INFO The stream users replaces the namespace users when the stream is complete.",
       "INFO users: 2 records.",
-      "WARN users: 1 numbers that a double cannot hold are kept as texts.",
-      "WARN users: in 1 texts, characters that are not Unicode became U+FFFD.",
-      "INFO In the store: 2 created.",
+      "WARN users: 1 numbers that a double cannot hold became strings.",
+      "WARN users: invalid characters in 1 strings became U+FFFD.",
+      "INFO Changes in the store: 2 created.",
     ]);
   });
 
@@ -235,7 +235,7 @@ describe("write", () => {
     const vector_store_id = String(config.vector_store_id);
     const other = await management.createConnector({ name: "Other", vector_store_id });
     const result = await runWrite(t, { ...config, api_key: other.api_key }, catalog, sent);
-    assert.ok(result.logs.some((line) => line.startsWith("WARN 1 records were left as they are")));
+    assert.ok(result.logs.some((line) => line.startsWith("WARN 1 operations were stale")));
   });
 
   test("puts a stream's name beside a failure that is about it", async (t) => {
@@ -248,7 +248,7 @@ describe("write", () => {
       complete("users", "public"),
     ]);
     assert.deepEqual(errors[0].stream_descriptor, { name: "users", namespace: "public" });
-    assert.match(errors[0].message, /refuses the record "2" of public\/users/);
+    assert.match(errors[0].message, /rejects the record "2" of public\/users/);
     assert.match(errors[0].internal_message, /INVALID_JSON .* req_/);
   });
 });

@@ -216,7 +216,7 @@ describe("states", () => {
     assert.deepEqual(stateValues(states), [{ at: 1 }, { at: 2 }]);
     assert.deepEqual(Object.keys(await contents("users")), ["1", "2"]);
     assert.equal(errors[0].failure_type, "config_error");
-    assert.match(errors[0].message, /refuses the record "3" of users/);
+    assert.match(errors[0].message, /rejects the record "3" of users/);
   });
 
   test("that wait for another stream's refresh, however large, do not send each record by itself", async (t) => {
