@@ -48,21 +48,21 @@ describe("a catalog", () => {
     ["overwrite", refreshed("s", 3), true, 3],
     ["overwrite_dedup", refreshed("s", 3, { destination_sync_mode: "overwrite_dedup" }), true, 3],
     [
-      "append_dedup that is refreshed",
+      "append_dedup and a refresh",
       deduplicated("s", { generation_id: 3, minimum_generation_id: 3 }),
       true,
       3,
     ],
-    ["append that is refreshed", stream("s", { generation_id: 3, minimum_generation_id: 3 }), true, 3],
+    ["append and a refresh", stream("s", { generation_id: 3, minimum_generation_id: 3 }), true, 3],
     [
-      "append that keeps some generations",
+      "append that keeps newer generations",
       stream("s", { generation_id: 4, minimum_generation_id: 3 }),
       true,
       3,
     ],
     ["overwrite without generations", refreshed("s", 0), true, undefined],
     [
-      "overwrite of an old platform",
+      "overwrite by an old Airbyte",
       refreshed("s", 0, { generation_id: null, minimum_generation_id: null }),
       true,
       undefined,
@@ -71,8 +71,8 @@ describe("a catalog", () => {
   for (const [what, configured, refresh, generation] of generations) {
     const meaning = refresh ? `is replaced (${generation ?? "no"} generation)` : "is added to";
     test(`with ${what}: the stream ${meaning}`, () => {
-      const [read] = readCatalog({ streams: [configured] });
-      assert.deepEqual([read!.refresh, read!.generation], [refresh, generation]);
+      const [result] = readCatalog({ streams: [configured] });
+      assert.deepEqual([result!.refresh, result!.generation], [refresh, generation]);
     });
   }
 });
