@@ -298,7 +298,7 @@ test("cli/commands/ has a file for each command, and nothing else", () => {
   }
 });
 
-test("only these files read the environment", () => {
+test("only the listed files read the environment", () => {
   const readers = sources.filter(({ text }) => text.includes("process.env"));
   assert.deepEqual(readers.map(({ path }) => path).sort(), READ_ENVIRONMENT.toSorted());
 });

@@ -2,7 +2,7 @@ import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 
-/** Escapes of NUL and of surrogates, which Tidemark stores only in pairs. */
+/** Escapes of characters that Tidemark may reject: NUL, and surrogates, which are valid only in pairs. */
 const UNSURE_CHARACTERS = /\\u(?:0000|[dD][89a-fA-F])/;
 
 export interface ReadJson {

@@ -1,4 +1,4 @@
-/** Who can mend a failure: the user, a later attempt, or the maintainers. */
+/** Who can fix a failure: the user, a later attempt, or the maintainers. */
 export type FailureType = "config_error" | "transient_error" | "system_error";
 
 /** The protocol's name of a stream. */
@@ -20,6 +20,6 @@ export class DestinationError extends Error {
   }
 }
 
-/** A failure that the user can mend. */
+/** A failure that the user can fix. */
 export const configError = (message: string, cause?: unknown, stream?: StreamDescriptor) =>
   new DestinationError("config_error", message, cause, stream);

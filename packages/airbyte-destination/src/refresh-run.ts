@@ -65,7 +65,7 @@ export async function findRuns(
     if (stream && status === "staged") {
       if (!stream.refresh || refresh_id === refreshId(stream)) throw unfinished(stream, refresh_id!);
     } else if (stream?.refresh && refresh_id === refreshId(stream)) runs.delete(stream);
-    // Only the newest refresh of a stream counts, by any pipeline.
+    // Only the newest refresh of a stream counts, whichever pipeline made it.
     for (const [prefix, { namespace }] of undecided) {
       if (Object.hasOwn(sync.by_namespace, namespace)) undecided.delete(prefix);
     }

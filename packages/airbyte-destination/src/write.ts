@@ -18,7 +18,7 @@ const ATTEMPTS = 12;
 /**
  * Writes a source's messages to the store: the protocol's `write`.
  * @param input one message in JSON on each line
- * @throws DestinationError; everything before the emitted states stays durable
+ * @throws DestinationError, TidemarkError; everything before the emitted states stays durable
  */
 export async function write(
   configJson: unknown,
@@ -52,7 +52,7 @@ export async function write(
   rejectUnfinished(session, log);
 }
 
-/** Hands the input's lines to the session, and flushes the session after each interval. */
+/** Hands the input's lines to the session, and flushes it when something has waited for the interval. */
 async function consume(
   input: AsyncIterable<Uint8Array>,
   session: Session,
