@@ -10,27 +10,27 @@ import { HandwrittenPostgres } from "./handwritten-postgres.ts";
 import { HandwrittenSqlite } from "./handwritten-sqlite.ts";
 import type { BenchmarkRecord } from "./records.ts";
 
-/** What is measured beside a sync and a check-exists. */
-export interface ByHand {
-  /** Writes records, as durable as ours; milliseconds. */
+/** The hand-written code that a sync and a check-exists are compared with. */
+export interface HandWritten {
+  /** Writes records with the durability of a sync; returns milliseconds. */
   write(namespace: string, records: BenchmarkRecord[]): Promise<number>;
-  /** Looks ids up; milliseconds. */
+  /** Looks up ids; returns milliseconds. */
   check(namespace: string, ids: string[]): Promise<number>;
   close(): Promise<void>;
 }
 
-/** A database engine as the benchmarks need it. */
+/** A database engine for the benchmarks. */
 export interface BenchmarkEngine {
   /** The URL of a new, empty database. */
   createDatabase(): Promise<string>;
-  openByHand(): Promise<ByHand>;
-  /** Whether it can compare vectors here. */
+  openHandWritten(): Promise<HandWritten>;
+  /** Whether the engine can search vectors here. */
   embeds: boolean;
-  /** Waits until so many vectors have their index, if the engine makes one. */
+  /** Waits until the engine has indexed the vectors, if it indexes that many. */
   vectorsIndexed(databaseUrl: string, vectors: number): Promise<void>;
-  /** What a search by words may take. */
+  /** The budget of a lexical search. */
   lexicalBudgetMs: number;
-  /** Removes all that was made. */
+  /** Removes everything that the benchmarks created. */
   close(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export async function openSqliteEngine(): Promise<BenchmarkEngine> {
   let databases = 0;
   return {
     createDatabase: async () => `file:${folder}/${databases++}/tidemark.db`,
-    openByHand: async () => new HandwrittenSqlite(`${folder}/by-hand.db`),
+    openHandWritten: async () => new HandwrittenSqlite(`${folder}/handwritten.db`),
     embeds: true,
     vectorsIndexed: async () => {},
     lexicalBudgetMs: 30,
@@ -47,21 +47,21 @@ export async function openSqliteEngine(): Promise<BenchmarkEngine> {
   };
 }
 
-/** The server of `TEST_POSTGRES_URL`, or one that is started with everything that makes it durable. */
+/** The server of `TEST_POSTGRES_URL`, or a new one with all durability settings on. */
 export async function openPostgresEngine(): Promise<BenchmarkEngine> {
-  const given = process.env.TEST_POSTGRES_URL;
+  const configuredUrl = process.env.TEST_POSTGRES_URL;
   const disk = await mkdtemp(join(tmpdir(), "tidemark-bench-"));
   const settings = { fsync: "on", shared_buffers: "1GB", max_wal_size: "4GB" };
-  const server = given ? undefined : await startPostgres({ disk, settings });
-  const url = given ?? server!.url;
+  const server = configuredUrl ? undefined : await startPostgres({ disk, settings });
+  const url = configuredUrl ?? server!.url;
   return {
     async createDatabase() {
-      const ours = new URL(url);
-      ours.searchParams.set("schema", `tidemark_bench_${randomBytes(6).toString("hex")}`);
-      return ours.href;
+      const databaseUrl = new URL(url);
+      databaseUrl.searchParams.set("schema", `tidemark_bench_${randomBytes(6).toString("hex")}`);
+      return databaseUrl.href;
     },
-    // The server that is started here has no pgvector.
-    embeds: given !== undefined,
+    // A server that this function starts has no pgvector.
+    embeds: configuredUrl !== undefined,
     async vectorsIndexed(databaseUrl, vectors) {
       if (vectors <= INDEXED_VECTORS) return;
       const client = new Client({ connectionString: url });
@@ -73,10 +73,10 @@ export async function openPostgresEngine(): Promise<BenchmarkEngine> {
       await client.end();
     },
     lexicalBudgetMs: 60,
-    async openByHand() {
-      const byHand = new HandwrittenPostgres(url);
-      await byHand.open();
-      return byHand;
+    async openHandWritten() {
+      const handWritten = new HandwrittenPostgres(url);
+      await handWritten.open();
+      return handWritten;
     },
     async close() {
       await server?.remove();

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { BenchmarkRecord } from "./records.ts";
 
-/** What someone would write by hand: one table, one transaction, as durable as ours (WAL, synchronous FULL). */
+/** Plain hand-written code: one table and one transaction, as durable as Tidemark (WAL, synchronous FULL). */
 export class HandwrittenSqlite {
   #database: DatabaseSync;
   #upsert: StatementSync;
@@ -24,7 +24,7 @@ export class HandwrittenSqlite {
     );
   }
 
-  /** Writes the records in one transaction; milliseconds. */
+  /** Writes the records in one transaction; returns milliseconds. */
   async write(namespace: string, records: BenchmarkRecord[]): Promise<number> {
     const started = performance.now();
     this.#database.exec("BEGIN IMMEDIATE");
@@ -34,7 +34,7 @@ export class HandwrittenSqlite {
     return performance.now() - started;
   }
 
-  /** Looks the ids up in one query; milliseconds. */
+  /** Looks up the ids in one query; returns milliseconds. */
   async check(namespace: string, ids: string[]): Promise<number> {
     const started = performance.now();
     this.#exists.all(JSON.stringify(ids), namespace);

@@ -8,10 +8,10 @@ import { makeTexts } from "./texts.ts";
 
 const RECORDS = 100_000;
 const BATCH = 5000;
-/** Rows that one transaction of the bare FTS5 has: as many as one of the indexer's. */
+/** The rows of one FTS5 transaction: as many as the indexer writes in one. */
 const FTS5_BATCH = 500;
 
-/** Indexing without embeddings, beside bare FTS5; and syncs while it goes on. */
+/** Indexing without embeddings, compared with bare FTS5; and syncs while the indexer works. */
 export async function measureIndexing(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
   const off = { TIDEMARK_INDEXING: "off" };
@@ -26,19 +26,19 @@ export async function measureIndexing(engine: BenchmarkEngine): Promise<Measurem
 
   await server.start();
   const started = performance.now();
-  await server.untilLevel();
+  await server.untilIndexed();
   const indexed = performance.now() - started;
   const all = RECORDS + alone.length * BATCH;
   await server.end();
 
-  // A backlog, and more of it with each sync: the indexer has no pause.
+  // Each sync adds to a backlog, so that the indexer works without a pause.
   await server.start(off);
   for (let from = 0; from < RECORDS; from += BATCH) await load("backlog", from);
   await server.end();
   await server.start();
-  const beside: number[] = [];
-  while ((await server.pending()) > BATCH && beside.length < 12)
-    beside.push(await load("beside", beside.length * BATCH));
+  const whileIndexing: number[] = [];
+  while ((await server.pending()) > BATCH && whileIndexing.length < 12)
+    whileIndexing.push(await load("while_indexing", whileIndexing.length * BATCH));
   await server.end();
 
   const perRecord = indexed / all;
@@ -53,12 +53,12 @@ export async function measureIndexing(engine: BenchmarkEngine): Promise<Measurem
         Number.POSITIVE_INFINITY,
       ),
       measured: `${Math.round(1000 / perRecord)} records/s`,
-      beside: `bare FTS5 inserts: ${Math.round(1000 / bare)} records/s`,
+      comparedWith: `bare FTS5 inserts: ${Math.round(1000 / bare)} records/s`,
       budget: "",
     },
     ratioTo(
-      `sync of ${BATCH} while the indexer runs flat out (slowest ${Math.round(quantile(beside, 1))} ms)`,
-      median(beside),
+      `sync of ${BATCH} while the indexer works without a pause (slowest ${Math.round(quantile(whileIndexing, 1))} ms)`,
+      median(whileIndexing),
       "alone",
       median(alone),
       1.5,
@@ -66,7 +66,7 @@ export async function measureIndexing(engine: BenchmarkEngine): Promise<Measurem
   ];
 }
 
-/** The same texts in FTS5, as durable; milliseconds. */
+/** Inserts the texts into FTS5 with the same durability; returns milliseconds. */
 function writeFts5(records: BenchmarkRecord[]): number {
   const path = `/tmp/tidemark-fts5-${process.pid}.db`;
   const database = new DatabaseSync(path);

@@ -7,7 +7,7 @@ const CLIENTS = 8;
 const SYNCS_EACH = 12;
 const PROBE_EVERY_MS = 20;
 
-/** Eight clients sync 5000-operation batches without a pause; meanwhile the event loop and /livez are watched. */
+/** The delay of the event loop and of /livez while eight clients sync batches without a pause. */
 export async function measureLoad(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
   await server.start({ TIDEMARK_INDEXING: "off" });
@@ -40,7 +40,7 @@ export async function measureLoad(engine: BenchmarkEngine): Promise<Measurement[
     {
       what: "event loop delay p99, 8 clients syncing",
       measured: ms(lag),
-      beside: `/livez p99, as a client in the busy benchmark process sees it: ${ms(livez)}`,
+      comparedWith: `/livez p99, as a client in the busy benchmark process sees it: ${ms(livez)}`,
       ratio: "",
       budget: "< 50 ms",
       kept: lag < 50,

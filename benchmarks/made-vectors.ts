@@ -1,4 +1,4 @@
-/** A generator of numbers that are the same in every run (mulberry32). */
+/** A random number generator that repeats its numbers in every run (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -13,22 +13,24 @@ function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
-function ofLengthOne(vector: Float32Array): Float32Array {
+function normalized(vector: Float32Array): Float32Array {
   const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
   return vector.map((value) => value / length);
 }
 
-/** Areas, topics within them, and how much of a vector's square is of its area, its topic and itself. */
 const AREAS = 40;
+/** Topics within the areas. */
 const TOPICS = 2000;
+/** The shares of a vector's squared length that all vectors, its area and its topic determine. */
 const COMMON_SHARE = 0.1;
 const AREA_SHARE = 0.2;
 const TOPIC_SHARE = 0.3;
 
 /**
- * Vectors as texts' embeddings lie: all of them lean one way a little, those of one subject a lot, and the spread is
- * not alike in all directions (component i spreads with (1 + i) ^ -0.5, so that about 150 of 384 matter). Two of
- * different areas have a cosine of about 0.1, of one area 0.3, of one topic 0.6.
+ * Makes vectors that are distributed like embeddings of texts.
+ *
+ * Vectors of different areas have a cosine of about 0.1, of one area 0.3, of one topic 0.6. Component i spreads with
+ * (1 + i) ^ -0.5, so that about 150 of 384 components matter.
  */
 export function clustered(dimensions: number, random: () => number): () => Float32Array {
   const spread = Float32Array.from({ length: dimensions }, (_, index) => (1 + index) ** -0.5);
@@ -39,19 +41,18 @@ export function clustered(dimensions: number, random: () => number): () => Float
   const areas = Array.from({ length: AREAS }, () => part(AREA_SHARE));
   const topics = Array.from({ length: TOPICS }, () => {
     const area = areas[Math.floor(random() * AREAS)]!;
-    const own = part(TOPIC_SHARE);
-    return own.map((value, index) => value + area[index]! + common[index]!);
+    return part(TOPIC_SHARE).map((value, index) => value + area[index]! + common[index]!);
   });
   return () => {
-    // A few topics have much, most have little.
+    // A few topics have many vectors, most have few.
     const topic = topics[Math.floor(random() ** 2 * TOPICS)]!;
-    return ofLengthOne(
+    return normalized(
       part(1 - COMMON_SHARE - AREA_SHARE - TOPIC_SHARE).map((value, index) => value + topic[index]!),
     );
   };
 }
 
-/** Every component independent of every other: nothing is near anything, which no text is like. */
+/** Makes vectors with independent components: the worst case, in which no two vectors are near each other. */
 export function independent(dimensions: number, random: () => number): () => Float32Array {
-  return () => ofLengthOne(Float32Array.from({ length: dimensions }, () => gaussian(random)));
+  return () => normalized(Float32Array.from({ length: dimensions }, () => gaussian(random)));
 }

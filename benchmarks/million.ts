@@ -8,7 +8,7 @@ const RECORDS = 1_000_000;
 const SMALL = 10_000;
 const REPEATS = 9;
 
-/** A namespace grows to a million records: what that does to a sync's time and to the server's memory. */
+/** The time of a sync and the server's memory while a namespace grows to a million records. */
 export async function measureMillion(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
   await server.start({ TIDEMARK_INDEXING: "off" });
@@ -19,7 +19,7 @@ export async function measureMillion(engine: BenchmarkEngine): Promise<Measureme
     next += BATCH;
     return (await server.post("sync", server.syncBody("tasks", records))).ms;
   };
-  // A small namespace for the comparison is made anew each time, so that both are measured in the same minute.
+  // Each comparison fills a new small namespace, so that both sides are measured in the same minute.
   const small: number[] = [];
   const measureSmall = async (name: string) => {
     for (let from = 0; from < SMALL; from += BATCH) {
@@ -45,7 +45,7 @@ export async function measureMillion(engine: BenchmarkEngine): Promise<Measureme
     {
       what: "resident memory while ingesting 1,000,000 records",
       measured: `${peakMb.toFixed(0)} MB at most`,
-      beside: `after half of them: ${halfwayMb.toFixed(0)} MB`,
+      comparedWith: `after half of them: ${halfwayMb.toFixed(0)} MB`,
       ratio: (peakMb / halfwayMb).toFixed(2),
       budget: "< 400 MB, flat",
       kept: peakMb < 400,

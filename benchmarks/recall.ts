@@ -1,11 +1,11 @@
 /**
- * How many of the ten nearest vectors PostgreSQL's search finds, and how long it takes: 100,000 vectors of 384
- * dimensions (see made-vectors.ts), in namespaces that are drawn at random. What is exact is worked out here.
+ * Measures how many of the ten nearest vectors PostgreSQL's search finds, and how long it takes: in 100,000 vectors of
+ * 384 dimensions (see made-vectors.ts) in random namespaces. The benchmark computes the exact answers itself.
  *
  *   node benchmarks/recall.ts POSTGRES_URL [--vectors=N] [--dimensions=N] [--queries=N] [--kinds=clustered,independent]
  *     [--keep]
  *
- * The server needs pgvector. All lies in a schema of its own, which is removed at the end.
+ * The server needs pgvector. The benchmark uses its own schema and removes it at the end.
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
@@ -35,10 +35,10 @@ const [VECTORS, DIMENSIONS, QUERIES] = [options.vectors, options.dimensions, opt
 ];
 const BATCH = 500;
 const DEPTH = 10;
-/** As the search asks: twice as many as the fusion looks at. */
+/** Search asks for twice as many candidates as the fusion uses. */
 const LIMITS = [DEPTH, 100];
 
-/** Namespaces of 1 %, 10 % and 30 % of the vectors, and one of the rest: each has those up to a share of all. */
+/** Namespaces with 1 %, 10 %, 30 % and the rest of the vectors; each ends at a share of all vectors. */
 const NAMESPACES: [name: string, upTo: number][] = [
   ["one", 0.01],
   ["ten", 0.11],
@@ -80,11 +80,12 @@ for (const name of options.kinds.split(",")) {
     const at = random();
     return NAMESPACES.find(([, upTo]) => at < upTo)![0];
   });
-  await timed(`${name}: keeping ${VECTORS} vectors`, () => fill(storage, vectors, namespaces));
-  await timed(`${name}: making the index`, () => makeIndex(storage));
+  await timed(`${name}: storing ${VECTORS} vectors`, () => fill(storage, vectors, namespaces));
+  await timed(`${name}: building the index`, () => makeIndex(storage));
   for (const [what, names] of FILTERS) {
-    const of = names && new Set(names);
-    const allowed = namespaces.flatMap((namespace, chunk) => (!of || of.has(namespace) ? [chunk] : []));
+    const allowed = namespaces.flatMap((namespace, chunk) =>
+      !names || names.includes(namespace) ? [chunk] : [],
+    );
     const nearest = queries.map((query) => exact(query, vectors, allowed));
     for (const limit of LIMITS) {
       const { recall, times } = await measure(storage, queries, nearest, names, limit);
@@ -97,7 +98,7 @@ for (const name of options.kinds.split(",")) {
 if (!options.keep) await admin.query(`DROP SCHEMA ${schema} CASCADE`);
 await admin.end();
 
-/** Keeps the vectors as the indexer does, each as the only chunk of a record. */
+/** Stores the vectors as the indexer does, each as the only chunk of a record. */
 async function fill(storage: Storage, vectors: Float32Array[], namespaces: string[]): Promise<void> {
   for (let from = 0; from < vectors.length; from += BATCH) {
     await storage.ledger(STORE, async ({ index }) => {
@@ -141,21 +142,21 @@ async function measure(
 ): Promise<{ recall: number; times: number[] }> {
   const ask = (query: Float32Array) =>
     storage.index.search(STORE, (index) => index.nearest(BUILD, query, namespaces, limit));
-  // What is read for the first time is the disk's.
+  // The first reads measure the disk, so they are not counted.
   for (const query of queries.slice(0, 20)) await ask(query);
   const times: number[] = [];
-  let found = 0;
+  let hits = 0;
   for (const [number, query] of queries.entries()) {
     const started = performance.now();
     const near: Candidate[] = await ask(query);
     times.push(performance.now() - started);
     const best = new Set(near.slice(0, DEPTH).map(({ chunk }) => chunk));
-    found += nearest[number]!.filter((chunk) => best.has(chunk)).length;
+    hits += nearest[number]!.filter((chunk) => best.has(chunk)).length;
   }
-  return { recall: found / (queries.length * DEPTH), times };
+  return { recall: hits / (queries.length * DEPTH), times };
 }
 
-/** The numbers of the nearest vectors. */
+/** The numbers of the nearest vectors, by comparing all of them. */
 function exact(query: Float32Array, vectors: Float32Array[], allowed: number[]): number[] {
   const scored = allowed.map((number) => {
     const vector = vectors[number]!;
@@ -169,10 +170,10 @@ function exact(query: Float32Array, vectors: Float32Array[], allowed: number[]):
     .map(({ number }) => number);
 }
 
-async function timed(what: string, work: () => Promise<void>): Promise<void> {
+async function timed(label: string, work: () => Promise<void>): Promise<void> {
   const started = performance.now();
   await work();
-  console.error(`${what}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  console.error(`${label}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
 function printRow(cells: string[]): void {

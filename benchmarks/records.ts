@@ -8,7 +8,7 @@ export interface BenchmarkRecord {
   data: Record<string, unknown>;
 }
 
-/** Records of about 1 KB each, as a task tracker has them. */
+/** Records of about 1 KB each, like those of a task tracker. */
 export function makeRecords(from: number, count: number): BenchmarkRecord[] {
   return Array.from({ length: count }, (_, index) => {
     const number = from + index;

@@ -1,7 +1,7 @@
 /**
- * How well a ranking finds what people judged relevant: nDCG@10 on test collections in the form of BEIR, each a
- * folder with corpus.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and qrels/test.tsv (query-id,
- * corpus-id, score under a header line). Beside ours stands SQLite's FTS5 with its own bm25().
+ * Measures how well rankings find the documents that people judged relevant: nDCG@10 on test collections in BEIR's
+ * format. A collection is a folder with corpus.jsonl ({_id, title, text}), queries.jsonl ({_id, text}) and
+ * qrels/test.tsv (query-id, corpus-id, score under a header line). Tidemark is compared with SQLite's FTS5.
  *
  *   node benchmarks/relevance.ts [--language=NAME] [--losses] FOLDER …
  *
@@ -18,7 +18,7 @@ import { ServerProcess } from "./server-process.ts";
 
 /** Documents of one sync. */
 const SYNC_DOCUMENTS = 5000;
-/** The ranks that count. */
+/** How many ranks count. */
 const DEPTH = 10;
 
 interface Document {
@@ -31,11 +31,11 @@ interface TestCollection {
   name: string;
   language: Language;
   documents: Document[];
-  /** Those that someone judged documents for, at least one of them relevant. */
+  /** The queries with at least one document that was judged relevant. */
   queries: { id: string; text: string; judgements: Map<string, number> }[];
 }
 
-/** A way to search that is measured: it takes in a collection, and then ranks for one query after the other. */
+/** A search engine that is measured. */
 interface Ranking {
   name: string;
   open(collection: TestCollection): Promise<Searcher>;
@@ -85,7 +85,7 @@ async function measure(ranking: Ranking, collection: TestCollection): Promise<nu
   return values;
 }
 
-/** As trec_eval's ndcg_cut: the judgement is the gain, and the rank's logarithm to base 2 discounts it. */
+/** Like trec_eval's ndcg_cut: the gain is the judgement, divided by the rank's logarithm to base 2. */
 function ndcg(ranked: string[], judgements: Map<string, number>): number {
   const ideal = [...judgements.values()].sort((a, b) => b - a);
   return gainOf(ranked.map((id) => judgements.get(id) ?? 0)) / gainOf(ideal);
@@ -127,7 +127,7 @@ function readLines(file: string): string[] {
   return lines.filter((line) => line !== "");
 }
 
-/** SQLite's full-text search over title and text: any of the query's words, ranked by its bm25(). */
+/** SQLite's full-text search for any of the query's words in title and text, ranked by bm25(). */
 async function openFts5({ documents }: TestCollection): Promise<Searcher> {
   const database = new DatabaseSync(":memory:");
   database.exec("CREATE VIRTUAL TABLE documents USING fts5(title, text, tokenize = 'porter unicode61')");
@@ -149,7 +149,7 @@ async function openFts5({ documents }: TestCollection): Promise<Searcher> {
   };
 }
 
-/** Plain BM25 over our terms. */
+/** Plain BM25 over Tidemark's terms. */
 async function openBm25({ documents, language }: TestCollection): Promise<Searcher> {
   const [k1, b] = [1.2, 0.75];
   const analyze = await analyzerFor(language);
@@ -180,8 +180,8 @@ async function openBm25({ documents, language }: TestCollection): Promise<Search
     for (const term of analyzeQuery(query)) {
       const posting = postings.get(term);
       if (!posting) continue;
-      const found = posting.documents.length;
-      const idf = Math.log(1 + (documents.length - found + 0.5) / (found + 0.5));
+      const matches = posting.documents.length;
+      const idf = Math.log(1 + (documents.length - matches + 0.5) / (matches + 0.5));
       posting.documents.forEach((document, at) => {
         const frequency = posting.frequencies[at]!;
         const norm = k1 * (1 - b + (b * lengths[document]!) / meanLength);
@@ -189,7 +189,7 @@ async function openBm25({ documents, language }: TestCollection): Promise<Search
       });
     }
     const best = [...scores.keys()].filter((document) => scores[document]! > 0);
-    best.sort((one, other) => scores[other]! - scores[one]! || one - other);
+    best.sort((a, b) => scores[b]! - scores[a]! || a - b);
     return best.slice(0, limit).map((document) => documents[document]!.id);
   }
   return { search: async (query, limit) => search(query, limit), close: async () => {} };
@@ -197,7 +197,7 @@ async function openBm25({ documents, language }: TestCollection): Promise<Search
 
 function printLosses(collection: TestCollection, first: number[], last: number[]): void {
   const losses = collection.queries.map(({ text }, index) => ({ text, loss: first[index]! - last[index]! }));
-  losses.sort((one, other) => other.loss - one.loss);
+  losses.sort((a, b) => b.loss - a.loss);
   for (const { text, loss } of losses.slice(0, 20)) console.log(`  -${loss.toFixed(3)}  ${text}`);
 }
 
@@ -205,7 +205,7 @@ function printRow(cells: string[]): void {
   console.log(`| ${cells.join(" | ")} |`);
 }
 
-/** A store of the product, records and search and all. */
+/** A real Tidemark server and store. */
 async function openTidemark(
   { documents, language }: TestCollection,
   openEngine: () => Promise<BenchmarkEngine>,
@@ -219,7 +219,7 @@ async function openTidemark(
     const records = batch.map(({ id, title, text }) => ({ id, data: { title, text } }));
     await server.post("sync", server.syncBody("documents", records));
   }
-  await server.untilLevel();
+  await server.untilIndexed();
   return {
     async search(query, limit) {
       const { answer } = await server.search({ query, limit, mode: "lexical" });

@@ -1,5 +1,5 @@
 /**
- * Measures the design's budgets side by side with something plainer, in one run, and prints a table.
+ * Measures Tidemark next to simpler code in one run, checks the budgets, and prints a table.
  *
  *   node benchmarks/run.ts [--postgres] [NAME …]
  */

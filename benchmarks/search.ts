@@ -9,7 +9,7 @@ const BATCH = 5000;
 const QUERIES = 200;
 const DIMENSIONS = 384;
 
-/** Search over HTTP among 10,000 and 100,000 chunks, by words and by words and vectors. */
+/** Lexical and hybrid search over HTTP in 10,000 and 100,000 chunks. */
 export async function measureSearch(engine: BenchmarkEngine): Promise<Measurement[]> {
   const ends: (() => unknown)[] = [];
   const embeddings = await startEmbeddingsServer({ after: (end: () => unknown) => ends.push(end) } as never, {
@@ -25,7 +25,7 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
   let records = 0;
   for (const size of SIZES) {
     for (; records < size; records += BATCH) {
-      // One record in a hundred is in a namespace of its own.
+      // One record in a hundred goes to a separate namespace.
       const texts = makeTexts(records, BATCH);
       await server.post(
         "sync",
@@ -42,16 +42,16 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
         ),
       );
     }
-    await server.untilLevel();
+    await server.untilIndexed();
     if (engine.embeds) await engine.vectorsIndexed(server.databaseUrl, size);
     const kinds: [string, Record<string, unknown>, number][] = [
-      ["by words", { mode: "lexical" }, engine.lexicalBudgetMs],
-      ["by words, in 1 % of them", { mode: "lexical", namespaces: ["few"] }, engine.lexicalBudgetMs],
-      ["by words, filtered to 20 %", { mode: "lexical", filter: { priority: 3 } }, engine.lexicalBudgetMs],
+      ["lexical", { mode: "lexical" }, engine.lexicalBudgetMs],
+      ["lexical, in 1 % of the records", { mode: "lexical", namespaces: ["few"] }, engine.lexicalBudgetMs],
+      ["lexical, filtered to 20 %", { mode: "lexical", filter: { priority: 3 } }, engine.lexicalBudgetMs],
       ...(engine.embeds
         ? ([
             ["hybrid", { mode: "hybrid" }, 60],
-            ["hybrid, in 1 % of them", { mode: "hybrid", namespaces: ["few"] }, 60],
+            ["hybrid, in 1 % of the records", { mode: "hybrid", namespaces: ["few"] }, 60],
           ] as [string, Record<string, unknown>, number][])
         : []),
     ];
@@ -61,7 +61,7 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
       measurements.push({
         what: `search of ${size.toLocaleString("en")} chunks, ${kind}`,
         measured: `p50 ${ms(median)}`,
-        beside: `p99 ${ms(quantile(times, 0.99))}`,
+        comparedWith: `p99 ${ms(quantile(times, 0.99))}`,
         ratio: "",
         budget: `p50 < ${budget} ms`,
         kept: median < budget,
@@ -73,7 +73,7 @@ export async function measureSearch(engine: BenchmarkEngine): Promise<Measuremen
   return measurements;
 }
 
-/** Queries of two to five words, as frequent ones as in the texts; the first few are not counted. */
+/** Times queries of two to five words that are as frequent as in the texts; the first few are not counted. */
 async function timeQueries(server: ServerProcess, request: Record<string, unknown>): Promise<number[]> {
   const words = new WordSource(-1);
   const times: number[] = [];

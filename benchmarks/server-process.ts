@@ -11,16 +11,16 @@ import type { BenchmarkRecord } from "./records.ts";
 
 const PROGRAM = new URL("../packages/server/bin/tidemark.js", import.meta.url).pathname;
 
-interface Answered {
+interface TimedAnswer {
   ms: number;
   answer: Record<string, unknown>;
 }
 
-/** A real server in a process of its own. */
+/** A real server in its own process. */
 export class ServerProcess {
   readonly databaseUrl: string;
   url = "";
-  /** Milliseconds from the start of the process until it served. */
+  /** Milliseconds from the start of the process until the server is ready. */
   startMs = 0;
   #agent = new Agent({ keepAlive: true });
   #child: ChildProcess | undefined;
@@ -30,7 +30,7 @@ export class ServerProcess {
     this.databaseUrl = databaseUrl;
   }
 
-  /** @param settings environment variables besides those that every benchmark has */
+  /** @param settings environment variables in addition to those of every benchmark */
   async start(settings: Record<string, string> = {}): Promise<void> {
     const started = performance.now();
     const child = spawn(process.execPath, [PROGRAM, "serve"], {
@@ -50,7 +50,7 @@ export class ServerProcess {
       const entry = JSON.parse(line) as { msg: string; url: string };
       if (entry.msg === "ready") ready.resolve(entry.url);
     });
-    child.on("exit", (code) => ready.reject(new Error(`The server ended with ${code}.`)));
+    child.on("exit", (code) => ready.reject(new Error(`The server ended with the exit code ${code}.`)));
     this.url = await ready.promise;
     this.startMs = performance.now() - started;
   }
@@ -71,7 +71,7 @@ export class ServerProcess {
     await storage.close();
   }
 
-  /** A sync request's body, ready to be sent. */
+  /** The body of a sync request. */
   syncBody(
     namespace: string,
     records: BenchmarkRecord[],
@@ -106,23 +106,23 @@ export class ServerProcess {
     );
   }
 
-  /** Sends a pipeline request; milliseconds until its answer was read, and the answer. */
-  post(path: "sync" | "check-exists", body: Buffer): Promise<Answered> {
+  /** Sends a pipeline request; returns the answer and the milliseconds until it was read. */
+  post(path: "sync" | "check-exists", body: Buffer): Promise<TimedAnswer> {
     return this.#send("POST", `/v1/pipeline/${path}`, this.#tenant.key, body);
   }
 
-  /** Searches; milliseconds until its answer was read, and the answer. */
-  search(request: Record<string, unknown>): Promise<Answered> {
+  /** Searches; returns the answer and the milliseconds until it was read. */
+  search(request: Record<string, unknown>): Promise<TimedAnswer> {
     const body = Buffer.from(JSON.stringify(request));
     return this.#send("POST", `${this.#storePath()}/search`, this.#tenant.readerKey, body);
   }
 
-  /** Resolves when nothing waits for the index. */
-  async untilLevel(): Promise<void> {
+  /** Resolves when the index is up to date. */
+  async untilIndexed(): Promise<void> {
     while ((await this.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
-  /** Contents that wait for the index. */
+  /** How many queue entries wait for the indexer. */
   async pending(): Promise<number> {
     const { answer } = await this.#send("GET", `${this.#storePath()}/namespaces`, this.#tenant.readerKey);
     const namespaces = answer.data as { indexing: { pending: number } }[];
@@ -133,10 +133,15 @@ export class ServerProcess {
     return `/v1/organizations/${this.#tenant.organizationId}/vector-stores/${this.#tenant.storeId}`;
   }
 
-  async #send(method: string, path: string, key: string, body: Buffer = Buffer.alloc(0)): Promise<Answered> {
+  async #send(
+    method: string,
+    path: string,
+    key: string,
+    body: Buffer = Buffer.alloc(0),
+  ): Promise<TimedAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const started = performance.now();
-    // The plainest client, so that little of the time is its own.
+    // The plainest client, so that it adds little to the measured time.
     const sent = request(this.url + path, {
       method,
       agent: this.#agent,

@@ -4,7 +4,7 @@ import { type Measurement, median, ms } from "./statistics.ts";
 
 const STARTS = 7;
 
-/** From the start of the process until it serves, on a database that exists. */
+/** The time from the start of the process until the server is ready, on an existing database. */
 export async function measureStart(engine: BenchmarkEngine): Promise<Measurement[]> {
   const server = new ServerProcess(await engine.createDatabase());
   const times: number[] = [];
@@ -18,7 +18,7 @@ export async function measureStart(engine: BenchmarkEngine): Promise<Measurement
     {
       what: "ready to serve after start",
       measured: ms(measured),
-      beside: "",
+      comparedWith: "",
       ratio: "",
       budget: "< 1 s",
       kept: measured < 1000,

@@ -6,11 +6,11 @@ export function quantile(values: number[], share: number): number {
 
 export const median = (values: number[]): number => quantile(values, 0.5);
 
-/** One line of the table: what was measured, beside what, and whether it keeps the design's budget. */
+/** One line of the table: what was measured, what it is compared with, and whether it is within the budget. */
 export interface Measurement {
   what: string;
   measured: string;
-  beside: string;
+  comparedWith: string;
   ratio: string;
   budget: string;
   kept: boolean;
@@ -18,31 +18,38 @@ export interface Measurement {
 
 export const ms = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
 
-/** A measurement as a ratio to something measured in the same run. */
+/** A measurement as a ratio to another one of the same run. */
 export function ratioTo(
   what: string,
-  ours: number,
-  beside: string,
-  theirs: number,
-  atMost: number,
+  value: number,
+  comparedWith: string,
+  comparedValue: number,
+  maximum: number,
 ): Measurement {
-  const ratio = ours / theirs;
+  const ratio = value / comparedValue;
   return {
     what,
-    measured: ms(ours),
-    beside: `${beside}: ${ms(theirs)}`,
+    measured: ms(value),
+    comparedWith: `${comparedWith}: ${ms(comparedValue)}`,
     ratio: ratio.toFixed(2),
-    budget: `≤ ${atMost}`,
-    kept: ratio <= atMost,
+    budget: `≤ ${maximum}`,
+    kept: ratio <= maximum,
   };
 }
 
 /** Prints measurements as a Markdown table. */
 export function printTable(measurements: Measurement[]): void {
   const rows = [
-    ["what", "measured", "beside", "ratio", "budget", "kept"],
+    ["what", "measured", "compared with", "ratio", "budget", "kept"],
     ["---", "---", "---", "---", "---", "---"],
-    ...measurements.map((m) => [m.what, m.measured, m.beside, m.ratio, m.budget, m.kept ? "yes" : "**no**"]),
+    ...measurements.map((m) => [
+      m.what,
+      m.measured,
+      m.comparedWith,
+      m.ratio,
+      m.budget,
+      m.kept ? "yes" : "**no**",
+    ]),
   ];
   const widths = rows[0]!.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
   for (const row of rows) console.log(`| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`);

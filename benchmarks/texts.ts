@@ -1,8 +1,8 @@
 import type { BenchmarkRecord } from "./records.ts";
 
 /**
- * Records whose words are as unevenly frequent as those of a language (Zipf's law), of a fixed seed: what an index is
- * made of depends on that.
+ * Records whose words have the frequencies of a natural language (Zipf's law), because the shape of an index depends
+ * on them. The seed is fixed.
  */
 
 const VOCABULARY = 50_000;
@@ -20,7 +20,7 @@ const WORDS = Array.from({ length: VOCABULARY }, (_, index) => {
   return word + ENDINGS[index % ENDINGS.length];
 });
 
-/** Words one after another, the same for the same seed. */
+/** A sequence of words, the same for the same seed. */
 export class WordSource {
   #state: number;
 
@@ -28,19 +28,19 @@ export class WordSource {
     this.#state = seed * 2_654_435_761 + 1;
   }
 
-  /** A word; of rank r with a probability of about 1 / r. */
+  /** The next word; the word of rank r has a probability proportional to 1 / r. */
   next(): string {
     return WORDS[Math.floor(VOCABULARY ** this.#random()) - 1]!;
   }
 
-  /** Words of about so many characters together. */
+  /** Words that have about this many characters together. */
   text(characters: number): string {
     let text = this.next();
     while (text.length < characters) text += ` ${this.next()}`;
     return text;
   }
 
-  /** From 0 to 1 (mulberry32). */
+  /** A number from 0 to 1 (mulberry32). */
   #random(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);

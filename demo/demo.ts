@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const packages = readPackages(new URL("../node_modules/", import.meta.url));
   const kilobytes = packages.reduce((sum, { data }) => sum + data.text.length, 0) / 1024;
   report("source", `${packages.length} README.md files, ${Math.round(kilobytes)} KB of text`, started);
-  expect(packages.length >= 10, "There must be READMEs to work with: run npm ci first.");
+  expect(packages.length >= 10, "The demo found fewer than ten READMEs: run npm ci first.");
   console.log();
 
   const ids = packages.map(({ id }) => id);
@@ -193,9 +193,9 @@ async function post(endpoint: string, body: object): Promise<any> {
   return answer;
 }
 
-function report(step: string, what: string, started: number): void {
+function report(step: string, result: string, started: number): void {
   const ms = Math.round(performance.now() - started);
-  console.log(`  ${step.padEnd(17)} ${what.padEnd(64)} ${String(ms).padStart(5)} ms`);
+  console.log(`  ${step.padEnd(17)} ${result.padEnd(64)} ${String(ms).padStart(5)} ms`);
 }
 
 function describe(changes: SyncChanges): string {
@@ -207,9 +207,9 @@ function describeSplit(body: { existing_ids: string[]; new_ids: string[]; total_
   return `of ${body.total_checked} ids, ${body.existing_ids.length} exist and ${body.new_ids.length} do not`;
 }
 
-function expectChanges(changes: SyncChanges, wanted: Partial<SyncChanges>): void {
-  const expected = Object.fromEntries(Object.keys(changes).map((name) => [name, 0]));
-  const text = JSON.stringify({ ...expected, ...wanted });
+function expectChanges(changes: SyncChanges, nonZero: Partial<SyncChanges>): void {
+  const zeros = Object.fromEntries(Object.keys(changes).map((name) => [name, 0]));
+  const text = JSON.stringify({ ...zeros, ...nonZero });
   expect(JSON.stringify(changes) === text, `Expected ${text}, got ${JSON.stringify(changes)}.`);
 }
 

@@ -26,7 +26,7 @@ function readManifest(folder: URL, path: string): Partial<Package["data"]> {
     const manifest = JSON.parse(readFileSync(new URL(`${path}/package.json`, folder), "utf8"));
     if (manifest.name) return manifest;
   } catch {
-    // A folder with a README need not be a package; then the folder above it may be one.
+    // A folder with a README may lack a package.json; then a folder above it is the package.
   }
   return readManifest(folder, dirname(path));
 }

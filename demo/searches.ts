@@ -53,6 +53,7 @@ export async function printSearches(
     for (const row of describeResults(answer, display).slice(0, -1)) {
       for (const line of row.split("\n")) console.log(`    ${line}`);
     }
-    if (!answer.data.some(({ id }) => id === finds)) throw new Error(`${finds} must be found by ${asked}.`);
+    if (!answer.data.some(({ id }) => id === finds))
+      throw new Error(`The search ${asked} must find ${finds}.`);
   }
 }

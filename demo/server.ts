@@ -18,7 +18,7 @@ export interface DemoServer {
   stop(): Promise<void>;
 }
 
-/** Starts the real server in its own process, on a free port and an empty database in a folder. */
+/** Starts a real server in its own process, on a free port, with an empty database in the folder. */
 export async function startServer(folder: string): Promise<DemoServer> {
   // The demo's server has the default settings, so it ignores the settings of other servers.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("TIDEMARK_"));
@@ -55,7 +55,7 @@ export async function startServer(folder: string): Promise<DemoServer> {
     async stop() {
       child.kill("SIGTERM");
       const [code] = await ended;
-      if (code !== 0) throw new Error(`The server ended with ${code}.`);
+      if (code !== 0) throw new Error(`The server ended with the exit code ${code}.`);
     },
   };
   return server;

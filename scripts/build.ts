@@ -5,5 +5,5 @@ import { cpSync, globSync, rmSync } from "node:fs";
 rmSync("dist", { recursive: true, force: true });
 const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit", shell: true });
 if (status !== 0) process.exit(1);
-// What the compiler leaves behind: the migrations are plain SQL.
+// The compiler does not copy the migrations, which are plain SQL.
 for (const path of globSync("**/migrations/*.sql", { cwd: "src" })) cpSync(`src/${path}`, `dist/${path}`);

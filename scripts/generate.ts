@@ -1,5 +1,5 @@
 /**
- * Writes the files that are made from the code; with --check it only says which of them are stale.
+ * Writes the files that are generated from the code; with --check, only lists the stale ones.
  *
  *   node scripts/generate.ts [--check]
  */
@@ -31,7 +31,7 @@ async function openApiDocument(): Promise<string> {
   const config = readConfig({}, { logLevel: "silent" });
   const notCalled = new Proxy({} as Commands, {
     get: (_, name) => {
-      throw new Error(`The document must not need ${String(name)}.`);
+      throw new Error(`Generating the document must not call ${String(name)}.`);
     },
   });
   const app = await buildApp(config, notCalled, openLog(config));
@@ -48,7 +48,7 @@ function table(head: string[], rows: string[][]): string {
 }
 
 function errorReference(): string {
-  // A code that is in use stands in quotes somewhere; its definition does not.
+  // A code in use appears in quotes somewhere; its definition is not quoted.
   const sources = globSync("packages/{server,protocol}/src/**/*.ts", { cwd: ROOT }).map((path) =>
     readFileSync(new URL(path, ROOT), "utf8"),
   );
@@ -87,7 +87,7 @@ ${table(["variable", "default", "meaning"], rows)}
 `;
 }
 
-/** A default as a person reads it, with the unit that its variable's name ends in. */
+/** A default for people, with the unit that the variable's name ends in. */
 function describeDefault(variable: string, value: string | number | string[]): string {
   if (Array.isArray(value)) return "none";
   if (value === "") return "none";
@@ -143,7 +143,7 @@ const RUN_REACTIONS: Record<RunReaction, string> = {
   impossible: "—",
 };
 
-/** The page as it is, with its table of runs made anew. */
+/** The page with its table of runs generated anew. */
 function syncSemantics(): string {
   const events = Object.keys(RUN_EVENTS) as RunEvent[];
   const rows = Object.entries(RUN_TABLE).map(([state, reactions]) => [
@@ -168,7 +168,7 @@ async function sqliteSchema(): Promise<string> {
     )
     .all();
   await connection.close();
-  const source = "the migrations beside it, by `npm run generate`. For reading: nothing runs it.";
+  const source = "the migrations next to this file, by `npm run generate`. It is for reading only.";
   return `-- The schema that results from ${source}\n\n${statements.map(({ sql }) => `${sql};\n`).join("\n")}`;
 }
 
@@ -178,16 +178,16 @@ const notice = (source: string) =>
 const stale: string[] = [];
 for (const [path, make] of Object.entries(GENERATED)) {
   const file = new URL(path, ROOT);
-  const wanted = await make();
-  if (wanted === readOrEmpty(file)) continue;
+  const text = await make();
+  if (text === readOrEmpty(file)) continue;
   if (process.argv.includes("--check")) stale.push(path);
   else {
-    writeFileSync(file, wanted);
+    writeFileSync(file, text);
     console.log(`wrote ${path}`);
   }
 }
 if (stale.length > 0) {
-  console.error(`Stale: ${stale.join(", ")}. Run npm run generate and commit what it writes.`);
+  console.error(`Stale: ${stale.join(", ")}. Run npm run generate and commit the result.`);
   process.exitCode = 1;
 }
 

@@ -1,11 +1,11 @@
 /**
- * Makes the package in the working directory fit to be packed, and a checkout's again:
- * `prepack` and `postpack` of every package, which `npm pack` and `npm publish` run.
+ * Prepares the package in the working directory for publishing, and restores it afterwards.
+ * `npm pack` and `npm publish` run it as `prepack` and `postpack` of every package.
  *
  *   node ../../scripts/pack.ts prepare|restore
  *
- * A checkout runs its TypeScript as it is, so `exports` names src/; Node does not strip types below node_modules,
- * so the package names dist/.
+ * In a checkout, `exports` names src/, because Node strips the types. Node does not do that below node_modules, so the
+ * published package names dist/.
  */
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 

@@ -1,5 +1,5 @@
 /**
- * Runs every check and every test, and says at the end how many passed: what `npm test` and CI run.
+ * Runs every check and every test, or only the named files, and counts them: `npm test` and CI run this.
  *
  *   node scripts/test.ts [--long] [FILE …]
  */
@@ -14,7 +14,7 @@ import { startPostgres } from "../packages/server/test/postgres-server.ts";
 
 const args = process.argv.slice(2);
 if (args.includes("--long")) process.env.TIDEMARK_TEST_LONG = "1";
-// Hundreds of processes load the same sources: compiled once, kept for the next time.
+// Hundreds of processes load the same sources, so they share a compile cache.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/node", import.meta.url));
 const named = args.filter((arg) => !arg.startsWith("--"));
 const files = named.length > 0 ? named : globSync("{packages/*/test,test}/**/*.test.ts").sort();
@@ -38,7 +38,7 @@ if (named.length === 0) {
   }
 }
 
-// One PostgreSQL for all of them, unless another is given.
+// All test files share one PostgreSQL.
 const postgres = process.env.TEST_POSTGRES_URL ? undefined : await startPostgres();
 if (postgres) process.env.TEST_POSTGRES_URL = postgres.url;
 

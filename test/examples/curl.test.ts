@@ -12,9 +12,9 @@ const COMMAND = "examples/curl/sync-and-search.sh";
 const skip =
   spawnSync("curl", ["--fail-with-body", "--version"]).status === 0
     ? false
-    : "there is no curl 7.76 or newer here";
+    : "curl 7.76 or newer is missing here";
 
-/** The answers that the script prints, by their headings. */
+/** The answers that the script prints, by heading. */
 function readAnswers(stdout: string) {
   const parts = stdout.split(/^== (.*)\n/m).slice(1);
   const pairs = parts.flatMap((part, index) =>
@@ -23,8 +23,8 @@ function readAnswers(stdout: string) {
   return Object.fromEntries(pairs);
 }
 
-/** What the whole script prints. */
-function assertWhole(stdout: string) {
+/** Checks the output of the whole script. */
+function assertOutput(stdout: string) {
   const answers = readAnswers(stdout);
   const ids = (heading: string) => answers[heading].data.map(({ id }: { id: string }) => id).sort();
   assert.equal(answers["Sync three records"].changes.created, 3);
@@ -34,7 +34,7 @@ function assertWhole(stdout: string) {
   assert.deepEqual(ids("Search again"), ["task_1"]);
 }
 
-test("the set-up of the examples makes what the curl example needs", { skip }, async (t) => {
+test("the set-up of the examples creates what the curl example needs", { skip }, async (t) => {
   const folder = await temporaryFolder(t);
   const settings = { TIDEMARK_DATABASE_URL: `file:${folder}/tidemark.db` };
   const { url } = await startServerProcess(t, settings);
@@ -47,14 +47,14 @@ test("the set-up of the examples makes what the curl example needs", { skip }, a
     npm_config_offline: "true",
   });
   assert.equal(code, 0, stderr);
-  assertWhole(stdout.slice(stdout.indexOf("== ")));
+  assertOutput(stdout.slice(stdout.indexOf("== ")));
 });
 
 test("the curl example", { skip }, async (t) => {
   const { url, environment, contents } = await startExampleStore(t);
 
   await t.test(
-    "waits and tries again when it is told to, and applies a sync once",
+    "retries after Retry-After, and applies a sync once",
     {
       skip,
     },
@@ -65,9 +65,9 @@ test("the curl example", { skip }, async (t) => {
         TIDEMARK_URL: proxy.url,
       });
       assert.equal(code, 0, stderr);
-      assertWhole(stdout);
+      assertOutput(stdout);
       assert.deepEqual(Object.keys(await contents("clickup_tasks")), ["task_1", "task_3"]);
-      const syncs = proxy.passed.filter(({ path }) => path === "/v1/pipeline/sync");
+      const syncs = proxy.requests.filter(({ path }) => path === "/v1/pipeline/sync");
       assert.deepEqual(
         syncs.map(({ status, replayed }) => [status, replayed]),
         [

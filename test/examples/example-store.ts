@@ -17,22 +17,22 @@ import {
 } from "../../packages/server/test/server-process.ts";
 import { createRoleKey, createTenant, temporaryFolder } from "../../packages/server/test/test-server.ts";
 
-/** The folder of the whole project. */
+/** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** A real server, and what an example finds in its environment. */
+/** A real server, and the environment of an example. */
 export interface ExampleStore {
   url: string;
-  /** What examples/README.md sets. */
+  /** The variables that examples/README.md sets. */
   environment: Environment;
-  /** With the connector's key, and with the reader's. */
+  /** Clients with the connector's key and with the reader's key. */
   pipeline: Tidemark;
   reader: Tidemark;
   /** The data of each record of a namespace, by id. */
   contents(namespace: string): Promise<Record<string, unknown>>;
 }
 
-/** Starts a server in a process of its own, which indexes, with a store, a connector and a reader. */
+/** Starts a server with an indexer in its own process, with a store, a connector and a reader. */
 export async function startExampleStore(t: TestContext): Promise<ExampleStore> {
   const databaseUrl = `file:${await temporaryFolder(t)}/tidemark.db`;
   const storage = await openStorage(databaseUrl);
@@ -56,34 +56,34 @@ export async function startExampleStore(t: TestContext): Promise<ExampleStore> {
     pipeline,
     reader: new Tidemark({ ...store, apiKey: readerKey }),
     async contents(namespace) {
-      const found: [string, unknown][] = [];
+      const records: [string, unknown][] = [];
       for await (const { id, data } of everyItem((page) => pipeline.listRecords({ namespace, ...page }))) {
-        found.push([id, data]);
+        records.push([id, data]);
       }
-      return Object.fromEntries(found);
+      return Object.fromEntries(records);
     },
   };
 }
 
 /**
  * Runs a command of an example, with the project's Node, until it ends.
- * @param shown the file that tells its reader to run it, below examples/
- * @param folder where; default: the project's
- * @param adapt puts a place of the test's own where the reader would put one
+ * @param source the file below examples/ that shows the command
+ * @param folder the working directory; default: the project's folder
+ * @param adapt changes the command as a reader would, for example to insert a path
  */
 export function runShown(
-  shown: string,
+  source: string,
   command: string,
   environment: Environment,
   folder: string = ROOT,
   adapt = (line: string) => line,
 ): Promise<CommandResult> {
-  const text = readFileSync(join(ROOT, "examples", shown), "utf8");
-  assert.ok(text.includes(command), `${shown} tells to run ${command}`);
+  const text = readFileSync(join(ROOT, "examples", source), "utf8");
+  assert.ok(text.includes(command), `${source} shows ${command}`);
   return runShell(adapt(command), environment, folder);
 }
 
-/** Runs a shell script until it ends. It talks to this machine only, whatever proxy that is set up with. */
+/** Runs a shell script until it ends, without a proxy, because the script calls only this machine. */
 export function runShell(script: string, environment: Environment, folder = ROOT): Promise<CommandResult> {
   const env = cleanEnvironment({
     NO_PROXY: "127.0.0.1",
@@ -100,7 +100,7 @@ export function runShell(script: string, environment: Environment, folder = ROOT
   });
 }
 
-/** Copies an example out of the project, as its reader would; its libraries are the project's. */
+/** Copies an example out of the project, as a reader would; the copy uses the project's libraries. */
 export async function copyExample(t: TestContext, name: string): Promise<string> {
   const folder = join(await temporaryFolder(t), name);
   await cp(join(ROOT, "examples", name), folder, { recursive: true });

@@ -5,36 +5,36 @@ import { buffer } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 import { whenDone } from "../../packages/server/test/when-done.ts";
 
-/** A request as it arrived, and what was answered. */
-export interface Passed {
+/** A request, and how the proxy answered it. */
+export interface ProxiedRequest {
   path: string;
   idempotencyKey: string | undefined;
   status: number;
-  /** Whether the server had answered it before. */
+  /** Whether the server repeated a saved answer. */
   replayed: boolean;
 }
 
 /**
- * A proxy before a server that gives some first requests up: it lets the server do them, and answers something else.
- * @param refusals the statuses with which the first requests of a path are answered, with `Retry-After: 1`
+ * Starts a proxy that forwards every request, but answers the first ones of some paths with an error of its own.
+ * @param errors the statuses for the first requests of a path, which get `Retry-After: 1`
  */
 export async function startImpatientProxy(
   t: TestContext,
   server: string,
-  refusals: Record<string, number[]>,
-): Promise<{ url: string; passed: Passed[] }> {
-  const passed: Passed[] = [];
-  const left = structuredClone(refusals);
+  errors: Record<string, number[]>,
+): Promise<{ url: string; requests: ProxiedRequest[] }> {
+  const requests: ProxiedRequest[] = [];
+  const left = structuredClone(errors);
   const proxy = createServer(async (request, response) => {
     const path = request.url!;
     const body = await buffer(request);
-    const headers = headersToPass(request.headers);
+    const headers = headersToForward(request.headers);
     const answer = await fetch(server + path, { method: request.method!, headers, body });
     const text = await answer.text();
     const status = left[path]?.shift();
     const idempotencyKey = headers["idempotency-key"];
     const replayed = answer.headers.has("idempotency-replayed");
-    passed.push({ path, idempotencyKey, status: status ?? answer.status, replayed });
+    requests.push({ path, idempotencyKey, status: status ?? answer.status, replayed });
     if (status === undefined) {
       response.writeHead(answer.status, { "content-type": "application/json" }).end(text);
     } else response.writeHead(status, { "retry-after": "1" }).end("<p>Not now.</p>");
@@ -45,11 +45,11 @@ export async function startImpatientProxy(
     proxy.close();
     proxy.closeAllConnections();
   });
-  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, passed };
+  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, requests };
 }
 
-/** Those of a request that are its sender's, and not of one connection. */
-function headersToPass(headers: IncomingHttpHeaders): Record<string, string> {
+/** The headers that do not belong to a single connection. */
+function headersToForward(headers: IncomingHttpHeaders): Record<string, string> {
   const names = ["x-api-key", "content-type", "idempotency-key"];
   return Object.fromEntries(names.flatMap((name) => (headers[name] ? [[name, String(headers[name])]] : [])));
 }

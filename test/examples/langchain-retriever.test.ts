@@ -17,7 +17,7 @@ const DATA = {
   ticket_3: { subject: "Keyboard has no any key", status: "open" },
 };
 
-/** A store with three tickets that are searchable, and retrievers on it. */
+/** Starts a store with three searchable tickets, and makes retrievers for it. */
 async function startTickets(t: TestContext) {
   const store = await startExampleStore(t);
   const { pipeline, reader } = store;
@@ -45,7 +45,7 @@ async function startTickets(t: TestContext) {
 test("the LangChain.js retriever", async (t) => {
   const { environment, reader, put, retrieve, ids } = await startTickets(t);
 
-  await t.test("a document is a record: its best chunk, and where that is from", async () => {
+  await t.test("a document has a record's best chunk and the record's metadata", async () => {
     const documents = await retrieve("printer fire");
     const { data } = await reader.search({ query: "printer fire" });
     assert.equal(documents.length, 2);
@@ -67,12 +67,12 @@ test("the LangChain.js retriever", async (t) => {
       organizationId: environment.TIDEMARK_ORGANIZATION!,
       vectorStoreId: environment.TIDEMARK_STORE!,
     });
-    assert.deepEqual(await own.invoke("printer fire"), documents, "it makes a client of its own");
+    assert.deepEqual(await own.invoke("printer fire"), documents, "the retriever creates its own client");
     const shown = inspect(own, { depth: 9 }) + JSON.stringify(own);
     assert.ok(!shown.includes(environment.TIDEMARK_READER_KEY!), "the key is not shown");
   });
 
-  await t.test("its options are those of a search", async () => {
+  await t.test("the options are those of a search", async () => {
     assert.deepEqual(await ids("printer", { k: 1 }), ["ticket_1"]);
     assert.deepEqual(await ids("printer", { filter: { status: "solved" } }), ["ticket_2"]);
     assert.deepEqual(await ids("printer", { namespaces: ["pages"] }), []);
@@ -85,26 +85,26 @@ test("the LangChain.js retriever", async (t) => {
     assert.equal(
       (await ids("walrus", { afterSync })).length,
       4,
-      "as new as the sync, and four where no number is given",
+      "the search waits for the sync, and k is 4 by default",
     );
   });
 
-  await t.test("what goes wrong is thrown, and LangChain's callbacks are told", async () => {
+  await t.test("errors are thrown, and LangChain's callbacks receive them", async () => {
     const is = (code: string) => (error: unknown) => error instanceof TidemarkError && error.code === code;
     await assert.rejects(retrieve("printer", { mode: "semantic" }), is("VALIDATION_ERROR"));
     await assert.rejects(retrieve(""), is("VALIDATION_ERROR"));
     const unknown = { afterSync: "sync_unknown", afterSyncTimeoutMs: 0 };
     await assert.rejects(retrieve("printer", unknown), TidemarkError);
 
-    const told: unknown[] = [];
+    const received: unknown[] = [];
     const callbacks = [
       {
-        handleRetrieverEnd: (documents: unknown[]) => void told.push(documents.length),
-        handleRetrieverError: (error: unknown) => void told.push(error),
+        handleRetrieverEnd: (documents: unknown[]) => void received.push(documents.length),
+        handleRetrieverError: (error: unknown) => void received.push(error),
       },
     ];
     await new TidemarkRetriever(reader).invoke("printer", { callbacks });
-    const refused = new TidemarkRetriever(
+    const withUnknownKey = new TidemarkRetriever(
       {
         url: environment.TIDEMARK_URL!,
         apiKey: "tdm_r_unknown",
@@ -113,12 +113,12 @@ test("the LangChain.js retriever", async (t) => {
       },
       { callbacks },
     );
-    await assert.rejects(refused.invoke("printer"), is("AUTHENTICATION_REQUIRED"));
-    assert.equal(told[0], 2);
-    assert.ok(is("AUTHENTICATION_REQUIRED")(told[1]));
+    await assert.rejects(withUnknownKey.invoke("printer"), is("AUTHENTICATION_REQUIRED"));
+    assert.equal(received[0], 2);
+    assert.ok(is("AUTHENTICATION_REQUIRED")(received[1]));
   });
 
-  await t.test("the chain makes a question the prompt that a model answers from records", async () => {
+  await t.test("the chain turns a question into a prompt with records", async () => {
     const command = 'node examples/langchain-retriever/chain.ts "Which printer is on fire?"';
     for (const file of ["langchain-retriever/README.md", "langchain-retriever/chain.ts"]) {
       const { code, stdout, stderr } = await runShown(file, command, environment);
@@ -133,7 +133,7 @@ test("the LangChain.js retriever", async (t) => {
   });
 
   await t.test(
-    "the README's example runs as written beside the retriever, but for host and key",
+    "the README's example runs next to the retriever as written, except for host and key",
     async (t) => {
       const folder = await copyExample(t, "langchain-retriever");
       const [code] = codeBlocks("examples/langchain-retriever/README.md", "ts");

@@ -6,7 +6,7 @@ import { ROOT } from "./example-store.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(join(ROOT, path), "utf8"));
 
-test("what an example asks for is what the tests ran it with", () => {
+test("an example requires the versions that its tests use", () => {
   const { devDependencies } = read("package.json");
   const tested = {
     ...devDependencies,

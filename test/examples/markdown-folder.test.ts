@@ -23,7 +23,7 @@ const NOTES = {
   "ideas/ruled.md": "---\nbetween two rules\n---\n\nText.\n",
 };
 
-/** A folder with notes, and a namespace of its own for them. */
+/** Creates a folder with notes, and a namespace for it. */
 async function makeNotes(t: TestContext, store: ExampleStore) {
   const namespace = basename(await temporaryFolder(t));
   const folder = join(await temporaryFolder(t), "notes");
@@ -35,8 +35,8 @@ async function makeNotes(t: TestContext, store: ExampleStore) {
   };
   const remove = (path: string) => rm(join(folder, path), { recursive: true });
   await write(NOTES);
-  const sync = (more = "") =>
-    runShell(`node ${SCRIPT} ${folder} --namespace ${namespace} ${more}`, store.environment);
+  const sync = (options = "") =>
+    runShell(`node ${SCRIPT} ${folder} --namespace ${namespace} ${options}`, store.environment);
   const contents = () => store.contents(namespace);
   return { namespace, folder, write, remove, sync, contents };
 }
@@ -84,11 +84,11 @@ test("a folder of Markdown files", async (t) => {
   });
 
   await t.test(
-    "the next run prints what changed, and one without changes prints and changes nothing",
+    "the next run prints what changed, and a run without changes prints and changes nothing",
     async (t) => {
       const { sync, write, remove, contents, namespace } = await makeNotes(t, store);
       await sync();
-      // How far their indexing is goes on meanwhile.
+      // The state of indexing changes meanwhile.
       const read = async () =>
         (await store.pipeline.listRecords({ namespace })).data.map(({ indexing, ...record }) => record);
       const before = await read();
@@ -109,7 +109,7 @@ test("a folder of Markdown files", async (t) => {
     },
   );
 
-  await t.test("hidden files, other files and symbolic links are no notes", async (t) => {
+  await t.test("hidden files, other files and symbolic links are not notes", async (t) => {
     const { sync, write, folder, contents } = await makeNotes(t, store);
     await write({
       ".trash/old.md": "# Old",
@@ -125,23 +125,26 @@ test("a folder of Markdown files", async (t) => {
     );
   });
 
-  await t.test("a folder that is suddenly empty is refused, unless the limit is lifted", async (t) => {
-    const { sync, remove, contents } = await makeNotes(t, store);
-    await sync();
-    for (const path of Object.keys(NOTES)) await remove(path);
-    const refused = await sync();
-    assert.deepEqual([refused.code, refused.stdout], [2, ""]);
-    assert.match(refused.stderr, /\n4 of 4 notes would be removed\. Nothing was changed\.\n$/);
-    assert.equal(Object.keys(await contents()).length, 4);
+  await t.test(
+    "a run on a folder that is suddenly empty is rejected unless the limit is lifted",
+    async (t) => {
+      const { sync, remove, contents } = await makeNotes(t, store);
+      await sync();
+      for (const path of Object.keys(NOTES)) await remove(path);
+      const rejected = await sync();
+      assert.deepEqual([rejected.code, rejected.stdout], [2, ""]);
+      assert.match(rejected.stderr, /\n4 of 4 notes would be removed\. Nothing was changed\.\n$/);
+      assert.equal(Object.keys(await contents()).length, 4);
 
-    const lifted = await sync("--removal-limit none");
-    const removed = ["ideas/plain.md", "ideas/ruled.md", "ideas/walrus.md", "printer.md"];
-    const lines = removed.map((id) => `removed  ${id}\n`).join("");
-    assert.deepEqual(lifted, { code: 0, stdout: lines, stderr: "" });
-    assert.deepEqual(await contents(), {});
-  });
+      const lifted = await sync("--removal-limit none");
+      const removed = ["ideas/plain.md", "ideas/ruled.md", "ideas/walrus.md", "printer.md"];
+      const lines = removed.map((id) => `removed  ${id}\n`).join("");
+      assert.deepEqual(lifted, { code: 0, stdout: lines, stderr: "" });
+      assert.deepEqual(await contents(), {});
+    },
+  );
 
-  await t.test("a folder that is not there is an error, and removes nothing", async (t) => {
+  await t.test("a missing folder is an error and removes nothing", async (t) => {
     const { sync, remove, contents } = await makeNotes(t, store);
     await sync();
     await remove(".");
@@ -151,7 +154,7 @@ test("a folder of Markdown files", async (t) => {
     assert.equal(Object.keys(await contents()).length, 4);
   });
 
-  await t.test("a file that cannot be read ends the run before anything changed", async (t) => {
+  await t.test("a file that cannot be read ends the run before anything changes", async (t) => {
     const { sync, write, remove, contents } = await makeNotes(t, store);
     await sync();
     await remove("printer.md");
@@ -164,7 +167,7 @@ test("a folder of Markdown files", async (t) => {
     assert.equal(Object.keys(await contents()).length, 4);
   });
 
-  await t.test("a note that the server refuses stays as it was, and the others go in", async (t) => {
+  await t.test("a note that the server rejects stays unchanged, and the others are synced", async (t) => {
     const { sync, write, contents } = await makeNotes(t, store);
     await sync();
     await write({ "printer.md": "# Printer \0 on fire\n", "new.md": "# New\n" });
@@ -180,8 +183,8 @@ test("the crontab line runs in a copy of the folder, with its .env", async (t) =
   const store = await startExampleStore(t);
   const { folder } = await makeNotes(t, store);
   const copy = await copyExample(t, "markdown-folder");
-  const { TIDEMARK_READER_KEY: _, ...written } = store.environment;
-  const lines = Object.entries(written).map(([name, value]) => `${name}=${value}\n`);
+  const { TIDEMARK_READER_KEY: _, ...variables } = store.environment;
+  const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(join(copy, ".env"), lines.join(""));
   await chmod(join(copy, ".env"), 0o600);
   const command = "cd /opt/markdown-folder && node --env-file=.env sync-folder.ts /srv/notes";

@@ -9,12 +9,14 @@ import { startImpatientProxy } from "./impatient-proxy.ts";
 const SCRIPT = "python-requests/sync_and_search.py";
 const COMMAND = "python3 examples/python-requests/sync_and_search.py";
 const skip =
-  spawnSync("python3", ["-c", "import requests"]).status === 0 ? false : "python3 has no requests here";
+  spawnSync("python3", ["-c", "import requests"]).status === 0
+    ? false
+    : "python3 cannot import requests here";
 
 test("the Python example", { skip }, async (t) => {
   const { url, environment, contents, pipeline } = await startExampleStore(t);
 
-  await t.test("goes through refusals and ends in sync", async (t) => {
+  await t.test("retries after errors and ends in sync", async (t) => {
     const search = `/v1/organizations/${environment.TIDEMARK_ORGANIZATION}/vector-stores/${environment.TIDEMARK_STORE}/search`;
     const proxy = await startImpatientProxy(t, url, { "/v1/pipeline/sync": [503], [search]: [429] });
     const settings = { ...environment, TIDEMARK_URL: proxy.url, PYTHONDONTWRITEBYTECODE: "1" };
@@ -40,7 +42,7 @@ in sync: ${data[0]!.digest}
     );
     assert.deepEqual(Object.keys(await contents("zendesk_tickets")), ["ticket_1", "ticket_4"]);
 
-    const syncs = proxy.passed.filter(({ path }) => path === "/v1/pipeline/sync");
+    const syncs = proxy.requests.filter(({ path }) => path === "/v1/pipeline/sync");
     assert.deepEqual(
       syncs.slice(0, 2).map(({ status, replayed }) => [status, replayed]),
       [
@@ -51,7 +53,7 @@ in sync: ${data[0]!.digest}
     const keys = syncs.map(({ idempotencyKey }) => idempotencyKey);
     assert.deepEqual([keys.length, new Set(keys).size, keys[0]], [6, 5, keys[1]]);
     assert.deepEqual(
-      proxy.passed.filter(({ path }) => path === search).map(({ status }) => status),
+      proxy.requests.filter(({ path }) => path === search).map(({ status }) => status),
       [429, 200, 200, 200],
     );
   });
@@ -64,7 +66,7 @@ in sync: ${data[0]!.digest}
   });
 });
 
-test("the Python example's digest is the reference's code", () => {
+test("the Python example's digest is the code of the reference", () => {
   const code = readFileSync(
     new URL("../../examples/python-requests/namespace_digest.py", import.meta.url),
     "utf8",

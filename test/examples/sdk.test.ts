@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runShown, startExampleStore } from "./example-store.ts";
 
-test("the SDK example loads pages, looks before a refresh, syncs changes and finds them", async (t) => {
+test("the SDK example loads pages, plans a refresh, syncs changes and finds them", async (t) => {
   const { environment, contents, pipeline } = await startExampleStore(t);
   const command = "node examples/sdk/keep-in-sync.ts";
   const { code, stdout, stderr } = await runShown("sdk/keep-in-sync.ts", command, environment);
@@ -31,5 +31,5 @@ Search for coffee machine:
     [undefined, { subject: "Coffee machine leaks", status: "open" }],
   );
   const { data: refreshes } = await pipeline.listRefreshes();
-  assert.deepEqual(refreshes, [], "the plan's run was given up");
+  assert.deepEqual(refreshes, [], "the plan's run was aborted");
 });

@@ -3,13 +3,13 @@ import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-/** The formatter keeps code within 110 columns and leaves comments alone. */
+/** The formatter limits code to 110 columns, but does not wrap comments. */
 const COLUMNS_MAX = 120;
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = "{packages/*/{src,test},scripts,benchmarks,test,demo,examples}/**/*.{ts,js,sql,py,sh}";
 
-/** A line that is a comment or, where its language has line comments, ends in one. */
+/** Matches a line that is a comment or ends in one. */
 const COMMENT = /^\s*(?:\/\/|\/?\*|--|#)|\s\/\/\s/;
 
 const wideComments = (text: string) =>
@@ -19,7 +19,7 @@ const wideComments = (text: string) =>
 
 test(`no line of a comment is wider than ${COLUMNS_MAX} columns`, () => {
   const paths = globSync(FILES, { cwd: ROOT }).filter((path) => !/node_modules|[\\/]dist[\\/]/.test(path));
-  assert.ok(paths.length > 400, `only ${paths.length} files were found`);
+  assert.ok(paths.length > 400, `found only ${paths.length} files`);
   const wide = paths.flatMap((path) =>
     wideComments(readFileSync(ROOT + path, "utf8")).map((line) => `${path}:${line}`),
   );

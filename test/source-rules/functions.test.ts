@@ -9,21 +9,19 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 interface FunctionSpan {
   name: string;
-  /** From the first line of its head to the one that closes it, blank lines and comments included. */
+  /** The lines from the head to the closing bracket, with blank lines and comments. */
   lines: number;
 }
 
-/**
- * How a function may begin: a declaration, an arrow, a method (calls of several lines look alike, and are counted too).
- */
+/** The first lines of functions; METHOD also matches calls of several lines, which are counted too. */
 const DECLARATION = /^(?:export )?(?:default )?(?:async )?function\b/;
 const ARROW = /=>(?:$|.*[{([`]$)/;
 const METHOD =
   /^(?!(?:if|for|while|switch|catch|return|await|throw)\b)(?:\w+ )*[*#]?\w+(?:<.*>)?\((?:$|.*[({[]$)/;
 
 /**
- * The functions in a formatted text that take more than one line. A function ends where its indentation is closed,
- * which the formatter makes certain; of two that begin in one line only the outer one is told.
+ * The functions of more than one line in a formatted text. A function ends at the closing bracket with its indentation.
+ * If two functions begin in one line, only the outer one counts.
  */
 function functionsOf(text: string): FunctionSpan[] {
   const lines = text.split("\n");
@@ -32,7 +30,7 @@ function functionsOf(text: string): FunctionSpan[] {
     if (!DECLARATION.test(head!) && !ARROW.test(head!) && !METHOD.test(head!)) return [];
     const closes = new RegExp(`^${indentation}[)}\\]\`]`);
     const end = lines.findIndex(
-      (each, at) => at > start && closes.test(each) && !/(?:[({[<`]|=>)$/.test(each),
+      (later, at) => at > start && closes.test(later) && !/(?:[({[<`]|=>)$/.test(later),
     );
     return end < 0 ? [] : { name: `${head} (line ${start + 1})`, lines: end - start + 1 };
   });
@@ -42,7 +40,7 @@ test(`no function is longer than ${LINES_MAX} lines`, () => {
   const functions = globSync("packages/*/src/**/*.ts", { cwd: ROOT }).flatMap((path) =>
     functionsOf(readFileSync(ROOT + path, "utf8")).map((span) => ({ path, ...span })),
   );
-  assert.ok(functions.length > 1000, `only ${functions.length} functions were found`);
+  assert.ok(functions.length > 1000, `found only ${functions.length} functions`);
   const long = functions.filter(({ lines }) => lines > LINES_MAX);
   assert.deepEqual(
     long.map(({ path, name, lines }) => `${path}: ${name}: ${lines} lines`),

@@ -5,12 +5,12 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 /**
- * What each part may import, beside what lies in its own folder. `type` before a name: its types only. A part is a
+ * What each part may import in addition to its own folder; `type` before a name allows only its types. A part is a
  * package, or a folder or file of the server.
  *
- * The picture behind it: protocol is below everything; the client runs in browsers too, and the connectors stand on it;
- * in the server wire, storage, access and ledger know no HTTP and no threads; browse reads what they keep; commands.ts
- * joins them in one table; http, threads and cli know only commands; service.ts puts all of it together.
+ * Everything builds on protocol. The client also runs in browsers, and the connectors build on it. In the server, wire,
+ * storage, access and ledger know neither HTTP nor threads, and browse reads what they store. commands.ts joins them in
+ * one table; http, threads and cli know only that table; service.ts composes the server.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["typebox"],
@@ -121,13 +121,13 @@ const MAY_IMPORT: Record<string, string[]> = {
       "version.ts",
     ],
     ...["commander", "node:events", "node:timers/promises"],
-    // The commands that move, copy and examine the database as a whole.
+    // Some commands move, copy or check the whole database.
     ...["transfer", "doctor", "type storage", "storage/sqlite/backup.ts", "storage/postgres/url.ts"],
     "node:fs/promises",
-    // The commands that send a file to a server, as any client does.
+    // Some commands send a file to a server, as any client does.
     ...["client", "wire/read-json.ts", "csv-parse", "cli-progress"],
     ...["node:fs", "node:os", "node:path", "node:stream"],
-    // The words of a query in what it found.
+    // The query's words are marked in the results.
     ...["text", "search/snippet.ts", "node:util"],
   ],
 
@@ -149,17 +149,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   "main.ts": ["cli/program.ts"],
 };
 
-/**
- * The command line lays its options over the environment, and client-settings.ts has those of clients; every setting of
- * the server is read in config.ts.
- */
+/** Where the environment is read: the server's settings, the options that override them, and a client's settings. */
 const READ_ENVIRONMENT = ["config.ts", "cli/commands/serve.ts", "cli/client-settings.ts"];
 
-/** The one file of a package that gives its names to others. */
+/** The only file that re-exports names of other files. */
 const PUBLIC = "client/public.ts";
 
 interface Source {
-  /** Below the server's `src/`, or `protocol/…`, `client/…`: the package's name and the path below its `src/`. */
+  /** The path below the server's `src/`; in other packages, the package's name and the path below its `src/`. */
   path: string;
   text: string;
 }
@@ -173,11 +170,11 @@ const sources: Source[] = globSync("*/src/**/*.ts", { cwd: PACKAGES }).map((file
   text: readFileSync(PACKAGES + file, "utf8"),
 }));
 
-/** The part that a file belongs to: a package, or a folder of the server, or a file that lies beside its folders. */
+/** The part that a file belongs to: a package, or a folder or file of the server. */
 const partOf = (path: string) => path.split("/")[0]!;
 
 interface Import {
-  /** A file as {@link Source.path} has it, or the name of a module. */
+  /** A {@link Source.path}, or the name of a module. */
   target: string;
   typeOnly: boolean;
 }
@@ -201,16 +198,16 @@ function nameOf(target: string, importer: string): string {
   return partOf(target);
 }
 
-/** A circle of files that import each other, those that only import types included: the shortest through `start`. */
-function circleThrough(start: string, graph: Map<string, string[]>): string[] | undefined {
-  const ways = [[start]];
+/** The shortest import cycle through a file, imports of types included. */
+function cycleThrough(start: string, graph: Map<string, string[]>): string[] | undefined {
+  const paths = [[start]];
   const visited = new Set<string>();
-  for (const way of ways) {
-    for (const next of graph.get(way.at(-1)!) ?? []) {
-      if (next === start) return [...way, start];
+  for (const path of paths) {
+    for (const next of graph.get(path.at(-1)!) ?? []) {
+      if (next === start) return [...path, start];
       if (visited.has(next)) continue;
       visited.add(next);
-      ways.push([...way, next]);
+      paths.push([...path, next]);
     }
   }
   return undefined;
@@ -225,18 +222,18 @@ function mayImport(importer: string, { target, typeOnly }: Import): boolean {
   });
 }
 
-test("every part is in the table of what it may import", () => {
+test("every part is in the table of allowed imports", () => {
   const parts = new Set(sources.map(({ path }) => partOf(path)));
   assert.deepEqual([...parts].sort(), Object.keys(MAY_IMPORT).sort());
 });
 
-test("no part imports what it may not", () => {
+test("no part has a forbidden import", () => {
   const imports = sources.flatMap((source) =>
-    importsOf(source).map((found) => ({ path: source.path, ...found })),
+    importsOf(source).map((imported) => ({ path: source.path, ...imported })),
   );
-  assert.ok(imports.length > 1000, `only ${imports.length} imports were found`);
+  assert.ok(imports.length > 1000, `found only ${imports.length} imports`);
   const forbidden = imports.filter(
-    ({ path, ...found }) => MAY_IMPORT[partOf(path)] && !mayImport(path, found),
+    ({ path, ...imported }) => MAY_IMPORT[partOf(path)] && !mayImport(path, imported),
   );
   assert.deepEqual(
     forbidden.map(({ path, target, typeOnly }) => `${path} imports ${typeOnly ? "type " : ""}${target}`),
@@ -244,42 +241,42 @@ test("no part imports what it may not", () => {
   );
 });
 
-test("no files import each other in a circle, not even their types", () => {
+test("no files import each other in a cycle, not even types", () => {
   const graph = new Map(
     sources.map((source) => [source.path, importsOf(source).map(({ target }) => target)] as const),
   );
-  const circles = sources.flatMap(({ path }) => {
-    const circle = circleThrough(path, graph);
-    // Each is told once, from the first of its files on.
-    return circle?.every((file) => file >= path) ? circle.join(" → ") : [];
+  const cycles = sources.flatMap(({ path }) => {
+    const cycle = cycleThrough(path, graph);
+    // Each cycle is listed once, from its first file.
+    return cycle?.every((file) => file >= path) ? cycle.join(" → ") : [];
   });
-  assert.deepEqual(circles, []);
+  assert.deepEqual(cycles, []);
 });
 
-test("a circle is found, and the shortest of several is told", () => {
+test("cycleThrough finds the shortest cycle", () => {
   const graph = new Map([
     ["a", ["b", "x"]],
     ["b", ["c"]],
     ["c", ["d", "a"]],
     ["d", ["a"]],
   ]);
-  assert.deepEqual(circleThrough("a", graph), ["a", "b", "c", "a"]);
-  assert.equal(circleThrough("x", graph), undefined);
+  assert.deepEqual(cycleThrough("a", graph), ["a", "b", "c", "a"]);
+  assert.equal(cycleThrough("x", graph), undefined);
 });
 
-test("nothing is exported a second time from another file", () => {
-  const again = sources.filter(({ text }) => /^export\s+(type\s+)?[*{][^;]*?\sfrom\s+"/m.test(text));
+test("no file re-exports names of another file", () => {
+  const reexporting = sources.filter(({ text }) => /^export\s+(type\s+)?[*{][^;]*?\sfrom\s+"/m.test(text));
   assert.deepEqual(
-    again.map(({ path }) => path),
+    reexporting.map(({ path }) => path),
     [PUBLIC],
   );
 });
 
-test("no file or folder is named after nothing", () => {
+test("no file or folder has a vague name", () => {
   const vague = /^(utils?|helpers?|common|shared|misc|types|lib|index)(\.ts)?$/;
-  const found = sources.filter(({ path }) => path.split("/").some((step) => vague.test(step)));
+  const vaguelyNamed = sources.filter(({ path }) => path.split("/").some((step) => vague.test(step)));
   assert.deepEqual(
-    found.map(({ path }) => path),
+    vaguelyNamed.map(({ path }) => path),
     [],
   );
 });
@@ -301,7 +298,7 @@ test("cli/commands/ has a file for each command, and nothing else", () => {
   }
 });
 
-test("the environment is read in one place", () => {
+test("only the listed files read the environment", () => {
   const readers = sources.filter(({ text }) => text.includes("process.env"));
   assert.deepEqual(readers.map(({ path }) => path).sort(), READ_ENVIRONMENT.toSorted());
 });

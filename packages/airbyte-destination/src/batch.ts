@@ -1,10 +1,10 @@
 import { type BatchLimits, isFullFor, type OperationBatch } from "@tidemark/protocol/operation-batch";
 
-/** Operations that wait to be sent in one request. */
+/** The operations of the next request. */
 export class Batch implements OperationBatch {
   operations: string[] = [];
   bytes = 0;
-  /** The number of the message that brought the first of them; Infinity if there are none. */
+  /** The number of the first operation's message; Infinity without operations. */
   since = Number.POSITIVE_INFINITY;
   #limits: BatchLimits;
 

@@ -2,24 +2,24 @@ import { configError, DestinationError, type StreamDescriptor } from "./failure.
 import { namespaceOf } from "./namespace-name.ts";
 import { idOfContent, idOfKey, type Key, valueAt } from "./record-id.ts";
 
-/** A stream of the sync, and how it is kept. */
+/** A stream of the sync, and how the destination writes it. */
 export interface Stream {
   descriptor: StreamDescriptor;
-  /** Its name for people: `public.users`. */
+  /** The name for people: `public.users`. */
   title: string;
-  /** Its namespace in the store. */
+  /** The namespace in the vector store. */
   namespace: string;
-  /** The fields of its primary key; undefined if it has none. */
+  /** The primary key; undefined without one. */
   key: Key | undefined;
-  /** Whether a key of one field is declared to be a text. */
-  keyIsText: boolean;
-  /** Whether it is replaced as a whole, when it is complete. */
+  /** Whether the key is a single field that the schema declares a string. */
+  keyIsString: boolean;
+  /** Whether the sync replaces the whole stream once it is complete. */
   refresh: boolean;
-  /** The generation that a refresh belongs to; undefined if the platform counts none, so that it cannot be resumed. */
+  /** The generation of a refresh; undefined if Airbyte sends none, so that no later process can resume the refresh. */
   generation: number | undefined;
 }
 
-/** A configured stream as Airbyte has it, as far as it is of interest. */
+/** The parts of Airbyte's ConfiguredAirbyteStream that the destination reads. */
 interface ConfiguredStream {
   stream: {
     name: string;
@@ -35,7 +35,7 @@ interface ConfiguredStream {
 
 const MODES = ["append", "append_dedup", "overwrite", "overwrite_dedup"];
 
-/** What tells streams apart, as a text. */
+/** A string that identifies a stream. */
 export const streamKey = ({ name, namespace }: { name: string; namespace?: string | null }): string =>
   namespaceOf(descriptorOf(name, namespace));
 
@@ -47,14 +47,15 @@ function descriptorOf(name: string, namespace: string | null | undefined): Strea
 export function readCatalog(value: unknown): Stream[] {
   const { streams } = Object(value) as { streams?: unknown };
   if (!Array.isArray(streams)) throw new DestinationError("system_error", "The catalog has no streams.");
-  const read = (streams as ConfiguredStream[]).map(readStream);
-  const named = new Set<string>();
-  for (const { namespace, title, descriptor } of read) {
-    if (named.has(namespace))
-      throw configError(`The stream ${title} is in the catalog twice.`, undefined, descriptor);
-    named.add(namespace);
+  const result = (streams as ConfiguredStream[]).map(readStream);
+  const namespaces = new Set<string>();
+  for (const { namespace, title, descriptor } of result) {
+    if (namespaces.has(namespace)) {
+      throw configError(`The catalog has the stream ${title} twice.`, undefined, descriptor);
+    }
+    namespaces.add(namespace);
   }
-  return read;
+  return result;
 }
 
 function readStream(configured: ConfiguredStream): Stream {
@@ -65,15 +66,14 @@ function readStream(configured: ConfiguredStream): Stream {
   const descriptor = descriptorOf(stream.name, stream.namespace);
   const title = [descriptor.namespace ?? [], descriptor.name].flat().join(".");
   if (!MODES.includes(mode)) {
-    throw configError(`The stream ${title} has a sync mode that this destination does not have: ${mode}.`);
+    throw configError(
+      `The stream ${title} has the sync mode ${mode}, which this destination does not support.`,
+    );
   }
   const key = [configured.primary_key, stream.source_defined_primary_key].find((key) => key?.length);
   if (mode.endsWith("_dedup") && !key) {
-    throw configError(
-      `The stream ${title} is to be deduplicated, but has no primary key.`,
-      undefined,
-      descriptor,
-    );
+    const message = `The stream ${title} has the sync mode ${mode} but no primary key. Choose a primary key.`;
+    throw configError(message, undefined, descriptor);
   }
   const minimum = configured.minimum_generation_id ?? 0;
   return {
@@ -81,15 +81,15 @@ function readStream(configured: ConfiguredStream): Stream {
     title,
     namespace: namespaceOf(descriptor),
     key: key ?? undefined,
-    keyIsText: key?.length === 1 && isDeclaredText(stream.json_schema, key[0]!),
-    // Airbyte's refreshes of incremental streams are appending ones that forget older generations.
+    keyIsString: key?.length === 1 && isDeclaredString(stream.json_schema, key[0]!),
+    // For a refresh of an incremental stream, Airbyte sends append with a minimum generation.
     refresh: minimum > 0 || mode.startsWith("overwrite"),
     generation: minimum > 0 ? minimum : undefined,
   };
 }
 
-/** Whether a schema says that a field is a text and nothing else. */
-function isDeclaredText(schema: unknown, path: string[]): boolean {
+/** Whether a schema allows only strings, or null, in a field. */
+function isDeclaredString(schema: unknown, path: string[]): boolean {
   const declared = valueAt(
     schema,
     path.flatMap((step) => ["properties", step]),
@@ -98,8 +98,8 @@ function isDeclaredText(schema: unknown, path: string[]): boolean {
   return types.length === 1 && types[0] === "string";
 }
 
-/** The id of a record of a stream. @param data as it was read, and as it is kept */
-export function recordId({ key, keyIsText }: Stream, data: { read: unknown; kept: unknown }): string {
-  const values = key?.map((path) => valueAt(data.read, path));
-  return (values && idOfKey(values, keyIsText)) ?? idOfContent(data.kept);
+/** The id of a record of a stream. @param data as it arrived, and as Tidemark stores it */
+export function recordId({ key, keyIsString }: Stream, data: { arrived: unknown; stored: unknown }): string {
+  const values = key?.map((path) => valueAt(data.arrived, path));
+  return (values && idOfKey(values, keyIsString)) ?? idOfContent(data.stored);
 }

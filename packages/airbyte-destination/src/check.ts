@@ -3,10 +3,10 @@ import { connect } from "./connection.ts";
 import { explain } from "./explain.ts";
 import { type Emit, logTo } from "./messages.ts";
 
-/** Times that a server that does not answer is asked: a person waits. */
+/** Few attempts, because a person waits for the result. */
 const ATTEMPTS = 3;
 
-/** Says whether a configuration works: the protocol's `check`. */
+/** Emits whether a configuration works: the protocol's `check`. */
 export async function check(config: unknown, emit: Emit): Promise<void> {
   const status = (status: "SUCCEEDED" | "FAILED", message?: string) =>
     emit({ type: "CONNECTION_STATUS", connectionStatus: message ? { status, message } : { status } });

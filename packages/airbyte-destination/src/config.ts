@@ -9,29 +9,29 @@ export interface DestinationConfig {
   apiKey: string;
   organizationId: string;
   vectorStoreId: string;
-  /** How much a refresh may remove; undefined: anything. */
+  /** How much a refresh may remove; undefined: no limit. */
   removalLimit: RemovalLimit | undefined;
-  /** Records of a request at most. */
+  /** The maximum number of records in a request. */
   batchRecords: number;
-  /** How long a record or state waits at most before it is sent on, ms. */
+  /** The longest time that a record or state waits, ms. */
   flushIntervalMs: number;
 }
 
-const TEXTS = {
+const REQUIRED = {
   url: "Server URL",
   api_key: "API key",
   organization_id: "Organization",
   vector_store_id: "Vector store",
 };
 
-/** Checks what the user has put in. @throws DestinationError config_error */
+/** Reads the settings that the user entered. @throws DestinationError config_error */
 export function readConfig(value: unknown): DestinationConfig {
   const config = Object(value) as Record<string, unknown>;
-  for (const [name, title] of Object.entries(TEXTS)) {
+  for (const [name, title] of Object.entries(REQUIRED)) {
     const text = config[name];
     if (typeof text !== "string" || text.trim() === "") throw configError(`${title} (${name}) is missing.`);
   }
-  const { url, api_key, organization_id, vector_store_id } = config as Record<keyof typeof TEXTS, string>;
+  const { url, api_key, organization_id, vector_store_id } = config as Record<keyof typeof REQUIRED, string>;
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw configError(`Server URL (url) is not an http or https address: ${JSON.stringify(url)}.`);
   }
@@ -53,36 +53,36 @@ function readRemovalLimit(value: unknown): RemovalLimit | undefined {
   if (/^(100|[1-9]?\d)(\.\d{1,6})?%$/.test(text) && Number.parseFloat(text) <= 100)
     return text as `${number}%`;
   throw configError(
-    `Removal limit (removal_limit) must be a number or a percentage such as 20%: ${JSON.stringify(text)}.`,
+    `Removal limit (removal_limit) must be a number or a percentage such as 20%, not ${JSON.stringify(text)}.`,
   );
 }
 
 function readNumber(
   config: Record<string, unknown>,
   name: string,
-  least: number,
-  most: number,
-  usual: number,
+  minimum: number,
+  maximum: number,
+  defaultValue: number,
 ): number {
-  const value = config[name] ?? usual;
-  if (typeof value === "number" && value >= least && value <= most) {
+  const value = config[name] ?? defaultValue;
+  if (typeof value === "number" && value >= minimum && value <= maximum) {
     if (name !== "batch_records" || Number.isInteger(value)) return value;
   }
-  throw configError(`${name} must be a number from ${least} to ${most}.`);
+  throw configError(`${name} must be a number from ${minimum} to ${maximum}.`);
 }
 
-/** Reads a JSON file that Airbyte hands over. @throws DestinationError config_error */
-export async function readJsonFile(path: string, what: string): Promise<unknown> {
+/** Reads a JSON file that Airbyte provides. @throws DestinationError config_error */
+export async function readJsonFile(path: string, name: string): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw configError(`The ${what} file cannot be read: ${(error as Error).message}.`, error);
+    throw configError(`The ${name} file cannot be read: ${(error as Error).message}.`, error);
   }
   try {
     return parseJson(text);
   } catch {
-    // Not the parser's message, which quotes what may be a key.
-    throw configError(`The ${what} file is not JSON.`);
+    // The parser's message may quote the API key.
+    throw configError(`The ${name} file is not JSON.`);
   }
 }

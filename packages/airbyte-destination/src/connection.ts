@@ -2,7 +2,7 @@ import { Tidemark } from "@tidemark/client";
 import type { DestinationConfig } from "./config.ts";
 import type { Log } from "./messages.ts";
 
-/** A client that waits some minutes for a server that is away, and says so. */
+/** A client that retries while the server is unavailable, and logs when it waits. */
 export function connect(config: DestinationConfig, attempts: number, log: Log): Tidemark {
   const { url, apiKey, organizationId, vectorStoreId } = config;
   return new Tidemark({
@@ -12,8 +12,8 @@ export function connect(config: DestinationConfig, attempts: number, log: Log): 
     vectorStoreId,
     retry: { attempts },
     onWait: ({ reason, delayMs, error }) => {
-      const why = error ? `${error.code}: ${error.message}` : "the rate limit is used up";
-      log(reason === "retry" ? "WARN" : "INFO", `Waiting ${Math.ceil(delayMs / 1000)} s: ${why}`);
+      const cause = error ? `${error.code}: ${error.message}` : "the rate limit is reached";
+      log(reason === "retry" ? "WARN" : "INFO", `Waiting ${Math.ceil(delayMs / 1000)} s: ${cause}`);
     },
   });
 }

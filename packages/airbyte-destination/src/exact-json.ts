@@ -2,17 +2,17 @@ import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { parseJsonNumbers } from "@tidemark/protocol/parse-json";
 
-/** Escapes for NUL and for halves of surrogate pairs, which Tidemark does not keep. */
+/** Escapes of characters that Tidemark may reject: NUL, and surrogates, which are valid only in pairs. */
 const UNSURE_CHARACTERS = /\\u(?:0000|[dD][89a-fA-F])/;
 
 export interface ReadJson {
   value: unknown;
-  /** Whether the value may hold what Tidemark refuses: see {@link keepable}. */
+  /** Whether the value may contain something that Tidemark cannot store: see {@link keepable}. */
   unsure: boolean;
 }
 
 /**
- * Reads JSON without changing a number: one that a double cannot hold becomes an {@link InexactNumber}.
+ * Reads JSON without loss: a number that a double cannot hold becomes an {@link InexactNumber}.
  * @throws SyntaxError
  */
 export function readExactly(text: string): ReadJson {
@@ -25,10 +25,10 @@ export function readExactly(text: string): ReadJson {
 
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
 
-/** A number that is written as a text says, such as `12.0`. */
+/** A number that JSON.stringify writes exactly as given, such as `12.0`. */
 export const rawNumber = (text: string): object => rawJSON(text);
 
-/** Reads JSON that is only passed on: every number is written again as it was. @throws SyntaxError */
+/** Reads JSON to pass it on: JSON.stringify writes every number as it arrived. @throws SyntaxError */
 export function readToPassOn(text: string): unknown {
   return parseJsonNumbers(text, (source) => {
     const number = Number(source);
@@ -36,15 +36,15 @@ export function readToPassOn(text: string): unknown {
   });
 }
 
-/** How much of a value could not be kept as it was. */
+/** How many values Tidemark cannot store exactly. */
 export interface Adaptations {
-  /** Numbers that became texts. */
+  /** Numbers that became strings. */
   numbers: number;
-  /** Texts in which NUL or half of a surrogate pair became U+FFFD. */
-  texts: number;
+  /** Strings in which NUL or an unpaired surrogate became U+FFFD. */
+  strings: number;
 }
 
-/** The value as Tidemark can keep it: inexact numbers as texts, characters that are none as U+FFFD. */
+/** The value as Tidemark can store it: inexact numbers as strings, invalid characters as U+FFFD. */
 export function keepable(value: unknown, adapted: Adaptations): unknown {
   if (value instanceof InexactNumber) {
     adapted.numbers++;
@@ -60,6 +60,6 @@ export function keepable(value: unknown, adapted: Adaptations): unknown {
 
 function keepableText(text: string, adapted: Adaptations): string {
   if (textFault(text) === undefined) return text;
-  adapted.texts++;
+  adapted.strings++;
   return replaceFaults(text);
 }

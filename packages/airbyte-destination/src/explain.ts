@@ -24,12 +24,12 @@ const TYPES: Partial<Record<FailureCode, FailureType>> = {
   SERVICE_UNAVAILABLE: "transient_error",
 };
 
-/** What a failure means for the person who set the connection up. @param operations those of the refused request */
+/** Explains an error to the person who set up the connection. @param operations of the rejected request */
 export function explain(error: unknown, operations: readonly string[] = []): DestinationError {
   if (error instanceof DestinationError) return error;
   if (!(error instanceof TidemarkError)) {
     const message = error instanceof Error ? error.message : String(error);
-    return new DestinationError("system_error", `Something unexpected went wrong: ${message}`, error);
+    return new DestinationError("system_error", `Unexpected error: ${message}`, error);
   }
   return new DestinationError(
     TYPES[error.code as FailureCode] ?? "system_error",
@@ -40,49 +40,49 @@ export function explain(error: unknown, operations: readonly string[] = []): Des
 
 function messageOf(error: TidemarkError, operations: readonly string[]): string {
   if (error.is("AUTHENTICATION_REQUIRED")) {
-    return "Tidemark does not accept the API key: it is wrong, revoked or expired. Put in a key of a connector.";
+    return "Tidemark rejects the API key: it is wrong, revoked or expired. Enter the key of a connector.";
   }
   if (error.is("INSUFFICIENT_PERMISSIONS")) {
-    return "The API key is not one for this organization and vector store. Check all three.";
+    return "The API key is not for a connector of this organization and vector store. Check all three settings.";
   }
   if (error.is("VALIDATION_FAILED")) {
-    const failed = Object.values(error.details.checks).flatMap((check) => check.error ?? []);
-    return [...new Set(failed)].join(" ");
+    const problems = Object.values(error.details.checks).flatMap((check) => check.error ?? []);
+    return [...new Set(problems)].join(" ");
   }
   if (error.is("REMOVAL_LIMIT_EXCEEDED")) {
-    const [lost] = error.details.namespaces;
-    const figures = lost && ` of ${lost.records} records, ${lost.removed + lost.cleared} would go`;
+    const [exceeded] = error.details.namespaces;
+    const figures = exceeded && `: ${exceeded.removed + exceeded.cleared} of ${exceeded.records} records`;
     return (
-      `The refresh of ${lost?.namespace ?? "a stream"} would remove more than the removal limit ` +
-      `(${error.details.removal_limit}) allows:${figures ?? ""}. Nothing was removed. Look whether the source is whole; if it is, ` +
-      "raise the limit and sync again."
+      `The refresh of ${exceeded?.namespace ?? "a stream"} would remove more than the removal limit ` +
+      `(${error.details.removal_limit}) allows${figures ?? ""}. Nothing was removed. ` +
+      "Check that the source is complete; if it is, raise the limit and sync again."
     );
   }
   if (error.is("STALE_SYNC")) {
     return (
-      "Something else has refreshed the same namespace meanwhile, so that this sync is out of date. Give each connection a " +
-      "connector and streams of its own, and refresh the stream again."
+      "Another pipeline refreshed the same namespace, so this sync is out of date. " +
+      "Give each connection its own connector and streams, and refresh the stream again."
     );
   }
   if (error.is("INCOMPLETE_REFRESH")) {
-    return "The server has forgotten parts of this refresh, so it was not applied. Refresh the stream again.";
+    return "The server no longer has all parts of this refresh, so it did not apply it. Refresh the stream again.";
   }
   if (error.is("CONNECTION_FAILED") || error.is("TIMED_OUT")) {
     return `Tidemark cannot be reached: ${error.message}${causeOf(error)}`;
   }
   if (error.is("UNEXPECTED_ANSWER")) {
-    return `${error.message} Check the server URL, and what stands between Airbyte and the server.`;
+    return `${error.message} Check the server URL, and any proxy between Airbyte and the server.`;
   }
   if (error.is("VALIDATION_ERROR")) {
     const [first] = error.details.errors ?? [];
-    const named = operationField(first?.field ?? "");
-    const refused = named && operations[named.index];
-    if (refused) return `Tidemark refuses ${nameOf(refused)}: ${named.field}: ${first!.message}`;
+    const place = operationField(first?.field ?? "");
+    const rejected = place && operations[place.index];
+    if (rejected) return `Tidemark rejects ${nameOf(rejected)}: ${place.field}: ${first!.message}`;
   }
-  const unfit = operations.find((operation) =>
+  const rejected = operations.find((operation) =>
     error.is("INVALID_JSON") ? depthOf(operation) > LIMITS.jsonDepth - 2 : error.is("PAYLOAD_TOO_LARGE"),
   );
-  return `Tidemark refuses ${unfit ? nameOf(unfit) : "a request"}: ${error.message}`;
+  return `Tidemark rejects ${rejected ? nameOf(rejected) : "a request"}: ${error.message}`;
 }
 
 /** The record of an operation, for people. */
@@ -91,18 +91,18 @@ function nameOf(operation: string): string {
   return `the record ${JSON.stringify(id)} of ${namespace}`;
 }
 
-/** Levels of objects and arrays in a JSON text. */
+/** How deeply a JSON text nests objects and arrays. */
 function depthOf(text: string): number {
   let depth = 0;
-  let most = 0;
+  let deepest = 0;
   for (const [sign] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/g)) {
-    if (sign === "[" || sign === "{") most = Math.max(most, ++depth);
+    if (sign === "[" || sign === "{") deepest = Math.max(deepest, ++depth);
     else if (sign === "]" || sign === "}") depth--;
   }
-  return most;
+  return deepest;
 }
 
-/** What Node says about a connection that failed, such as ECONNREFUSED. */
+/** Node's reason for a failed connection, such as ECONNREFUSED. */
 function causeOf({ cause }: Error): string {
   let last = cause;
   while (last instanceof Error && last.cause instanceof Error) last = last.cause;

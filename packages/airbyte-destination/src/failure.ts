@@ -1,4 +1,4 @@
-/** Who can do something about a failure: the user, time, or the maintainers. */
+/** Who can fix a failure: the user, a later attempt, or the maintainers. */
 export type FailureType = "config_error" | "transient_error" | "system_error";
 
 /** The protocol's name of a stream. */
@@ -7,7 +7,7 @@ export interface StreamDescriptor {
   namespace?: string;
 }
 
-/** A failure with a message for the person who reads it in Airbyte. */
+/** A failure whose message Airbyte shows to its user. */
 export class DestinationError extends Error {
   override readonly name = "DestinationError";
   readonly failureType: FailureType;
@@ -20,6 +20,6 @@ export class DestinationError extends Error {
   }
 }
 
-/** What the user has to change. */
+/** A failure that the user can fix. */
 export const configError = (message: string, cause?: unknown, stream?: StreamDescriptor) =>
   new DestinationError("config_error", message, cause, stream);

@@ -22,7 +22,7 @@ async function run(): Promise<void> {
 
 function readOptions(args: string[]): { config?: string; catalog?: string } {
   try {
-    // Airbyte's other commands have options that these do not: they are no error.
+    // Not strict: Airbyte may pass options that this destination does not know.
     return parseArgs({
       args,
       options: { config: { type: "string" }, catalog: { type: "string" } },
@@ -55,6 +55,6 @@ try {
   });
   process.exitCode = 1;
 } finally {
-  // Otherwise a source that is still sending would keep the process.
+  // Otherwise a source that is still sending would keep the process alive.
   process.stdin.destroy();
 }

@@ -8,7 +8,7 @@ export type Emit = (message: { type: string; [member: string]: unknown }) => voi
 export type LogLevel = "INFO" | "WARN" | "ERROR";
 export type Log = (level: LogLevel, message: string) => void;
 
-/** A message that a destination acts on; of the other types there is nothing to do. */
+/** A message that the destination acts on; it ignores other types, which get the type "". */
 export type InputMessage =
   | { type: "RECORD"; record: { stream: string; namespace?: string | null; data: unknown } }
   | { type: "STATE"; state: StateMessage }
@@ -26,13 +26,9 @@ export interface StateMessage {
   stream?: { stream_descriptor: StreamDescriptor };
 }
 
-/**
- * Checks that a message has what its type needs.
- * @param value the JSON of one line
- */
+/** Checks that a message has the members that its type requires. @param value the JSON of one line */
 export function readMessage(value: unknown): InputMessage {
-  // Members that are absent are as harmless to look into as those of other types.
-  // biome-ignore lint/suspicious/noExplicitAny: this is where the shape is found out
+  // biome-ignore lint/suspicious/noExplicitAny: this function finds out the shape
   const message = value as any;
   const { type } = Object(message);
   const isText = (text: unknown) => typeof text === "string";
@@ -50,26 +46,25 @@ export function readMessage(value: unknown): InputMessage {
     const { stream_descriptor, status } = Object(message.trace.stream_status);
     if (isText(stream_descriptor?.name) && isText(status)) return message;
   } else if (isText(type)) return { type: "" };
-  throw new DestinationError(
-    "system_error",
-    `The source sent a message that is not one of the Airbyte protocol${isText(type) ? `: a ${type} without its members` : ""}.`,
-  );
+  const problem = isText(type) ? `: a ${type} with missing or wrong members` : "";
+  const text = `The source sent a message that does not follow the Airbyte protocol${problem}.`;
+  throw new DestinationError("system_error", text);
 }
 
-/** A state as it came, with the number of records that it stands for. */
+/** The state message of a line, unchanged but for the number of records since the state before. */
 export function stateWithStats(line: string, recordCount: object): { type: string; state: object } {
   const message = readToPassOn(line) as { type: string; state: object };
   return { ...message, state: { ...message.state, destinationStats: { recordCount } } };
 }
 
-/** Writes messages to standard output, each at once and whole: what was written survives a kill. */
+/** Writes a message to standard output before it returns, so that an emitted state survives a kill. */
 export const emitToStdout: Emit = (message) => {
   const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(1, bytes, at);
     } catch (error) {
-      // A pipe whose reader is slow, and which something made non-blocking.
+      // The pipe is non-blocking and its reader is slow.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

@@ -3,35 +3,34 @@ import { everyItem, type Tidemark } from "@tidemark/client";
 import type { Stream } from "./catalog.ts";
 import { configError } from "./failure.ts";
 
-/** A staged refresh of a stream, on the server. */
+/** A refresh run of a stream on the server. */
 export interface RefreshRun {
   sync_timestamp: string;
   refresh_id: string;
-  /** Operations, and requests, that the server has of it. */
+  /** How many operations and parts the server has. */
   operations: number;
   batches: number;
 }
 
-/** Requests of the history that are read at most to find a stream's last refresh. */
-const HISTORY_REQUESTS_MAX = 5000;
+/** How many syncs of the history the destination reads at most to find a stream's last refresh. */
+const HISTORY_SYNCS_MAX = 5000;
 
 /**
- * Finds out which streams are to be replaced, and in which run.
+ * Finds the refresh run of each stream that the sync replaces.
  *
- * A run's `refresh_id` says of which stream and generation it is, so the attempts of one generation, in one process or
- * in several, find each other on the server:
+ * A run's `refresh_id` names its stream and generation, so that a later attempt of the same generation finds it:
  *
- * | the server has of the generation | the stream is |
+ * | what the server has of the generation | what the sync does with the stream |
  * | --- | --- |
- * | nothing | replaced, in a new run |
- * | an unfinished run | replaced, in that run: what earlier attempts staged counts |
- * | an applied run | replaced already: the rest of the generation is added to it |
- * | parts, but no run any more | refused: what the earlier attempts staged and Airbyte counts as delivered is lost |
+ * | nothing | begins a run |
+ * | an open run | continues the run; the parts of earlier attempts count |
+ * | an applied run | applies the rest of the generation incrementally |
+ * | parts of a run that is no longer open | fails, because Airbyte counts the lost parts as delivered |
  *
- * A stream that is added to, but whose last refresh was not finished, is refused for the same reason.
+ * The sync also fails if it would add to a stream whose last refresh is unfinished, for the same reason.
  *
  * @param timestamp of new runs
- * @returns the runs of those streams that are replaced
+ * @returns the runs by stream; the sync adds to the streams that have none
  * @throws DestinationError config_error
  */
 export async function findRuns(
@@ -42,9 +41,9 @@ export async function findRuns(
   const runs = new Map<Stream, RefreshRun>();
   const undecided = new Map<string, Stream>();
   for (const stream of streams) {
-    const begun = { sync_timestamp: timestamp, refresh_id: refreshId(stream), operations: 0, batches: 0 };
-    if (stream.refresh) runs.set(stream, begun);
-    // A run of no generation is its process's alone, and nothing of it counts as delivered before it is applied.
+    const newRun = { sync_timestamp: timestamp, refresh_id: refreshId(stream), operations: 0, batches: 0 };
+    if (stream.refresh) runs.set(stream, newRun);
+    // A run without a generation cannot be resumed, and emits no state before it is applied.
     if (!stream.refresh || stream.generation !== undefined) undecided.set(prefixOf(stream), stream);
   }
 
@@ -58,15 +57,15 @@ export async function findRuns(
     undecided.delete(prefixOf(stream));
   }
 
-  let read = 0;
+  let syncsRead = 0;
   for await (const sync of everyItem((page) => tidemark.listSyncs({ ...page, sync_mode: "full_refresh" }))) {
-    if (undecided.size === 0 || ++read > HISTORY_REQUESTS_MAX) break;
+    if (undecided.size === 0 || ++syncsRead > HISTORY_SYNCS_MAX) break;
     const { refresh_id, status } = sync;
     const stream = undecided.get(prefixIn(refresh_id));
     if (stream && status === "staged") {
       if (!stream.refresh || refresh_id === refreshId(stream)) throw unfinished(stream, refresh_id!);
     } else if (stream?.refresh && refresh_id === refreshId(stream)) runs.delete(stream);
-    // The newest refresh of a stream decides, whoever made it.
+    // Only the newest refresh of a stream counts, whichever pipeline made it.
     for (const [prefix, { namespace }] of undecided) {
       if (Object.hasOwn(sync.by_namespace, namespace)) undecided.delete(prefix);
     }
@@ -77,15 +76,15 @@ export async function findRuns(
 function unfinished(stream: Stream, refreshId: string) {
   const generation = refreshId.slice(prefixOf(stream).length);
   return configError(
-    `The refresh of the stream ${stream.title} (generation ${generation}) was interrupted, and what it had delivered until then cannot ` +
-      "be used any more. To leave no records out, nothing was changed. Refresh this stream in Airbyte (or clear it and sync): it then " +
-      "begins anew.",
+    `The refresh of the stream ${stream.title} (generation ${generation}) was interrupted, and its records can no ` +
+      "longer be used. So that no records are missing, nothing was changed. To start again, refresh this stream in " +
+      "Airbyte (or clear it and sync).",
     undefined,
     stream.descriptor,
   );
 }
 
-/** At most 64 characters, the same in every process that works on the generation. */
+/** The same id in every process that works on the generation; at most 64 characters. */
 function refreshId(stream: Stream): string {
   const { generation } = stream;
   if (generation === undefined) return `airbyte-once-${randomUUID()}`;

@@ -7,7 +7,7 @@ import { valueAt } from "./record-id.ts";
 import { States } from "./states.ts";
 import type { IncrementalWriter, RefreshWriter, Writer } from "./writers.ts";
 
-/** Bytes of all records and states together that wait at most: then all are sent. */
+/** The session flushes when waiting records and states have more bytes than this. */
 const WAITING_BYTES = 32 * 1024 * 1024;
 const SOURCE_SYSTEM = "airbyte";
 const DELETED_AT = "_ab_cdc_deleted_at";
@@ -20,19 +20,19 @@ interface Progress {
   adapted: Adaptations;
 }
 
-/** One `write`: takes messages in order, gathers records, and lets a state go when all before it is durable. */
+/** One `write`: batches the records, and emits a state when everything before it is durable. */
 export class Session {
   readonly streams: readonly Stream[];
-  /** When the oldest of what waits came, ms since 1970; undefined if nothing waits. */
+  /** When the oldest waiting record or state arrived, ms since 1970; undefined if none waits. */
   waitingSince: number | undefined;
   #progress: Map<string, Progress>;
   #shared: IncrementalWriter;
-  /** Those of streams that were not applied yet, by namespace. */
+  /** The writers of refreshes that are not applied yet, by namespace. */
   #refreshes: Map<string, RefreshWriter>;
   #states: States;
-  /** Of the records that wait. */
+  /** The bytes of the waiting records. */
   #recordBytes = 0;
-  /** Of states that the last flush could not release. */
+  /** The size of the states that the last flush could not release. */
   #heldBytes = 0;
 
   constructor(
@@ -44,7 +44,7 @@ export class Session {
     this.streams = streams;
     this.#progress = new Map(
       streams.map((stream) => {
-        const adapted = { numbers: 0, texts: 0 };
+        const adapted = { numbers: 0, strings: 0 };
         return [stream.namespace, { stream, status: undefined, records: 0, deletes: 0, adapted }];
       }),
     );
@@ -55,13 +55,13 @@ export class Session {
 
   statusOf = ({ namespace }: Stream): string | undefined => this.#progress.get(namespace)?.status;
 
-  /** Whether a stream is to be replaced, and was not yet. */
+  /** Whether the stream has a refresh that is not applied yet. */
   isRefreshed = ({ namespace }: Stream): boolean => this.#refreshes.has(namespace);
 
-  /** Takes one message. @param messageNumber of its line, from 1 on @throws DestinationError */
-  async take(line: string, messageNumber: number): Promise<void> {
+  /** Handles one message. @param messageNumber the number of its line, from 1 @throws DestinationError */
+  async handle(line: string, messageNumber: number): Promise<void> {
     const { message, unsure } = readLine(line, messageNumber);
-    if (message.type === "RECORD") await this.#takeRecord(message.record, unsure, messageNumber);
+    if (message.type === "RECORD") await this.#handleRecord(message.record, unsure, messageNumber);
     else if (message.type === "STATE") {
       const { stream_descriptor } = message.state.stream ?? {};
       const stream = stream_descriptor ? streamKey(stream_descriptor) : "";
@@ -69,16 +69,16 @@ export class Session {
       this.#releaseStates();
     } else if (message.type === "TRACE" && message.trace.stream_status) {
       const { stream_descriptor, status } = message.trace.stream_status;
-      await this.#takeStatus(stream_descriptor, status);
+      await this.#handleStatus(stream_descriptor, status);
     }
-    // States that a flush did not release wait for more than that.
+    // Another flush would not release the states that the last one held back, so they do not count.
     const waiting = this.#recordBytes + this.#states.size - this.#heldBytes;
     if (waiting > WAITING_BYTES) await this.flush();
     else if (waiting === 0) this.waitingSince = undefined;
     else this.waitingSince ??= Date.now();
   }
 
-  async #takeRecord(
+  async #handleRecord(
     record: { stream: string; namespace?: string | null; data: unknown },
     unsure: boolean,
     messageNumber: number,
@@ -87,13 +87,13 @@ export class Session {
     const { stream } = progress;
     const { namespace } = stream;
     const { data } = record;
-    const kept = unsure ? keepable(data, progress.adapted) : data;
-    const id = recordId(stream, { read: data, kept });
+    const stored = unsure ? keepable(data, progress.adapted) : data;
+    const id = recordId(stream, { arrived: data, stored });
     const isDelete = stream.key !== undefined && (valueAt(data, [DELETED_AT]) ?? null) !== null;
     const operation = JSON.stringify(
       isDelete
         ? { action: "delete", id, namespace }
-        : { action: "upsert", id, namespace, source_system: SOURCE_SYSTEM, data: kept },
+        : { action: "upsert", id, namespace, source_system: SOURCE_SYSTEM, data: stored },
     );
     progress.records++;
     if (isDelete) progress.deletes++;
@@ -109,7 +109,10 @@ export class Session {
     this.#recordBytes += size;
   }
 
-  async #takeStatus(descriptor: { name: string; namespace?: string | null }, status: string): Promise<void> {
+  async #handleStatus(
+    descriptor: { name: string; namespace?: string | null },
+    status: string,
+  ): Promise<void> {
     const progress = this.#find(descriptor);
     if (status !== "COMPLETE" && status !== "INCOMPLETE") return;
     progress.status = status;
@@ -117,7 +120,7 @@ export class Session {
     const refresh = this.#refreshes.get(namespace);
     if (status !== "COMPLETE" || !refresh) return;
     await refresh.complete();
-    // What may come after it is added.
+    // The shared writer adds any records that follow.
     this.#refreshes.delete(namespace);
     this.#noteSent();
   }
@@ -128,11 +131,11 @@ export class Session {
     const title = namespace ? `${namespace}.${name}` : name;
     throw new DestinationError(
       "system_error",
-      `The source sent something of the stream ${title}, which is not in the catalog.`,
+      `The source sent a message of the stream ${title}, which is not in the catalog.`,
     );
   }
 
-  /** Sends all that waits. @throws DestinationError */
+  /** Sends all waiting records. @throws DestinationError */
   async flush(): Promise<void> {
     for (const writer of this.#writers()) {
       await writer.flush();
@@ -159,22 +162,16 @@ export class Session {
     this.#heldBytes = Math.min(this.#heldBytes, this.#states.size);
   }
 
-  /** Says how much came of each stream, and what could not be kept as it was. */
+  /** Logs how many records each stream had, and how many values were adapted. */
   logSummary(log: Log): void {
     for (const { stream, records, deletes, adapted } of this.#progress.values()) {
       const deleted = deletes > 0 ? `, ${deletes} of them deletes` : "";
       log("INFO", `${stream.title}: ${records} records${deleted}.`);
       if (adapted.numbers > 0) {
-        log(
-          "WARN",
-          `${stream.title}: ${adapted.numbers} numbers that a double cannot hold are kept as texts.`,
-        );
+        log("WARN", `${stream.title}: ${adapted.numbers} numbers that a double cannot hold became strings.`);
       }
-      if (adapted.texts > 0) {
-        log(
-          "WARN",
-          `${stream.title}: in ${adapted.texts} texts, characters that are not Unicode became U+FFFD.`,
-        );
+      if (adapted.strings > 0) {
+        log("WARN", `${stream.title}: invalid characters in ${adapted.strings} strings became U+FFFD.`);
       }
     }
   }
@@ -187,7 +184,7 @@ function readLine(line: string, number: number): { message: InputMessage; unsure
     return { message: readMessage(value), unsure };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    // Not the line itself: it may be a record.
+    // The message does not quote the line, which may be a record.
     const message = `Line ${number} of the source's messages is not JSON.`;
     throw new DestinationError("system_error", message, error);
   }

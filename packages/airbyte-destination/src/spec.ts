@@ -1,6 +1,6 @@
 import { BATCH_LIMITS } from "@tidemark/protocol/operation-batch";
 
-/** What the destination needs to be told, as Airbyte's forms show it: the protocol's `spec`. */
+/** The settings that Airbyte's form shows: the protocol's `spec`. */
 export const SPEC = {
   supportsIncremental: true,
   supported_destination_sync_modes: ["append", "append_dedup", "overwrite", "overwrite_dedup"],
@@ -15,7 +15,7 @@ export const SPEC = {
         type: "string",
         order: 0,
         title: "Server URL",
-        description: "Where the Tidemark server is, as seen from Airbyte.",
+        description: "The address at which Airbyte reaches the Tidemark server.",
         pattern: "^https?://",
         examples: ["https://tidemark.example", "http://127.0.0.1:8787"],
       },
@@ -48,7 +48,7 @@ export const SPEC = {
         order: 4,
         title: "Removal limit",
         description:
-          "How many records a full refresh may take from a stream: a number, or a percentage. A refresh that would take more changes nothing, and the sync fails. Clearing a stream is such a refresh too. Empty: no limit.",
+          "How many records a full refresh may remove from a stream: a number or a percentage. If it would remove more, it changes nothing and the sync fails. Clearing a stream counts as a refresh. Empty: no limit.",
         pattern: "^(\\d{1,9}|(100|[1-9]?\\d)(\\.\\d{1,6})?%)?$",
         examples: ["20%", "1000"],
       },
@@ -56,7 +56,7 @@ export const SPEC = {
         type: "integer",
         order: 5,
         title: "Records per request",
-        description: "How many records are sent in one request at most.",
+        description: "The maximum number of records in a request.",
         minimum: 1,
         maximum: BATCH_LIMITS.operations,
         default: BATCH_LIMITS.operations,
@@ -65,7 +65,7 @@ export const SPEC = {
         type: "number",
         order: 6,
         title: "Flush interval",
-        description: "How long a record waits at most for others to be sent with, in seconds.",
+        description: "The longest time that a record or state waits, in seconds.",
         minimum: 0.1,
         maximum: 3600,
         default: 30,

@@ -7,13 +7,13 @@ interface WaitingState {
   recordCount: number;
 }
 
-/** The states that wait until all that came before them is durable. They leave in the order in which they came. */
+/** Emits states in order, each when everything before it is durable. */
 export class States {
-  /** Characters of the states that wait. */
+  /** The characters of the waiting states. */
   size = 0;
   #waiting: WaitingState[] = [];
   #emit: Emit;
-  /** Records of each stream since its last state. */
+  /** How many records each stream had since its last state. */
   #records = new Map<string, number>();
 
   constructor(emit: Emit) {
@@ -24,7 +24,7 @@ export class States {
     this.#records.set(stream, (this.#records.get(stream) ?? 0) + 1);
   }
 
-  /** @param stream the stream of a state of one; undefined: the state is of all */
+  /** @param stream of a state of type STREAM; other states belong to all streams */
   add(line: string, messageNumber: number, { type }: StateMessage, stream: string): void {
     let recordCount = 0;
     if (type === "STREAM") {
@@ -38,12 +38,12 @@ export class States {
     this.size += line.length;
   }
 
-  /** Lets the states go that came before a message. */
+  /** Emits the states that arrived before a message. */
   release(before: number): void {
     let released = 0;
     for (const { messageNumber, line, recordCount } of this.#waiting) {
       if (messageNumber >= before) break;
-      // With a decimal point, as the protocol asks.
+      // The protocol declares the count a decimal number.
       this.#emit(stateWithStats(line, rawNumber(`${recordCount}.0`)));
       this.size -= line.length;
       released++;

@@ -12,22 +12,22 @@ import { findRuns } from "./refresh-run.ts";
 import { Session } from "./session.ts";
 import { IncrementalWriter, RefreshWriter } from "./writers.ts";
 
-/** Times that a request is sent while the server is away: some three minutes. */
+/** With the client's backoff, a sync waits about three minutes for a server that is unavailable. */
 const ATTEMPTS = 12;
 
 /**
- * Writes what a source sends: the protocol's `write`.
- * @param input messages, one JSON text a line
- * @throws DestinationError; what was acknowledged by then is kept, and its states were emitted
+ * Writes a source's messages to the store: the protocol's `write`.
+ * @param input one message in JSON on each line
+ * @throws DestinationError, TidemarkError; everything before the emitted states stays durable
  */
 export async function write(
-  givenConfig: unknown,
+  configJson: unknown,
   catalog: unknown,
   input: AsyncIterable<Uint8Array>,
   emit: Emit,
 ): Promise<void> {
   const log = logTo(emit);
-  const config = readConfig(givenConfig);
+  const config = readConfig(configJson);
   const streams = readCatalog(catalog);
   const tidemark = connect(config, ATTEMPTS, log);
   const timestamp = await timestampOfRun(tidemark);
@@ -35,11 +35,11 @@ export async function write(
 
   const newBatch = () => new Batch({ ...BATCH_LIMITS, operations: config.batchRecords });
   const changes = new Changes();
-  const shared = new IncrementalWriter(tidemark, newBatch(), timestamp, changes.note);
+  const shared = new IncrementalWriter(tidemark, newBatch(), timestamp, changes.add);
   const refreshes = new Map(
     [...runs].map(([stream, run]) => {
       const limit = config.removalLimit === false ? undefined : config.removalLimit;
-      return [stream.namespace, new RefreshWriter(tidemark, newBatch(), stream, run, limit, changes.note)];
+      return [stream.namespace, new RefreshWriter(tidemark, newBatch(), stream, run, limit, changes.add)];
     }),
   );
   for (const stream of streams) log("INFO", describe(stream, runs.get(stream)?.operations));
@@ -49,10 +49,10 @@ export async function write(
   await session.flush();
   session.logSummary(log);
   changes.logSummary(log);
-  refuseUnfinished(session, log);
+  rejectUnfinished(session, log);
 }
 
-/** Hands lines on, and what waits too long to the server. */
+/** Hands the input's lines to the session, and flushes it when something has waited for the interval. */
 async function consume(
   input: AsyncIterable<Uint8Array>,
   session: Session,
@@ -60,7 +60,7 @@ async function consume(
 ): Promise<void> {
   const lines = readLines(input);
   let next = lines.next();
-  // It may fail while a flush is under way; it is awaited after that.
+  // The promise may reject during a flush, before it is awaited.
   next.catch(() => {});
   for (;;) {
     const read = await withinTime(next, session.waitingSince, flushIntervalMs);
@@ -69,29 +69,26 @@ async function consume(
       continue;
     }
     if (read.done) return;
-    for (const line of read.value) await take(session, line);
+    for (const line of read.value) await handle(session, line);
     next = lines.next();
     next.catch(() => {});
   }
 }
 
 /** @throws DestinationError */
-async function take(session: Session, line: Line): Promise<void> {
+async function handle(session: Session, line: Line): Promise<void> {
   let text: string | undefined;
   try {
     text = lineText(line);
   } catch (error) {
     const { fault } = error as LineError;
-    throw new DestinationError(
-      "system_error",
-      `Line ${line.number} of the source's messages ${fault}.`,
-      error,
-    );
+    const message = `Line ${line.number} of the source's messages ${fault}.`;
+    throw new DestinationError("system_error", message, error);
   }
-  if (text !== undefined) await session.take(text, line.number);
+  if (text !== undefined) await session.handle(text, line.number);
 }
 
-/** What a promise brings, or undefined if something has waited for longer than the interval before that. */
+/** The promise's value, or undefined if the interval since `waitingSince` ends first. */
 async function withinTime<T>(
   promise: Promise<T>,
   waitingSince: number | undefined,
@@ -101,20 +98,20 @@ async function withinTime<T>(
   const leftMs = waitingSince + intervalMs - Date.now();
   if (leftMs <= 0) return undefined;
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
+  const timeout = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), leftMs);
   });
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }
 }
 
 /**
- * The `sync_timestamp` of all that a process writes: by the server's clock, and not before that of the connector's last
- * sync, should the clock have been set back.
- * @throws DestinationError if the key, the organization and the store do not fit
+ * The `sync_timestamp` of everything that a process writes: the server's time, or the timestamp of the connector's last
+ * sync if the server's clock was set back.
+ * @throws TidemarkError if the key does not belong to the organization and the store
  */
 async function timestampOfRun(tidemark: Tidemark): Promise<string> {
   const { timestamp } = await tidemark.validate();
@@ -125,17 +122,16 @@ async function timestampOfRun(tidemark: Tidemark): Promise<string> {
 }
 
 function describe({ title, namespace }: Stream, staged: number | undefined): string {
-  const kept = `The stream ${title} is kept in the namespace ${namespace}`;
-  if (staged === undefined) return `${kept} and added to.`;
-  const resumed = staged > 0 ? `; going on with a refresh of which ${staged} operations are there` : "";
-  return `${kept} and replaced when it is complete${resumed}.`;
+  if (staged === undefined) return `Adding the stream ${title} to the namespace ${namespace}.`;
+  const resumed = staged > 0 ? ` It continues a refresh with ${staged} staged operations.` : "";
+  return `The stream ${title} replaces the namespace ${namespace} when the stream is complete.${resumed}`;
 }
 
-/** What became of the records. */
+/** Adds up the changes of all requests. */
 class Changes {
   #counts: Record<string, number> = {};
 
-  note = ({ changes }: SyncResponse): void => {
+  add = ({ changes }: SyncResponse): void => {
     for (const [name, count] of Object.entries(changes)) {
       this.#counts[name] = (this.#counts[name] ?? 0) + count;
     }
@@ -145,19 +141,19 @@ class Changes {
     const counted = Object.entries(this.#counts).filter(([, count]) => count > 0);
     log(
       "INFO",
-      `In the store: ${counted.map(([name, count]) => `${count} ${name}`).join(", ") || "no change"}.`,
+      `Changes in the store: ${counted.map(([name, count]) => `${count} ${name}`).join(", ") || "none"}.`,
     );
     if (!this.#counts.stale) return;
     log(
       "WARN",
-      `${this.#counts.stale} records were left as they are, because something else has written them with a newer time. ` +
-        "Does another pipeline write the same namespaces?",
+      `${this.#counts.stale} operations were stale: a newer sync had already written their records. ` +
+        "Check whether another pipeline writes to the same namespaces.",
     );
   }
 }
 
-/** @throws DestinationError transient_error if a stream did not come to its end */
-function refuseUnfinished({ streams, statusOf, isRefreshed }: Session, log: Log): void {
+/** @throws DestinationError transient_error if a stream is incomplete */
+function rejectUnfinished({ streams, statusOf, isRefreshed }: Session, log: Log): void {
   const unfinished: StreamDescriptor[] = [];
   const titles: string[] = [];
   for (const stream of streams) {
@@ -166,14 +162,18 @@ function refuseUnfinished({ streams, statusOf, isRefreshed }: Session, log: Log)
     if (status === "INCOMPLETE" || isRefreshed(stream)) {
       unfinished.push(stream.descriptor);
       titles.push(stream.title);
-    } else
-      log("WARN", `The source did not say how the stream ${stream.title} ended. What came of it is kept.`);
+    } else {
+      log(
+        "WARN",
+        `The source sent no final status for the stream ${stream.title}. Its records were written.`,
+      );
+    }
   }
   if (unfinished.length === 0) return;
   throw new DestinationError(
     "transient_error",
-    `The source did not come to the end of ${titles.join(", ")}. What is incomplete was not replaced; what was delivered counts when the ` +
-      "sync is tried again.",
+    `The source did not complete ${titles.join(", ")}. Incomplete refreshes were not applied; ` +
+      "the next attempt continues after the records that were delivered.",
     undefined,
     unfinished[0],
   );

@@ -5,30 +5,30 @@ import { explain } from "./explain.ts";
 import { DestinationError } from "./failure.ts";
 import type { RefreshRun } from "./refresh-run.ts";
 
-/** Where the operations of a stream go. */
+/** Batches and sends the operations of streams. */
 export interface Writer {
   batch: Batch;
-  /** The number of the first message whose operation is not durable yet; Infinity if all are. */
+  /** The number of the first message whose operation is not durable yet; Infinity if all are durable. */
   readonly undurableSince: number;
-  /** Sends what waits; it is durable then. @throws DestinationError */
+  /** Sends the batch. @throws DestinationError */
   flush(): Promise<void>;
 }
 
-/** Told of the answer to each request. */
-export type Note = (answer: SyncResponse) => void;
+/** Receives the answer to each request. */
+export type OnAnswer = (answer: SyncResponse) => void;
 
-/** Adds to streams: one for all streams that are not replaced, so that many small ones share requests. */
+/** Writes all streams that the sync does not replace, so that small streams share requests. */
 export class IncrementalWriter implements Writer {
   readonly batch: Batch;
   #tidemark: Tidemark;
   #timestamp: string;
-  #note: Note;
+  #onAnswer: OnAnswer;
 
-  constructor(tidemark: Tidemark, batch: Batch, timestamp: string, note: Note) {
+  constructor(tidemark: Tidemark, batch: Batch, timestamp: string, onAnswer: OnAnswer) {
     this.#tidemark = tidemark;
     this.batch = batch;
     this.#timestamp = timestamp;
-    this.#note = note;
+    this.#onAnswer = onAnswer;
   }
 
   get undurableSince(): number {
@@ -38,20 +38,20 @@ export class IncrementalWriter implements Writer {
   async flush(): Promise<void> {
     if (this.batch.operations.length === 0) return;
     const fields = { sync_mode: "incremental", sync_timestamp: this.#timestamp } as const;
-    this.#note(await send(this.#tidemark, fields, this.batch.operations));
+    this.#onAnswer(await send(this.#tidemark, fields, this.batch.operations));
     this.batch.clear();
   }
 }
 
-/** Replaces a stream: parts are staged, unseen, until {@link complete} applies all of them in one instant. */
+/** Replaces one stream: readers see none of the staged parts before {@link complete} applies them. */
 export class RefreshWriter implements Writer {
   readonly batch: Batch;
   readonly stream: Stream;
   #tidemark: Tidemark;
   #run: RefreshRun;
   #removalLimit: number | string | undefined;
-  #note: Note;
-  /** The first message that only applying makes durable. */
+  #onAnswer: OnAnswer;
+  /** The first message that becomes durable only when the refresh is applied. */
   #stagedSince = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -60,14 +60,14 @@ export class RefreshWriter implements Writer {
     stream: Stream,
     run: RefreshRun,
     removalLimit: number | string | undefined,
-    note: Note,
+    onAnswer: OnAnswer,
   ) {
     this.#tidemark = tidemark;
     this.batch = batch;
     this.stream = stream;
     this.#run = run;
     this.#removalLimit = removalLimit;
-    this.#note = note;
+    this.#onAnswer = onAnswer;
   }
 
   get undurableSince(): number {
@@ -79,19 +79,19 @@ export class RefreshWriter implements Writer {
     if (batch.operations.length === 0) return;
     const answer = await this.#send({ last_batch: false }, batch.operations);
     const { operations = 0, batches = 0 } = answer.refresh ?? {};
-    // A part that the server has already counts once. Less than that means that it has begun the run anew.
+    // The server counts a repeated part once. Any lower count means that it lost parts and began a new run.
     const run = this.#run;
     const isRepeated = operations === run.operations && batches === run.batches;
-    if (operations < run.operations + batch.operations.length && !isRepeated) throw forgotten(stream);
+    if (operations < run.operations + batch.operations.length && !isRepeated) throw partsLost(stream);
     Object.assign(run, { operations, batches });
-    // No later process finds a run without a generation.
+    // No later process can find a run without a generation.
     if (stream.generation === undefined) this.#stagedSince = this.undurableSince;
     batch.clear();
   }
 
-  /** Makes what was sent the stream's content, in one request if it fits. */
+  /** Replaces the stream with the records sent, in one request if they fit. */
   async complete(): Promise<void> {
-    // Parts first, so that a last batch that equals one of them is not taken for it.
+    // The last batch is empty after parts, because the server would count one that equals a part only once.
     if (this.#run.operations > 0) await this.flush();
     const { batch, stream } = this;
     const fields = {
@@ -99,7 +99,7 @@ export class RefreshWriter implements Writer {
       expected_operations: this.#run.operations + batch.operations.length,
       ...(this.#removalLimit !== undefined && { removal_limit: this.#removalLimit }),
     };
-    this.#note(await this.#send(fields, batch.operations));
+    this.#onAnswer(await this.#send(fields, batch.operations));
     batch.clear();
     this.#stagedSince = Number.POSITIVE_INFINITY;
   }
@@ -115,7 +115,7 @@ export class RefreshWriter implements Writer {
   }
 }
 
-/** One request, whose failure names the record that it was about. */
+/** Sends one sync; its failure names the rejected record. */
 async function send(
   tidemark: Tidemark,
   fields: Omit<SyncFields, "operations">,
@@ -130,7 +130,9 @@ async function send(
   }
 }
 
-function forgotten({ title, descriptor }: Stream): DestinationError {
-  const message = `The server has forgotten earlier parts of the refresh of ${title}, so it is not applied. Refresh the stream again.`;
+function partsLost({ title, descriptor }: Stream): DestinationError {
+  const message =
+    `The server no longer has all parts of the refresh of ${title}, so it was not applied. ` +
+    "Refresh the stream again.";
   return new DestinationError("system_error", message, undefined, descriptor);
 }

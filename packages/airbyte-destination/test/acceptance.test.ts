@@ -8,18 +8,18 @@ import { runWrite, startServer } from "./destination.ts";
 const { newStore } = await startServer();
 const read = (name: string) => readFileSync(new URL(`messages/${name}`, import.meta.url), "utf8");
 
-/** Message files in the style of those that Airbyte tests its own destinations with. */
+/** Message files like those with which Airbyte tests its own destinations. */
 const CASES: [file: string, states: number, statement: string][] = [
-  ["exchange_rate", 1, "records without a key are all kept"],
-  ["exchange_rate_dedup", 1, "of each key the record that came last is kept"],
-  ["edge_case", 1, "names, keys and texts of every kind are kept as they are"],
+  ["exchange_rate", 1, "all records without a key are stored"],
+  ["exchange_rate_dedup", 1, "the last record of each key is stored"],
+  ["edge_case", 1, "unusual names, keys and strings are stored unchanged"],
   ["namespaces", 1, "streams of the same name in several namespaces do not mix"],
-  ["data_types", 1, "every type is kept exactly, what a double cannot hold as a text"],
-  ["interleaved", 6, "streams that come interleaved, with states and deletes, are told apart"],
-  ["no_data", 1, "streams without records leave nothing"],
+  ["data_types", 1, "every type is stored exactly, numbers that a double cannot hold as strings"],
+  ["interleaved", 6, "interleaved streams with states and deletes do not mix"],
+  ["no_data", 1, "streams without records write nothing"],
 ];
 
-/** Records without regard to their order. */
+/** The records in one order, whatever order they arrived in. */
 const sorted = (records: unknown[]) => records.map(canonicalJson).sort();
 
 for (const [file, states, statement] of CASES) {
@@ -36,10 +36,10 @@ for (const [file, states, statement] of CASES) {
       assert.deepEqual([result.code, result.errors, result.stderr], [0, [], ""]);
       assert.equal(result.states.length, states);
       const expected = parseJson(read(`${file}.expected.json`)) as Record<string, unknown[]>;
-      const found = await everything();
-      assert.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort());
+      const stored = await everything();
+      assert.deepEqual(Object.keys(stored).sort(), Object.keys(expected).sort());
       for (const [namespace, records] of Object.entries(expected)) {
-        assert.deepEqual(sorted(found[namespace]!), sorted(records), namespace);
+        assert.deepEqual(sorted(stored[namespace]!), sorted(records), namespace);
       }
     });
   }

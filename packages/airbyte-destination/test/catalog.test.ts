@@ -5,30 +5,30 @@ import { DestinationError } from "../src/failure.ts";
 import { deduplicated, refreshed, stream } from "./destination.ts";
 
 describe("a catalog", () => {
-  const refused: [what: string, catalog: unknown, type: string, message: RegExp][] = [
+  const invalid: [what: string, catalog: unknown, type: string, message: RegExp][] = [
     ["without streams", {}, "system_error", /has no streams/],
     ["with a stream without a name", { streams: [{}] }, "system_error", /without a name/],
     [
-      "that deduplicates by nothing",
+      "with a deduplicated stream without a primary key",
       { streams: [stream("users", { destination_sync_mode: "append_dedup", namespace: "public" })] },
       "config_error",
-      /public\.users is to be deduplicated, but has no primary key/,
+      /public\.users has the sync mode append_dedup but no primary key/,
     ],
     [
-      "with a sync mode of another kind",
+      "with an unknown sync mode",
       { streams: [stream("users", { destination_sync_mode: "soft_delete" })] },
       "config_error",
-      /users has a sync mode that this destination does not have: soft_delete/,
+      /users has the sync mode soft_delete, which this destination does not support/,
     ],
     [
       "that has a stream twice",
       { streams: [stream("users"), stream("users", { namespace: "" })] },
       "config_error",
-      /users is in the catalog twice/,
+      /catalog has the stream users twice/,
     ],
   ];
-  for (const [what, catalog, type, message] of refused) {
-    test(`${what} is refused: ${type}`, () => {
+  for (const [what, catalog, type, message] of invalid) {
+    test(`${what} is rejected: ${type}`, () => {
       assert.throws(
         () => readCatalog(catalog),
         (error) =>
@@ -48,21 +48,21 @@ describe("a catalog", () => {
     ["overwrite", refreshed("s", 3), true, 3],
     ["overwrite_dedup", refreshed("s", 3, { destination_sync_mode: "overwrite_dedup" }), true, 3],
     [
-      "append_dedup that is refreshed",
+      "append_dedup and a refresh",
       deduplicated("s", { generation_id: 3, minimum_generation_id: 3 }),
       true,
       3,
     ],
-    ["append that is refreshed", stream("s", { generation_id: 3, minimum_generation_id: 3 }), true, 3],
+    ["append and a refresh", stream("s", { generation_id: 3, minimum_generation_id: 3 }), true, 3],
     [
-      "append that keeps some generations",
+      "append that keeps newer generations",
       stream("s", { generation_id: 4, minimum_generation_id: 3 }),
       true,
       3,
     ],
     ["overwrite without generations", refreshed("s", 0), true, undefined],
     [
-      "overwrite of an old platform",
+      "overwrite by an old Airbyte",
       refreshed("s", 0, { generation_id: null, minimum_generation_id: null }),
       true,
       undefined,
@@ -71,8 +71,8 @@ describe("a catalog", () => {
   for (const [what, configured, refresh, generation] of generations) {
     const meaning = refresh ? `is replaced (${generation ?? "no"} generation)` : "is added to";
     test(`with ${what}: the stream ${meaning}`, () => {
-      const [read] = readCatalog({ streams: [configured] });
-      assert.deepEqual([read!.refresh, read!.generation], [refresh, generation]);
+      const [result] = readCatalog({ streams: [configured] });
+      assert.deepEqual([result!.refresh, result!.generation], [refresh, generation]);
     });
   }
 });

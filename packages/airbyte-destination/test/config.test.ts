@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { readConfig } from "../src/config.ts";
 import { SPEC } from "../src/spec.ts";
 
-const GIVEN = {
+const VALID = {
   url: "https://tidemark.example/",
   api_key: " key ",
   organization_id: "org_a",
@@ -11,8 +11,8 @@ const GIVEN = {
 };
 
 describe("a configuration", () => {
-  test("has defaults, those that the form shows", () => {
-    const config = readConfig(GIVEN);
+  test("has the defaults that the form shows", () => {
+    const config = readConfig(VALID);
     assert.deepEqual(config, {
       url: "https://tidemark.example/",
       apiKey: "key",
@@ -26,7 +26,7 @@ describe("a configuration", () => {
     assert.deepEqual([batch_records.default, flush_interval_seconds.default], [5000, 30]);
   });
 
-  const limits: [given: unknown, read: unknown][] = [
+  const limits: [setting: unknown, limit: unknown][] = [
     ["20%", "20%"],
     ["0.5%", "0.5%"],
     ["100%", "100%"],
@@ -35,17 +35,17 @@ describe("a configuration", () => {
     ["", undefined],
     [null, undefined],
   ];
-  for (const [given, read] of limits) {
-    test(`may have the removal limit ${JSON.stringify(given)}`, () => {
-      assert.equal(readConfig({ ...GIVEN, removal_limit: given }).removalLimit, read);
+  for (const [setting, limit] of limits) {
+    test(`may have the removal limit ${JSON.stringify(setting)}`, () => {
+      assert.equal(readConfig({ ...VALID, removal_limit: setting }).removalLimit, limit);
       assert.match(
-        String(given ?? ""),
+        String(setting ?? ""),
         new RegExp(SPEC.connectionSpecification.properties.removal_limit.pattern),
       );
     });
   }
 
-  const refused: [change: Record<string, unknown>, message: RegExp][] = [
+  const invalid: [change: Record<string, unknown>, message: RegExp][] = [
     [{ url: "" }, /Server URL \(url\) is missing/],
     [{ url: "tidemark.example" }, /not an http or https address/],
     [{ url: "ftp://tidemark.example" }, /not an http or https address/],
@@ -59,9 +59,9 @@ describe("a configuration", () => {
     [{ batch_records: 1.5 }, /batch_records must be a number/],
     [{ flush_interval_seconds: "30" }, /flush_interval_seconds must be a number/],
   ];
-  for (const [change, message] of refused) {
-    test(`with ${JSON.stringify(change)} is refused`, () => {
-      assert.throws(() => readConfig({ ...GIVEN, ...change }), message);
+  for (const [change, message] of invalid) {
+    test(`with ${JSON.stringify(change)} is rejected`, () => {
+      assert.throws(() => readConfig({ ...VALID, ...change }), message);
     });
   }
 });

@@ -11,23 +11,23 @@ import { memoryFolder } from "../../server/test/memory-folder.ts";
 import { cleanEnvironment, runForObject, startServerProcess } from "../../server/test/server-process.ts";
 import { whenDone } from "../../server/test/when-done.ts";
 
-/** The program as it is installed. */
+/** The installed program. */
 export const DESTINATION = fileURLToPath(new URL("../bin/tidemark-airbyte-destination.js", import.meta.url));
 
 // biome-ignore lint/suspicious/noExplicitAny: tests read messages of every shape
 export type Message = any;
 
-/** A store on a server in another process, and what Airbyte would know of it. */
+/** A store on a server in another process, and a destination's configuration for it. */
 export interface TestStore {
   config: Record<string, unknown>;
   tidemark: Tidemark;
   /** The data of each record of a namespace, by id. */
   contents(namespace: string): Promise<Record<string, unknown>>;
-  /** The data of the records of every namespace that has any. */
+  /** The data of all records, by namespace. */
   everything(): Promise<Record<string, unknown[]>>;
 }
 
-/** A server that serves all tests of a file; each test makes itself a store. */
+/** Starts one server for all tests of a file; each test creates its own store. */
 export async function startServer(settings: Record<string, string> = {}) {
   const folder = await mkdtemp(join(memoryFolder(), "tidemark-airbyte-"));
   const environment = { TIDEMARK_DATABASE_URL: `file:${folder}/tidemark.db`, ...settings };
@@ -43,7 +43,7 @@ export async function startServer(settings: Record<string, string> = {}) {
   const management = new Management({ url: server.url, apiKey: adminKey, organizationId });
   return {
     url: server.url,
-    /** Kills the server and starts it again where it was. */
+    /** Kills the server and starts it again at the same address. */
     async restart() {
       await server.end("SIGKILL");
       const { port } = new URL(server.url);
@@ -57,11 +57,11 @@ export async function startServer(settings: Record<string, string> = {}) {
       const access = { apiKey: connector.api_key, organizationId, vectorStoreId: store.id };
       const tidemark = new Tidemark({ url, ...access });
       const contents: TestStore["contents"] = async (namespace) => {
-        const found: [string, unknown][] = [];
+        const records: [string, unknown][] = [];
         for await (const { id, data } of everyItem((page) => tidemark.listRecords({ namespace, ...page }))) {
-          found.push([id, data]);
+          records.push([id, data]);
         }
-        return Object.fromEntries(found);
+        return Object.fromEntries(records);
       };
       return {
         config: {
@@ -73,26 +73,26 @@ export async function startServer(settings: Record<string, string> = {}) {
         tidemark,
         contents,
         async everything() {
-          const found: [string, unknown[]][] = [];
+          const namespaces: [string, unknown[]][] = [];
           for await (const { namespace, records } of everyItem((page) => tidemark.listNamespaces(page))) {
-            if (records > 0) found.push([namespace, Object.values(await contents(namespace))]);
+            if (records > 0) namespaces.push([namespace, Object.values(await contents(namespace))]);
           }
-          // Not by assignment: a stream may be called __proto__.
-          return Object.fromEntries(found);
+          // An assignment would lose a stream with the name __proto__.
+          return Object.fromEntries(namespaces);
         },
       };
     },
   };
 }
 
-/** A destination in a process of its own. */
+/** A destination in its own process. */
 export interface Destination {
   process: ChildProcessByStdio<Writable, Readable, Readable>;
   messages: Message[];
-  /** Sends messages, or lines as they are. */
+  /** Sends messages, or raw lines. */
   send(...messages: (object | string)[]): void;
-  /** Waits for the next message that fits. */
-  next(fits: (message: Message) => boolean): Promise<Message>;
+  /** Waits for the next message that matches. */
+  next(matches: (message: Message) => boolean): Promise<Message>;
   /** Ends the input and waits for the end. */
   end(): Promise<Result>;
   ended: Promise<Result>;
@@ -102,13 +102,13 @@ export interface Result {
   code: number | null;
   messages: Message[];
   states: Message[];
-  /** Its TRACE errors. */
+  /** The errors of TRACE messages. */
   errors: Message[];
   logs: string[];
   stderr: string;
 }
 
-/** Starts the program; files that an option names are made of what it is given. */
+/** Starts the program, with an option for each file. */
 export async function startDestination(
   t: TestContext,
   command: string,
@@ -157,15 +157,17 @@ export async function startDestination(
       );
       child.stdin.write(Buffer.concat(lines.flatMap((line) => [Buffer.from(line), Buffer.from("\n")])));
     },
-    next: (fits) =>
+    next: (matches) =>
       new Promise((resolve, reject) => {
         const watch = (message: Message) => {
-          if (!fits(message)) return;
+          if (!matches(message)) return;
           watchers.delete(watch);
           resolve(message);
         };
         watchers.add(watch);
-        ended.then(({ errors }) => reject(new Error(`It ended first: ${JSON.stringify(errors)}`)));
+        ended.then(({ errors }) =>
+          reject(new Error(`The destination ended first: ${JSON.stringify(errors)}`)),
+        );
       }),
     end: () => {
       child.stdin.end();
@@ -175,7 +177,7 @@ export async function startDestination(
   };
 }
 
-/** Runs `write` over some messages to its end. */
+/** Runs `write` with these messages until it ends. */
 export async function runWrite(
   t: TestContext,
   config: unknown,
@@ -187,7 +189,7 @@ export async function runWrite(
   return destination.end();
 }
 
-/** A configured stream; without anything else it is appended to. */
+/** A configured stream; its default mode is append. */
 export function stream(name: string, fields: Record<string, unknown> = {}): Record<string, unknown> {
   const { namespace, json_schema = {}, ...configured } = fields;
   return {
@@ -206,7 +208,7 @@ export function stream(name: string, fields: Record<string, unknown> = {}): Reco
   };
 }
 
-/** A stream that is replaced by a generation, with the key `id`. */
+/** A stream with the key `id`, and a generation that replaces it. */
 export const refreshed = (name: string, generation: number, fields: Record<string, unknown> = {}) =>
   stream(name, {
     destination_sync_mode: "overwrite",
@@ -216,7 +218,7 @@ export const refreshed = (name: string, generation: number, fields: Record<strin
     ...fields,
   });
 
-/** A stream whose records are known by `id`. */
+/** A deduplicated stream with the key `id`. */
 export const deduplicated = (name: string, fields: Record<string, unknown> = {}) =>
   stream(name, { destination_sync_mode: "append_dedup", primary_key: [["id"]], ...fields });
 
@@ -250,5 +252,5 @@ export const streamState = (name: string, state: unknown, namespace?: string) =>
   },
 });
 
-/** What each state of streams that a destination let go holds. */
+/** The stream state of each emitted state. */
 export const stateValues = (states: Message[]) => states.map(({ stream }) => stream.stream_state);

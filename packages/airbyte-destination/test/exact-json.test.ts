@@ -5,7 +5,7 @@ import { isExact } from "@tidemark/protocol/exact-number";
 import fc from "fast-check";
 import { keepable, readExactly, readToPassOn } from "../src/exact-json.ts";
 
-test("what JSON.stringify writes is read as it was, and is sure", () => {
+test("the output of JSON.stringify is read unchanged and is not unsure", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       const text = JSON.stringify(value);
@@ -44,7 +44,7 @@ const NUMBERS: [source: string, exact: boolean][] = [
   ["0.000000000000000000000000000001", true],
 ];
 for (const [source, exact] of NUMBERS) {
-  test(`${source} is ${exact ? "a number" : "kept as it is written"}`, () => {
+  test(`${source} is ${exact ? "a number" : "not a number, and keeps its digits"}`, () => {
     const { value, unsure } = readExactly(`{"a": ${source}}`);
     assert.equal(unsure, !exact);
     const { a } = value as { a: unknown };
@@ -53,20 +53,20 @@ for (const [source, exact] of NUMBERS) {
   });
 }
 
-test("what Tidemark would refuse is adapted, counted, and nothing else is changed", () => {
+test("values that Tidemark would reject are adapted and counted, and all others stay unchanged", () => {
   const text =
     '{"a": [9007199254740993, 1, "9007199254740993"], "b\\u0000": "\\ud800x", "__proto__": {"c": 1e999}, "d": "\\ud83d\\ude00"}';
-  const adapted = { numbers: 0, texts: 0 };
+  const adapted = { numbers: 0, strings: 0 };
   const { value, unsure } = readExactly(text);
   assert.equal(unsure, true);
   assert.equal(
     JSON.stringify(keepable(value, adapted)),
     '{"a":["9007199254740993",1,"9007199254740993"],"b\uFFFD":"\uFFFDx","__proto__":{"c":"1e999"},"d":"😀"}',
   );
-  assert.deepEqual(adapted, { numbers: 2, texts: 2 });
+  assert.deepEqual(adapted, { numbers: 2, strings: 2 });
 });
 
-test("a state is passed on with every number as it was written", () => {
+test("a state is passed on with unchanged numbers", () => {
   const text = '{"lsn":23011544123456789012,"count":12.0,"ratio":0.10,"big":1e400,"text":"\\n\u2028"}';
   assert.equal(JSON.stringify(readToPassOn(text)), text);
 });

@@ -25,7 +25,7 @@ describe("a failure", () => {
     ["BATCH_SIZE_EXCEEDED", "system_error"],
   ];
   for (const [code, type] of types) {
-    test(`of the code ${code} is a ${type}`, () => {
+    test(`with the code ${code} is a ${type}`, () => {
       const explained = explain(failure(code));
       assert.equal(explained.failureType, type);
       assert.equal((explained.cause as TidemarkError).code, code);
@@ -37,29 +37,29 @@ describe("a failure", () => {
     const errors = [{ field: "operations[1].data.when", code: "X", message: "Is wrong." }];
     const error = failure("VALIDATION_ERROR", { errors, total_errors: 1 });
     const { message, failureType } = explain(error, [operation("a"), operation("b")]);
-    assert.equal(message, 'Tidemark refuses the record "b" of users: data.when: Is wrong.');
+    assert.equal(message, 'Tidemark rejects the record "b" of users: data.when: Is wrong.');
     assert.equal(failureType, "config_error");
   });
 
-  test("of the request as a whole says what the server says", () => {
+  test("of a whole request has the server's message", () => {
     const errors = [{ field: "sync_timestamp", code: "IN_THE_FUTURE", message: "Is ahead." }];
     const error = failure("VALIDATION_ERROR", { errors, total_errors: 1 });
     assert.equal(
       explain(error, [operation("a")]).message,
-      "Tidemark refuses a request: What the server says.",
+      "Tidemark rejects a request: What the server says.",
     );
   });
 
-  test("of a connection has what the system said", () => {
-    const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
-    const error = failure("CONNECTION_FAILED", {}, new TypeError("fetch failed", { cause: refused }));
+  test("of a connection has the system's error code", () => {
+    const cause = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
+    const error = failure("CONNECTION_FAILED", {}, new TypeError("fetch failed", { cause }));
     assert.match(explain(error).message, /cannot be reached: .* \(ECONNREFUSED\)$/);
   });
 
-  test("that is explained already stays as it is, and one that nobody foresaw is a system_error", () => {
+  test("that is already explained stays unchanged, and an unknown one is a system_error", () => {
     const known = new DestinationError("config_error", "Known.");
     assert.equal(explain(known), known);
     const { failureType, message } = explain(new RangeError("odd"));
-    assert.deepEqual([failureType, message], ["system_error", "Something unexpected went wrong: odd"]);
+    assert.deepEqual([failureType, message], ["system_error", "Unexpected error: odd"]);
   });
 });

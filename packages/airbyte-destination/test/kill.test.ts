@@ -17,10 +17,10 @@ const { newStore, restart } = await startServer();
 
 const RECORDS = 300;
 const STATE_EVERY = 20;
-/** States after whose echo the process is killed. */
+/** After how many emitted states a test kills the process. */
 const KILL_AFTER = LONG ? Array.from({ length: 15 }, (_, i) => i + 1) : [1, 7];
 
-/** What a source that begins after a state sends: every record has a text of its own, so that a lost one shows. */
+/** The messages of a source that continues after a state; all records differ, so that a lost one shows. */
 function messagesAfter(name: string, at: number): object[] {
   const messages: object[] = [];
   for (let id = at + 1; id <= RECORDS; id++) {
@@ -30,12 +30,12 @@ function messagesAfter(name: string, at: number): object[] {
   return messages;
 }
 
-const whole = Object.fromEntries(
+const allRecords = Object.fromEntries(
   Array.from({ length: RECORDS }, (_, i) => [i + 1, { id: i + 1, text: `record ${i + 1}` }]),
 );
 const isState = ({ type }: Message) => type === "STATE";
 
-/** Runs until so many states have come out, and kills. @returns where the source has to go on */
+/** Kills the destination after this many emitted states. @returns the state from which the source continues */
 async function killAfter(
   t: TestContext,
   config: unknown,
@@ -66,27 +66,27 @@ async function finish(
   destination.send(...messagesAfter(name, at), complete(name));
   const { code, errors } = await destination.end();
   assert.deepEqual([code, errors], [0, []]);
-  assert.deepEqual(await store.contents(name), whole);
+  assert.deepEqual(await store.contents(name), allRecords);
 }
 
-describe("killing the process after a state came out loses nothing before it", () => {
+describe("killing the process after it emitted a state loses nothing before the state", () => {
   for (const states of KILL_AFTER) {
-    test(`of a stream that is added to, after ${states} states`, async (t) => {
+    test(`of an incremental stream, after ${states} states`, async (t) => {
       const store = await newStore();
       const catalog = { streams: [deduplicated("users")] };
       const config = { ...store.config, batch_records: 7 };
       const at = await killAfter(t, config, catalog, "users", 0, states);
-      const found = await store.contents("users");
-      for (let id = 1; id <= at; id++) assert.deepEqual(found[id], whole[id]);
+      const stored = await store.contents("users");
+      for (let id = 1; id <= at; id++) assert.deepEqual(stored[id], allRecords[id]);
       await finish(t, store, config, catalog, "users", at);
     });
 
-    test(`of a stream that is replaced, after ${states} states, and again after the next`, async (t) => {
+    test(`of a refreshed stream, after ${states} states, and again after the next one`, async (t) => {
       const store = await newStore();
       const catalog = { streams: [refreshed("users", 1)] };
       const config = { ...store.config, batch_records: 7 };
       const first = await killAfter(t, config, catalog, "users", 0, states);
-      assert.deepEqual(await store.contents("users"), {}, "nobody sees what is staged");
+      assert.deepEqual(await store.contents("users"), {}, "readers do not see staged records");
       const second =
         first < RECORDS - STATE_EVERY ? await killAfter(t, config, catalog, "users", first, 1) : first;
       await finish(t, store, config, catalog, "users", second);
@@ -94,7 +94,7 @@ describe("killing the process after a state came out loses nothing before it", (
   }
 });
 
-test("a server that is killed and started again costs waits and nothing else", async (t) => {
+test("a killed and restarted server delays a sync, but loses nothing", async (t) => {
   const store = await newStore();
   const catalog = { streams: [deduplicated("users"), refreshed("orders", 1)] };
   const config = { ...store.config, batch_records: 10 };
@@ -107,6 +107,6 @@ test("a server that is killed and started again costs waits and nothing else", a
   const { code, errors, states } = await destination.end();
   assert.deepEqual([code, errors], [0, []]);
   assert.equal(states.length, (2 * RECORDS) / STATE_EVERY);
-  assert.deepEqual(await store.contents("users"), whole);
-  assert.deepEqual(await store.contents("orders"), whole);
+  assert.deepEqual(await store.contents("users"), allRecords);
+  assert.deepEqual(await store.contents("orders"), allRecords);
 });

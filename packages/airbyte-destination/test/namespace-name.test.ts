@@ -15,21 +15,21 @@ const stream = fc.record({ name, namespace: name }, { requiredKeys: ["name"] });
 describe("the namespace of a stream", () => {
   test("is different for different streams", () => {
     fc.assert(
-      fc.property(stream, stream, (one, other) => {
-        const same = one.name === other.name && one.namespace === other.namespace;
-        assert.equal(namespaceOf(one) === namespaceOf(other), same);
+      fc.property(stream, stream, (a, b) => {
+        const same = a.name === b.name && a.namespace === b.namespace;
+        assert.equal(namespaceOf(a) === namespaceOf(b), same);
       }),
       { numRuns: 1500 },
     );
   });
 
-  test("is different for a long name and one that looks like what it is cut to", () => {
+  test("is different for a long name and for the namespace of that name", () => {
     const cut = namespaceOf({ name: "x".repeat(300) });
     assert.equal([...cut].length, 255);
     assert.notEqual(namespaceOf({ name: cut }), cut);
   });
 
-  test("is one that Tidemark takes", () => {
+  test("is valid in Tidemark", () => {
     fc.assert(
       fc.property(stream, (named) => {
         fc.pre(named.name !== "");
@@ -41,7 +41,7 @@ describe("the namespace of a stream", () => {
     );
   });
 
-  const examples: [name: string, namespace: string | undefined, kept: string][] = [
+  const examples: [name: string, namespace: string | undefined, expected: string][] = [
     ["users", undefined, "users"],
     ["users", "public", "public/users"],
     ["clickup_tasks", undefined, "clickup_tasks"],
@@ -50,9 +50,9 @@ describe("the namespace of a stream", () => {
     ["a\0\ud83d", undefined, "a%00%uD83D"],
     ["Пользователи 👥", "схема", "схема/Пользователи 👥"],
   ];
-  for (const [name, namespace, kept] of examples) {
-    test(`is ${kept} for ${JSON.stringify([namespace, name])}`, () => {
-      assert.equal(namespaceOf(namespace === undefined ? { name } : { name, namespace }), kept);
+  for (const [name, namespace, expected] of examples) {
+    test(`is ${expected} for ${JSON.stringify([namespace, name])}`, () => {
+      assert.equal(namespaceOf(namespace === undefined ? { name } : { name, namespace }), expected);
     });
   }
 });

@@ -16,7 +16,7 @@ const modules = fileURLToPath(new URL("node_modules/", ROOT));
 const here = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 const { newStore } = await startServer();
 
-test("the packed package runs its README's first example as written, alone", async (t) => {
+test("the packed package runs its README's first example as written", async (t) => {
   const folder = await temporaryFolder(t);
   const npm = {
     npm_config_cache: join(folder, "npm"),
@@ -53,7 +53,7 @@ test("the packed package runs its README's first example as written, alone", asy
   assert.ok(existsSync(join(app, entrypoint)), "the image starts a file that is there");
 });
 
-test("the image's and the registration's version is the package's", () => {
+test("the image and the registration have the package's version", () => {
   const { version } = JSON.parse(here("package.json"));
   assert.ok(here("metadata.yaml").includes(`dockerImageTag: ${version}\n`));
   assert.ok(here("Dockerfile").includes(`io.airbyte.version="${version}"`));

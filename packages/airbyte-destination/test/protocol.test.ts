@@ -19,7 +19,7 @@ const { newStore, management, url } = await startServer();
 
 const UNUSED = await unusedAddress();
 
-/** The address of a server that has gone. */
+/** An address without a server. */
 async function unusedAddress(): Promise<string> {
   const listener = createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");
@@ -30,7 +30,7 @@ async function unusedAddress(): Promise<string> {
 }
 
 describe("spec", () => {
-  test("says what the destination needs, and which of it is secret", async (t) => {
+  test("lists the settings and marks the secret one", async (t) => {
     const { code, messages } = await (await startDestination(t, "spec")).end();
     assert.equal(code, 0);
     assert.deepEqual(messages, [{ type: "SPEC", spec: JSON.parse(JSON.stringify(SPEC)) }]);
@@ -44,7 +44,7 @@ describe("spec", () => {
 });
 
 describe("check", () => {
-  test("succeeds with a key, an organization and a store that fit", async (t) => {
+  test("succeeds with a key of the organization and store", async (t) => {
     const { config } = await newStore();
     const { code, messages } = await (await startDestination(t, "check", { config })).end();
     assert.equal(code, 0);
@@ -52,14 +52,18 @@ describe("check", () => {
   });
 
   const wrong: [what: string, change: Record<string, unknown>, message: RegExp][] = [
-    ["a key that is not one", { api_key: "nonsense" }, /does not accept the API key/],
+    ["an invalid key", { api_key: "nonsense" }, /rejects the API key/],
     ["no key", { api_key: undefined }, /API key \(api_key\) is missing/],
     ["another store", { vector_store_id: "vs_other" }, /not accessible with this API key/],
-    ["a server that is not there", { url: UNUSED }, /cannot be reached.*ECONNREFUSED/],
-    ["an address of something else", { url: `${url}/docs` }, /resource does not exist|not one of Tidemark's/],
+    ["an unreachable server", { url: UNUSED }, /cannot be reached.*ECONNREFUSED/],
+    [
+      "another address of the server",
+      { url: `${url}/docs` },
+      /resource does not exist|not one of Tidemark's/,
+    ],
   ];
   for (const [what, change, message] of wrong) {
-    test(`fails with ${what}, and says so`, async (t) => {
+    test(`fails with ${what} and a message`, async (t) => {
       const { config } = await newStore();
       const { code, messages } = await (
         await startDestination(t, "check", { config: { ...config, ...change } })
@@ -72,7 +76,7 @@ describe("check", () => {
     });
   }
 
-  test("fails with a key that is not a connector's", async (t) => {
+  test("fails with a revoked key", async (t) => {
     const { config } = await newStore();
     const store = String(config.vector_store_id);
     const connector = await management.createConnector({ name: "Revoked", vector_store_id: store });
@@ -87,17 +91,12 @@ describe("write", () => {
   const catalog = { streams: [deduplicated("users")] };
   const failures: [
     what: string,
-    given: { config?: object; catalog?: unknown; messages?: (object | string)[] },
+    input: { config?: object; catalog?: unknown; messages?: (object | string)[] },
     type: string,
     message: RegExp,
   ][] = [
-    ["a bad key", { config: { api_key: "x" } }, "config_error", /does not accept the API key/],
-    [
-      "a store that is not the key's",
-      { config: { vector_store_id: "vs_x" } },
-      "config_error",
-      /not accessible/,
-    ],
+    ["an invalid key", { config: { api_key: "x" } }, "config_error", /rejects the API key/],
+    ["a store of another key", { config: { vector_store_id: "vs_x" } }, "config_error", /not accessible/],
     ["a catalog that is not JSON", { catalog: "{" }, "config_error", /catalog file is not JSON/],
     ["a line that is not JSON", { messages: ['{"type": "REC'] }, "system_error", /Line 1 .* is not JSON/],
     [
@@ -124,13 +123,13 @@ describe("write", () => {
       /stream public\.orders, which is not in the catalog/,
     ],
   ];
-  for (const [what, given, type, message] of failures) {
+  for (const [what, input, type, message] of failures) {
     test(`fails with ${what}: ${type}`, async (t) => {
       const { config, everything } = await newStore();
-      const files = { config: { ...config, ...given.config }, catalog: given.catalog ?? catalog };
+      const files = { config: { ...config, ...input.config }, catalog: input.catalog ?? catalog };
       const destination = await startDestination(t, "write", files);
-      destination.send(...(given.messages ?? [record("users", { id: 1 })]));
-      // Its input is left open: it does not wait for the rest.
+      destination.send(...(input.messages ?? [record("users", { id: 1 })]));
+      // The input stays open, because the destination must not wait for the rest.
       const { code, errors, states, stderr } = await destination.ended;
       assert.deepEqual([code, states, stderr, errors.length], [1, [], "", 1]);
       assert.equal(errors[0].failure_type, type);
@@ -139,13 +138,13 @@ describe("write", () => {
     });
   }
 
-  test("of an unknown command fails with its usage", async (t) => {
+  test("of an unknown command fails and shows the usage", async (t) => {
     const { code, errors } = await (await startDestination(t, "discover")).end();
     assert.deepEqual([code, errors[0].failure_type], [1, "config_error"]);
     assert.match(errors[0].message, /^Usage: spec \|/);
   });
 
-  test("keeps records by nested, composite and long keys, and those without values by their content", async (t) => {
+  test("stores records under nested, composite and long keys, and records without key values under their content", async (t) => {
     const { config, contents } = await newStore();
     const key = [["account", "region"], ["number"]];
     const orders = deduplicated("orders", { primary_key: key });
@@ -170,10 +169,10 @@ describe("write", () => {
       ],
     );
     assert.equal(code, 0);
-    const found = await contents("orders");
-    assert.deepEqual(found['["eu",1]'], { account: { region: "eu" }, number: 1, v: 2 });
-    assert.deepEqual(found["[null,1]"], { account: {}, number: 1 });
-    assert.equal(Object.keys(found).filter((id) => id.startsWith("sha256:")).length, 1);
+    const storedOrders = await contents("orders");
+    assert.deepEqual(storedOrders['["eu",1]'], { account: { region: "eu" }, number: 1, v: 2 });
+    assert.deepEqual(storedOrders["[null,1]"], { account: {}, number: 1 });
+    assert.equal(Object.keys(storedOrders).filter((id) => id.startsWith("sha256:")).length, 1);
     assert.deepEqual(Object.keys(await contents("tasks")).sort(), ["0042", "42"]);
     const users = Object.entries(await contents("users"));
     const plain = users.filter(([id]) => !id.startsWith("sha256:"));
@@ -184,7 +183,7 @@ describe("write", () => {
     assert.equal(users.length, 3);
   });
 
-  test("uses the key that the source defines where none is configured, and keeps deletes of streams without one", async (t) => {
+  test("uses the source's key if none is configured, and stores deletes of streams without a key as records", async (t) => {
     const { config, everything } = await newStore();
     const defined = stream("users");
     (defined.stream as Record<string, unknown>).source_defined_primary_key = [["id"]];
@@ -203,7 +202,7 @@ describe("write", () => {
     assert.equal(log!.length, 2);
   });
 
-  test("says what it did in its log, and warns of what could not be kept as it was", async (t) => {
+  test("logs what it did, and warns about values that it adapted", async (t) => {
     const { config } = await newStore();
     const { logs, stderr } = await runWrite(t, config, { streams: [refreshed("users", 1)] }, [
       record("users", { id: 1, text: "a\0b" }),
@@ -213,15 +212,15 @@ describe("write", () => {
     ]);
     assert.equal(stderr, "");
     assert.deepEqual(logs, [
-      "INFO The stream users is kept in the namespace users and replaced when it is complete.",
+      "INFO The stream users replaces the namespace users when the stream is complete.",
       "INFO users: 2 records.",
-      "WARN users: 1 numbers that a double cannot hold are kept as texts.",
-      "WARN users: in 1 texts, characters that are not Unicode became U+FFFD.",
-      "INFO In the store: 2 created.",
+      "WARN users: 1 numbers that a double cannot hold became strings.",
+      "WARN users: invalid characters in 1 strings became U+FFFD.",
+      "INFO Changes in the store: 2 created.",
     ]);
   });
 
-  test("comes after all that its connector has sent, and warns where another is ahead of it", async (t) => {
+  test("is newer than its connector's last sync, and warns if another connector is ahead", async (t) => {
     const { config, tidemark, contents } = await newStore();
     const ahead = new Date(Date.now() + 200_000).toISOString();
     const early = { action: "upsert" as const, namespace: "users", id: "1", data: { early: true } };
@@ -233,12 +232,12 @@ describe("write", () => {
     assert.deepEqual(await contents("users"), { 1: { id: 1 } });
 
     const vector_store_id = String(config.vector_store_id);
-    const other = await management.createConnector({ name: "Other", vector_store_id });
-    const result = await runWrite(t, { ...config, api_key: other.api_key }, catalog, sent);
-    assert.ok(result.logs.some((line) => line.startsWith("WARN 1 records were left as they are")));
+    const otherConnector = await management.createConnector({ name: "Other", vector_store_id });
+    const result = await runWrite(t, { ...config, api_key: otherConnector.api_key }, catalog, sent);
+    assert.ok(result.logs.some((line) => line.startsWith("WARN 1 operations were stale")));
   });
 
-  test("puts a stream's name beside a failure that is about it", async (t) => {
+  test("adds the stream to a failure of one stream", async (t) => {
     const { config } = await newStore();
     const data = JSON.parse(`${'{"a":'.repeat(70)}1${"}".repeat(70)}`);
     const catalog = { streams: [refreshed("users", 1, { namespace: "public" })] };
@@ -248,7 +247,7 @@ describe("write", () => {
       complete("users", "public"),
     ]);
     assert.deepEqual(errors[0].stream_descriptor, { name: "users", namespace: "public" });
-    assert.match(errors[0].message, /refuses the record "2" of public\/users/);
+    assert.match(errors[0].message, /rejects the record "2" of public\/users/);
     assert.match(errors[0].internal_message, /INVALID_JSON .* req_/);
   });
 });

@@ -6,7 +6,7 @@ import { readExactly } from "../src/exact-json.ts";
 import { idOfContent, idOfKey, valueAt } from "../src/record-id.ts";
 
 const plainText = fc.string({ unit: "binary", maxLength: 300 });
-/** Texts that could be taken for something else. */
+/** Strings that could be mistaken for other values. */
 const trickyText = fc.oneof(
   fc.integer().map(String),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
@@ -21,12 +21,12 @@ const value = fc.oneof(plainText, trickyText, fc.double({ noNaN: true }), fc.int
 const key = fc.array(value, { minLength: 1, maxLength: 3 });
 
 describe("the id of a key", () => {
-  for (const texts of [false, true]) {
-    test(`is different for different keys of ${texts ? "texts" : "any type"}, and the same for equal ones`, () => {
+  for (const isString of [false, true]) {
+    test(`is different for different keys of ${isString ? "strings" : "any type"}, and equal for equal keys`, () => {
       fc.assert(
-        fc.property(key, key, (one, other) => {
-          const same = canonicalJson(one) === canonicalJson(other);
-          const [a, b] = [idOfKey(one, texts), idOfKey(other, texts)];
+        fc.property(key, key, (first, second) => {
+          const same = canonicalJson(first) === canonicalJson(second);
+          const [a, b] = [idOfKey(first, isString), idOfKey(second, isString)];
           if (a === undefined || b === undefined) return;
           assert.equal(a === b, same, `${a} and ${b}`);
         }),
@@ -34,7 +34,7 @@ describe("the id of a key", () => {
       );
     });
 
-    test(`is different for keys that differ little (${texts ? "texts" : "any type"})`, () => {
+    test(`is different for similar keys (${isString ? "strings" : "any type"})`, () => {
       const close = fc.constantFrom(
         1,
         "1",
@@ -54,7 +54,7 @@ describe("the id of a key", () => {
       const seen = new Map<string, string>();
       fc.assert(
         fc.property(fc.array(close, { minLength: 1, maxLength: 3 }), (values) => {
-          const id = idOfKey(values, texts);
+          const id = idOfKey(values, isString);
           if (id === undefined) return;
           const text = canonicalJson(values);
           assert.equal(seen.get(id) ?? text, text);
@@ -66,10 +66,10 @@ describe("the id of a key", () => {
     });
   }
 
-  test("is one that Tidemark takes: 1 to 255 code points, none of them NUL or half of a pair", () => {
+  test("is valid in Tidemark: 1 to 255 code points without NUL or unpaired surrogates", () => {
     fc.assert(
-      fc.property(key, fc.boolean(), (values, texts) => {
-        const id = idOfKey(values, texts);
+      fc.property(key, fc.boolean(), (values, isString) => {
+        const id = idOfKey(values, isString);
         if (id === undefined) return;
         const { length } = [...id];
         assert.ok(length >= 1 && length <= 255 && id.isWellFormed() && !id.includes("\0"), id);
@@ -78,7 +78,7 @@ describe("the id of a key", () => {
     );
   });
 
-  const examples: [values: unknown[], texts: boolean, id: string | undefined][] = [
+  const examples: [values: unknown[], isString: boolean, id: string | undefined][] = [
     [[42], false, "42"],
     [["user_1"], false, "user_1"],
     [["42"], false, '["42"]'],
@@ -94,13 +94,13 @@ describe("the id of a key", () => {
     [[null, undefined], false, undefined],
     [["😀".repeat(255)], true, "😀".repeat(255)],
   ];
-  for (const [values, texts, id] of examples) {
-    test(`of ${canonicalJson(values).slice(0, 20)} ${texts ? "declared a text " : ""}is ${String(id).slice(0, 20)}`, () => {
-      assert.equal(idOfKey(values, texts), id);
+  for (const [values, isString, id] of examples) {
+    test(`of ${canonicalJson(values).slice(0, 20)} ${isString ? "declared a string " : ""}is ${String(id).slice(0, 20)}`, () => {
+      assert.equal(idOfKey(values, isString), id);
     });
   }
 
-  test("tells long numbers apart that are the same double", () => {
+  test("is different for long numbers that are the same double", () => {
     const idOf = (text: string) => idOfKey([readExactly(text).value], false);
     assert.equal(idOf("9007199254740993"), "9007199254740993");
     assert.equal(idOf("9007199254740992"), "9007199254740992");
@@ -109,17 +109,17 @@ describe("the id of a key", () => {
     assert.equal(idOfKey(composite, false), '[9007199254740993,"a"]');
   });
 
-  test("of a text of more than 255 code points is a hash", () => {
+  test("of a string of more than 255 code points is a hash", () => {
     assert.match(idOfKey(["x".repeat(256)], true)!, /^sha256:[0-9a-f]{64}$/);
   });
 });
 
-test("the id of a record without a key depends on its content, and not on the order of its members", () => {
+test("the id of a record without a key depends on its content, but not on the order of its members", () => {
   assert.equal(idOfContent({ a: 1, b: { c: 2, d: 3 } }), idOfContent({ b: { d: 3, c: 2 }, a: 1 }));
   assert.notEqual(idOfContent({ a: 1 }), idOfContent({ a: "1" }));
 });
 
-test("a key's field is found at its path, and only where the record itself has it", () => {
+test("valueAt finds a field at its path, but no inherited property", () => {
   const data = { a: { "b.c": { id: 7 } }, list: [1] };
   assert.equal(valueAt(data, ["a", "b.c", "id"]), 7);
   assert.equal(valueAt(data, ["a", "b", "c", "id"]), undefined);

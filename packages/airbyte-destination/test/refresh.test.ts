@@ -17,11 +17,11 @@ import {
 
 const { newStore } = await startServer();
 const user = (id: number, name = `user ${id}`) => record("users", { id, name });
-const kept = (...ids: number[]) => Object.fromEntries(ids.map((id) => [id, { id, name: `user ${id}` }]));
+const users = (...ids: number[]) => Object.fromEntries(ids.map((id) => [id, { id, name: `user ${id}` }]));
 const ONE = { batch_records: 1 };
 
 describe("a stream that is replaced", () => {
-  test("serves its old data until it is complete, and its new data from then on", async (t) => {
+  test("shows its old records until it is complete, and then its new ones", async (t) => {
     const { config, contents } = await newStore();
     const old = await runWrite(t, config, { streams: [refreshed("users", 1)] }, [
       user(1),
@@ -36,10 +36,10 @@ describe("a stream that is replaced", () => {
     });
     destination.send(user(2), streamState("users", { at: 2 }), user(3), user(4));
     await destination.next(({ type }) => type === "STATE");
-    assert.deepEqual(await contents("users"), kept(1, 2), "a part has arrived and nobody sees it");
+    assert.deepEqual(await contents("users"), users(1, 2), "readers do not see a staged part");
     destination.send(complete("users"));
     assert.equal((await destination.end()).code, 0);
-    assert.deepEqual(await contents("users"), kept(2, 3, 4));
+    assert.deepEqual(await contents("users"), users(2, 3, 4));
   });
 
   test("is emptied by a refresh without records", async (t) => {
@@ -50,7 +50,7 @@ describe("a stream that is replaced", () => {
     assert.deepEqual(await everything(), {});
   });
 
-  test("is left as it was by an incomplete one, which fails and lets its states go", async (t) => {
+  test("stays unchanged by an incomplete refresh, which fails and emits its states", async (t) => {
     const { config, contents } = await newStore();
     await runWrite(t, config, { streams: [refreshed("users", 1)] }, [user(1), complete("users")]);
     const second = { streams: [refreshed("users", 2)] };
@@ -62,40 +62,40 @@ describe("a stream that is replaced", () => {
     ]);
     assert.equal(failed.code, 1);
     assert.equal(failed.errors[0].failure_type, "transient_error");
-    assert.match(failed.errors[0].message, /did not come to the end of users\b/);
+    assert.match(failed.errors[0].message, /did not complete users\b/);
     assert.deepEqual(failed.errors[0].stream_descriptor, { name: "users" });
     assert.deepEqual(stateValues(failed.states), [{ at: 2 }]);
-    assert.deepEqual(await contents("users"), kept(1));
+    assert.deepEqual(await contents("users"), users(1));
   });
 
-  test("is left as it was if its status never comes", async (t) => {
+  test("stays unchanged if the source sends no final status", async (t) => {
     const { config, contents } = await newStore();
     await runWrite(t, config, { streams: [refreshed("users", 1)] }, [user(1), complete("users")]);
     const failed = await runWrite(t, config, { streams: [refreshed("users", 2)] }, [user(2)]);
     assert.equal(failed.code, 1);
-    assert.deepEqual(await contents("users"), kept(1));
+    assert.deepEqual(await contents("users"), users(1));
   });
 
-  test("takes a refresh of an incremental stream for what it is: all older generations go", async (t) => {
+  test("loses all older generations when an incremental stream is refreshed", async (t) => {
     const { config, contents } = await newStore();
     await runWrite(t, config, { streams: [deduplicated("users")] }, [user(1), user(2), complete("users")]);
     const ids = { generation_id: 2, minimum_generation_id: 2 };
     const refresh = { streams: [deduplicated("users", ids)] };
     await runWrite(t, config, refresh, [user(2), complete("users")]);
-    assert.deepEqual(await contents("users"), kept(2));
+    assert.deepEqual(await contents("users"), users(2));
   });
 
-  test("keeps older data if the refresh asks for no minimum generation", async (t) => {
+  test("keeps older records if the refresh has no minimum generation", async (t) => {
     const { config, contents } = await newStore();
     await runWrite(t, config, { streams: [deduplicated("users")] }, [user(1), complete("users")]);
     await runWrite(t, config, { streams: [deduplicated("users", { generation_id: 2 })] }, [
       user(2),
       complete("users"),
     ]);
-    assert.deepEqual(await contents("users"), kept(1, 2));
+    assert.deepEqual(await contents("users"), users(1, 2));
   });
 
-  test("is replaced each time where the platform counts no generations", async (t) => {
+  test("is replaced by every sync if Airbyte sends no generations", async (t) => {
     const { config, contents } = await newStore();
     const fields = { generation_id: null, minimum_generation_id: null, sync_id: null };
     const catalog = { streams: [refreshed("users", 0, fields)] };
@@ -105,9 +105,9 @@ describe("a stream that is replaced", () => {
     assert.deepEqual(
       failed.states,
       [],
-      "no later process finds its parts, so nothing of it counts as delivered",
+      "no later process can find the parts, so they do not count as delivered",
     );
-    assert.deepEqual(await contents("users"), kept(1, 2));
+    assert.deepEqual(await contents("users"), users(1, 2));
     const last = await runWrite(t, oneByOne, catalog, [
       user(2),
       streamState("users", { at: 2 }),
@@ -115,10 +115,10 @@ describe("a stream that is replaced", () => {
       complete("users"),
     ]);
     assert.deepEqual(stateValues(last.states), [{ at: 2 }]);
-    assert.deepEqual(await contents("users"), kept(2, 5));
+    assert.deepEqual(await contents("users"), users(2, 5));
   });
 
-  test("takes a delete of a change log, and what comes after its end", async (t) => {
+  test("applies deletes of a change log, and records after its end", async (t) => {
     const { config, contents } = await newStore();
     const deleted = { id: 1, name: "user 1", _ab_cdc_deleted_at: "2025-11-11T10:30:00Z" };
     await runWrite(t, { ...config, ...ONE }, { streams: [refreshed("users", 1)] }, [
@@ -128,12 +128,12 @@ describe("a stream that is replaced", () => {
       complete("users"),
       user(3),
     ]);
-    assert.deepEqual(await contents("users"), kept(2, 3));
+    assert.deepEqual(await contents("users"), users(2, 3));
   });
 });
 
 describe("an interrupted refresh", () => {
-  test("goes on in the next process of its generation: what the first had staged counts", async (t) => {
+  test("continues in the next process of its generation with the parts that the first one staged", async (t) => {
     const { config, contents } = await newStore();
     const oneByOne = { ...config, ...ONE };
     await runWrite(t, config, { streams: [refreshed("users", 1)] }, [user(1), user(9), complete("users")]);
@@ -143,23 +143,23 @@ describe("an interrupted refresh", () => {
     await first.next(({ type }) => type === "STATE");
     first.process.kill("SIGKILL");
     await first.ended;
-    assert.deepEqual(await contents("users"), kept(1, 9));
+    assert.deepEqual(await contents("users"), users(1, 9));
     const second = await runWrite(t, oneByOne, catalog, [user(3), user(4), complete("users")]);
     assert.equal(second.code, 0);
-    assert.match(second.logs.join("\n"), /going on with a refresh of which [23] operations are there/);
-    assert.deepEqual(await contents("users"), kept(1, 2, 3, 4));
+    assert.match(second.logs.join("\n"), /continues a refresh with [23] staged operations/);
+    assert.deepEqual(await contents("users"), users(1, 2, 3, 4));
   });
 
-  test("may bring again what it had brought, in the same requests, and be empty but for that", async (t) => {
+  test("may repeat a part in an identical request, without any new records", async (t) => {
     const { config, contents } = await newStore();
     const oneByOne = { ...config, ...ONE };
     const catalog = { streams: [refreshed("users", 2)] };
     await runWrite(t, oneByOne, catalog, [user(1), user(2), status("users", "INCOMPLETE")]);
     assert.equal((await runWrite(t, oneByOne, catalog, [user(2), complete("users")])).code, 0);
-    assert.deepEqual(await contents("users"), kept(1, 2));
+    assert.deepEqual(await contents("users"), users(1, 2));
   });
 
-  test("that had been applied is not applied a second time: what comes again is added", async (t) => {
+  test("that was already applied is not applied again; its later records are added", async (t) => {
     const { config, contents } = await newStore();
     const catalog = { streams: [refreshed("users", 2), refreshed("orders", 2)] };
     const first = await runWrite(t, config, catalog, [
@@ -169,15 +169,15 @@ describe("an interrupted refresh", () => {
       status("orders", "INCOMPLETE"),
     ]);
     assert.equal(first.code, 1);
-    assert.deepEqual(await contents("users"), kept(1));
+    assert.deepEqual(await contents("users"), users(1));
     const second = await runWrite(t, config, catalog, [complete("users"), complete("orders")]);
     assert.equal(second.code, 0);
-    assert.deepEqual(await contents("users"), kept(1), "no record came again, and none is lost");
+    assert.deepEqual(await contents("users"), users(1), "no record was sent again, and none is lost");
     await runWrite(t, config, catalog, [user(2), complete("users"), complete("orders")]);
-    assert.deepEqual(await contents("users"), kept(1, 2));
+    assert.deepEqual(await contents("users"), users(1, 2));
   });
 
-  test("is given up by the next generation, which begins anew", async (t) => {
+  test("is replaced by the next generation, which begins a new run", async (t) => {
     const { config, contents, tidemark } = await newStore();
     await runWrite(t, config, { streams: [refreshed("users", 2)] }, [user(1), status("users", "INCOMPLETE")]);
     const next = await runWrite(t, config, { streams: [refreshed("users", 3)] }, [
@@ -185,11 +185,11 @@ describe("an interrupted refresh", () => {
       complete("users"),
     ]);
     assert.equal(next.code, 0);
-    assert.deepEqual(await contents("users"), kept(2));
+    assert.deepEqual(await contents("users"), users(2));
     assert.deepEqual((await tidemark.listRefreshes()).data, []);
   });
 
-  test("of which the server has forgotten the parts is refused, in this generation and while it is added to", async (t) => {
+  test("is rejected if its parts are lost, in its generation and in later incremental syncs", async (t) => {
     const { config, contents, tidemark } = await newStore();
     await runWrite(t, config, { streams: [refreshed("users", 1)] }, [user(1), complete("users")]);
     const catalog = { streams: [refreshed("users", 2)] };
@@ -200,8 +200,8 @@ describe("an interrupted refresh", () => {
     assert.equal(unfinished.errors[0].failure_type, "config_error");
     for await (const { id } of everyItem((page) => tidemark.listRefreshes(page)))
       await tidemark.abortRefresh(id);
-    for (const refused of [catalog, added]) {
-      const result = await runWrite(t, config, refused, [
+    for (const rejected of [catalog, added]) {
+      const result = await runWrite(t, config, rejected, [
         user(3),
         streamState("users", {}),
         complete("users"),
@@ -210,25 +210,25 @@ describe("an interrupted refresh", () => {
       assert.equal(result.errors[0].failure_type, "config_error");
       assert.match(
         result.errors[0].message,
-        /stream users \(generation 2\) was interrupted.*Refresh this stream/s,
+        /stream users \(generation 2\) was interrupted.*refresh this stream/s,
       );
       assert.deepEqual(result.states, []);
     }
-    assert.deepEqual(await contents("users"), kept(1));
-    const anew = await runWrite(t, config, { streams: [refreshed("users", 4)] }, [
+    assert.deepEqual(await contents("users"), users(1));
+    const restarted = await runWrite(t, config, { streams: [refreshed("users", 4)] }, [
       user(4),
       complete("users"),
     ]);
-    assert.equal(anew.code, 0);
+    assert.equal(restarted.code, 0);
     const after = await runWrite(t, config, { streams: [deduplicated("users", { generation_id: 4 })] }, [
       user(5),
       complete("users"),
     ]);
     assert.equal(after.code, 0);
-    assert.deepEqual(await contents("users"), kept(4, 5));
+    assert.deepEqual(await contents("users"), users(4, 5));
   });
 
-  test("of one stream does not touch another of the same name in another namespace", async (t) => {
+  test("of a stream does not affect a stream with the same name in another namespace", async (t) => {
     const { config, everything } = await newStore();
     const streams = [refreshed("users", 2, { namespace: "a" }), refreshed("users", 2, { namespace: "b" })];
     const result = await runWrite(t, { ...config, ...ONE }, { streams }, [
@@ -244,28 +244,25 @@ describe("an interrupted refresh", () => {
 });
 
 describe("the removal limit", () => {
-  test("refuses a refresh that would take too much, and lets it through when it is raised", async (t) => {
+  test("rejects a refresh that would remove too much, until it is raised", async (t) => {
     const { config, contents } = await newStore();
     const ids = [1, 2, 3, 4];
     const first = { streams: [refreshed("users", 1)] };
     await runWrite(t, config, first, [...ids.map((id) => user(id)), complete("users")]);
     const catalog = { streams: [refreshed("users", 2)] };
     const limited = { ...config, ...ONE, removal_limit: "50%" };
-    const refused = await runWrite(t, limited, catalog, [user(1), complete("users")]);
-    assert.equal(refused.code, 1);
-    assert.equal(refused.errors[0].failure_type, "config_error");
-    assert.match(
-      refused.errors[0].message,
-      /refresh of users would remove more .*\(50%\).* of 4 records, 3 would go/,
-    );
-    assert.deepEqual(await contents("users"), kept(...ids));
+    const rejected = await runWrite(t, limited, catalog, [user(1), complete("users")]);
+    assert.equal(rejected.code, 1);
+    assert.equal(rejected.errors[0].failure_type, "config_error");
+    assert.match(rejected.errors[0].message, /refresh of users would remove more .*\(50%\).* 3 of 4 records/);
+    assert.deepEqual(await contents("users"), users(...ids));
     const raised = { ...limited, removal_limit: "3" };
     assert.equal((await runWrite(t, raised, catalog, [user(1), complete("users")])).code, 0);
-    assert.deepEqual(await contents("users"), kept(1));
+    assert.deepEqual(await contents("users"), users(1));
   });
 });
 
-test("streams without a key may be replaced, and are then known by their content", async (t) => {
+test("streams without a key can be replaced, and their records have ids by content", async (t) => {
   const { config, everything } = await newStore();
   const rates = (generation: number) => ({
     streams: [stream("rates", { destination_sync_mode: "overwrite", minimum_generation_id: generation })],

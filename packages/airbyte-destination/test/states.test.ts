@@ -34,7 +34,7 @@ const globalState = (shared: unknown) => ({
 });
 
 describe("states", () => {
-  test("come out as they went in, in their order, with the records that each stands for", async (t) => {
+  test("are emitted unchanged and in order, each with its number of records", async (t) => {
     const { config } = await newStore();
     const { states, code } = await runWrite(t, config, TWO, [
       streamState("users", { at: 0 }),
@@ -50,12 +50,12 @@ describe("states", () => {
       ...ENDS,
     ]);
     assert.equal(code, 0);
-    const found = states.map(({ stream, destinationStats }) => [
+    const summaries = states.map(({ stream, destinationStats }) => [
       stream.stream_descriptor.name,
       stream.stream_state.at,
       destinationStats.recordCount,
     ]);
-    assert.deepEqual(found, [
+    assert.deepEqual(summaries, [
       ["users", 0, 0],
       ["users", 1, 1],
       ["users", 3, 2],
@@ -64,7 +64,7 @@ describe("states", () => {
     ]);
   });
 
-  test("of all streams count the records of all, and old ones without a type are of all", async (t) => {
+  test("of type GLOBAL, and states without a type, count the records of all streams", async (t) => {
     const { config } = await newStore();
     const { states } = await runWrite(t, config, TWO, [
       user(1),
@@ -87,7 +87,7 @@ describe("states", () => {
     assert.deepEqual(states[1].data, { at: 2 });
   });
 
-  test("keep every number, member and text exactly as the source wrote them", async (t) => {
+  test("keep every number, member and string exactly as the source wrote it", async (t) => {
     const { config } = await newStore();
     const members = '"lsn":23011544123456789012,"ratio":0.10,"text":"\u2028 \\\\ é","\\\\":1,"\\n":2';
     const state = `{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{${members}}},"id":7,"sourceStats":{"recordCount":1.0}}`;
@@ -108,7 +108,7 @@ describe("states", () => {
     const two = { ...config, batch_records: 2 };
     const destination = await startDestination(t, "write", { config: two, catalog });
     destination.send(user(1), order(1), streamState("orders", { at: 1 }), order(2), order(3));
-    // The two orders are sent when the third comes; the user before the state is not.
+    // The third order sends the first two; the user before the state is not sent.
     destination.send(order(4), order(5), user(2), user(3));
     await destination.next(isState);
     assert.deepEqual(Object.keys(await contents("orders")), ["1", "2", "3", "4"]);
@@ -120,7 +120,7 @@ describe("states", () => {
     assert.deepEqual([code, stateValues(states)], [0, [{ at: 1 }, { at: 5 }]]);
   });
 
-  test("come out while the source is silent, when the interval has passed", async (t) => {
+  test("are emitted after the interval while the source is silent", async (t) => {
     const { config, contents } = await newStore();
     const often = { ...config, flush_interval_seconds: 0.1 };
     const destination = await startDestination(t, "write", { config: often, catalog: TWO });
@@ -134,25 +134,25 @@ describe("states", () => {
     assert.equal((await destination.end()).code, 0);
   });
 
-  test("come out while a source never pauses, when the interval has passed", async () => {
+  test("are emitted after the interval while the source never pauses", async () => {
     const { config } = await newStore();
-    let out = false;
+    let emitted = false;
     let sent = 0;
     const line = (message: object) => Buffer.from(`${JSON.stringify(message)}\n`);
     const input = async function* () {
       yield line(user(0));
       yield line(streamState("users", { at: 0 }));
-      // Nothing that would fill a batch.
-      while (!out && sent++ < 1_000_000) yield line(status("users", "RUNNING"));
+      // Status messages fill no batch.
+      while (!emitted && sent++ < 1_000_000) yield line(status("users", "RUNNING"));
       yield line(complete("users"));
     };
     await write({ ...config, flush_interval_seconds: 0.1 }, TWO, input(), ({ type }) => {
-      out ||= type === "STATE";
+      emitted ||= type === "STATE";
     });
-    assert.ok(sent < 1_000_000, "it came out while the source was sending");
+    assert.ok(sent < 1_000_000, "the state was emitted while the source was sending");
   });
 
-  test("and records come out when very much waits, over all streams", { timeout: 120_000 }, async (t) => {
+  test("are emitted when many bytes wait in all streams together", { timeout: 120_000 }, async (t) => {
     const { config, tidemark } = await newStore();
     const names = ["a", "b", "c", "d", "e"];
     const catalog = { streams: names.map((name) => refreshed(name, 1)) };
@@ -170,18 +170,18 @@ describe("states", () => {
     assert.equal((await destination.end()).code, 0);
   });
 
-  test("wait no longer than until their records fill a request: so many, or 8 MiB", async (t) => {
+  test("wait only until their records fill a request, by number or 8 MiB", async (t) => {
     const { config, tidemark } = await newStore();
     const text = "x".repeat(5 * 1024 * 1024);
     const large = [1, 2, 3].map((id) => record("users", { id, text }));
     const small = [4, 5, 6, 7, 8, 9].map((id) => order(id));
     await runWrite(t, { ...config, batch_records: 4 }, TWO, [...large, ...small, ...ENDS]);
     const { data } = await tidemark.listSyncs();
-    // The third large one goes with three of the small ones.
+    // The third large record shares a request with three small ones.
     assert.deepEqual(data.map(({ results }) => results.upserted).reverse(), [1, 1, 4, 3]);
   });
 
-  test("of which there are very many all come out", async (t) => {
+  test("are all emitted, even very many", async (t) => {
     const { config } = await newStore();
     const messages = Array.from({ length: 5000 }, (_, at) => [
       user(at % 50),
@@ -199,7 +199,7 @@ describe("states", () => {
     assert.ok(states.every(({ destinationStats }) => destinationStats.recordCount === 1));
   });
 
-  test("after the last record that the server took stay in, when it refuses one", async (t) => {
+  test("after a record that the server rejects are not emitted", async (t) => {
     const { config, contents } = await newStore();
     const deep = record("users", { id: 3, deep: JSON.parse("[".repeat(80) + "]".repeat(80)) });
     const { states, code, errors } = await runWrite(t, { ...config, batch_records: 1 }, TWO, [
@@ -216,10 +216,10 @@ describe("states", () => {
     assert.deepEqual(stateValues(states), [{ at: 1 }, { at: 2 }]);
     assert.deepEqual(Object.keys(await contents("users")), ["1", "2"]);
     assert.equal(errors[0].failure_type, "config_error");
-    assert.match(errors[0].message, /refuses the record "3" of users/);
+    assert.match(errors[0].message, /rejects the record "3" of users/);
   });
 
-  test("that wait for another stream's refresh, however large, do not send each record by itself", async (t) => {
+  test("that wait for another stream's refresh do not cause one request per record, even if they are large", async (t) => {
     const { config, tidemark } = await newStore();
     const catalog = { streams: [deduplicated("users"), refreshed("orders", 0)] };
     const large = "x".repeat(1024 * 1024);

@@ -1,4 +1,4 @@
--- The schema that results from the migrations beside it, by `npm run generate`. For reading: nothing runs it.
+-- The schema that results from the migrations next to this file, by `npm run generate`. It is for reading only.
 
 CREATE TABLE organizations (
   id TEXT PRIMARY KEY,
