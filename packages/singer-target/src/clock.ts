@@ -1,9 +1,9 @@
-/** A moment as the wire has it, with nanoseconds. */
+/** A date-time as the API takes it, with nanoseconds. */
 export type Timestamp = string;
 
 /**
- * The timestamps of one run. Every record is written with {@link now}, which moves only when a table's version changes:
- * what is written afterwards is newer than all that was written before.
+ * The timestamps of one run. The target writes every record with {@link now}, which moves only when a table's version
+ * changes, so that later records are newer than all earlier ones.
  */
 export class RunClock {
   #ms = Date.now();
@@ -11,17 +11,17 @@ export class RunClock {
   #ahead = 0;
 
   /**
-   * Goes by the server's clock: what this machine's says may be earlier than what was written before, or too late to be
-   * taken.
-   * @param last of the connector's last sync, if there was one: what is written now is newer
+   * Follows the server's clock. A client's clock may be earlier than the last sync, or so late that the server rejects
+   * it.
+   * @param last timestamp of the connector's last sync, if there was one; this run's timestamps are newer
    */
   follow(server: Timestamp, last: Timestamp | undefined): void {
     this.#ahead = Date.parse(server) - Date.now();
-    // It may have been a mark, which is dated just before the records of its run.
+    // The last sync may be a version mark, which is dated just before the records of its run.
     this.#ms = Math.max(Date.parse(server), last === undefined ? 0 : Date.parse(last) + 2);
   }
 
-  /** The timestamp of what is written now. */
+  /** The timestamp of records that are written now. */
   now(): Timestamp {
     return new Date(this.#ms).toISOString();
   }
@@ -31,13 +31,13 @@ export class RunClock {
     return justBefore(this.#ms);
   }
 
-  /** Moves on: what is written from here on is newer. */
+  /** Advances the clock, so that later records are newer. */
   advance(): void {
     this.#ms = Math.max(Date.now() + this.#ahead, this.#ms + 1);
   }
 
   /**
-   * The moment before the one that a table's version stands for, where it is one: taps take the time, in ms since 1970.
+   * The moment before a table's version, if the version is a time: many taps use ms since 1970 as versions.
    * Never later than {@link before}.
    */
   beforeVersion(version: string): Timestamp {

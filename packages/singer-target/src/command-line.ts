@@ -19,7 +19,7 @@ STATE when everything before it is on disk.
 Exit codes: 0 all is written; 1 the input or the configuration is wrong; 2 refused by removal_limit;
 3 the server could not be reached or failed.`;
 
-/** The process around a run, so that a test can do without one. */
+/** The process around a run; tests replace it. */
 export interface Surroundings {
   input: Readable;
   output: Writable;
@@ -67,7 +67,7 @@ async function readAll(target: Target, input: Readable): Promise<void> {
       }
     }
   } catch (error) {
-    // What came before the line that is wrong is right: it is written, and its STATEs go out.
+    // The lines before the faulty one are valid, so they are written and their STATEs go out.
     await target.writer.flush();
     throw error;
   }
@@ -97,7 +97,7 @@ function readArguments(args: string[]) {
   return { config, format, ...flags } as const;
 }
 
-/** Writes a line. @returns 0, when it was taken */
+/** Writes a line. @returns 0 when the stream has accepted it */
 function print({ output }: Surroundings, line: string): Promise<number> {
   return new Promise((resolve, reject) => {
     output.write(`${line}\n`, (error) => (error ? reject(error) : resolve(EXIT.done)));

@@ -1,18 +1,18 @@
 import { InexactNumber } from "@tidemark/protocol/exact-json";
 
-/** A copy with doubles in place of {@link InexactNumber}s: what a schema is asked about. */
+/** Returns a copy with doubles in place of {@link InexactNumber}s, for checking against a schema. */
 export function approximate(value: unknown): unknown {
   if (value instanceof InexactNumber) return Number(value.source);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(approximate);
-  // fromEntries() and not assignment, to which the key __proto__ is special.
+  // fromEntries(), because assigning to the key __proto__ would set the prototype.
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, approximate(item)]));
 }
 
 /**
- * A member of an object as it is written, so that it can be handed on to the letter.
+ * Returns a member of an object exactly as it is written.
  * @param text a JSON object that was parsed before
- * @returns undefined if it has no such member; of several the last
+ * @returns undefined if the object has no such member; the last one if there are several
  */
 export function rawMember(text: string, name: string): string | undefined {
   let source: string | undefined;
@@ -41,7 +41,7 @@ function skipString(text: string, start: number): number {
   return at + 1;
 }
 
-/** Where a value ends, white space after it included: at a comma or a closing bracket of what it is in. */
+/** Returns where a value ends, including white space: at a comma, or at the closing bracket around the value. */
 function skipValue(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; ) {

@@ -1,27 +1,27 @@
 import { TidemarkError } from "@tidemark/client";
 import { LineError } from "@tidemark/protocol/lines";
 
-/** What the process ends with. */
+/** The exit codes. */
 export const EXIT = {
   done: 0,
-  /** The input, the configuration or a record is wrong: the same again ends the same. */
+  /** The input, the configuration or a record is invalid. Running again fails in the same way. */
   invalid: 1,
   /** The removal limit refused an ACTIVATE_VERSION. */
   refused: 2,
-  /** The server could not be reached or failed: the same again may succeed. */
+  /** The server could not be reached, or failed. Running again may succeed. */
   unavailable: 3,
 } as const;
 
-/** Where in the input something is. */
+/** A place in the input. */
 export interface Place {
   stream?: string | undefined;
-  /** From 1 on. */
+  /** Counted from 1. */
   line?: number | undefined;
   /** A path in the record, such as `address.lines[2]`. */
   field?: string | undefined;
 }
 
-/** A failure that a person can do something about. Its message is one line. */
+/** A failure that a person can act on. Its message is one line. */
 export class TargetError extends Error {
   override readonly name = "TargetError";
   readonly exitCode: number;
@@ -32,7 +32,7 @@ export class TargetError extends Error {
   }
 }
 
-/** What is wrong with a field of a record; whoever has the record adds where it came from. */
+/** A fault of a record's field; the caller adds the place of the record. */
 export class FieldError extends Error {
   override readonly name = "FieldError";
   readonly field: string | undefined;
@@ -43,7 +43,7 @@ export class FieldError extends Error {
   }
 }
 
-/** A message after the place that it is about, in one line whatever the names have in them. */
+/** A message after its place, in one line even if names contain line breaks. */
 export function placed(message: string, { stream, line, field }: Place): string {
   const parts = [
     stream === undefined ? [] : `stream ${JSON.stringify(stream)}`,
@@ -54,14 +54,14 @@ export function placed(message: string, { stream, line, field }: Place): string 
   return parts.length > 0 ? `${parts.join(", ")}: ${oneLine}` : oneLine;
 }
 
-/** A path as people write it: `a.b[3]`. */
+/** A path in the form `a.b[3]`. */
 export function fieldPath(steps: readonly (string | number)[]): string {
   return steps
     .map((step, i) => (typeof step === "number" ? `[${step}]` : i === 0 ? step : `.${step}`))
     .join("");
 }
 
-/** What failed, as one line and an exit code. What is none of ours is a fault of the program. */
+/** Describes a failure in one line with an exit code. Unknown errors are faults of the program. */
 export function asTargetError(error: unknown, place: Place = {}): TargetError {
   if (error instanceof TargetError) return error;
   if (error instanceof FieldError) return new TargetError(error.message, { ...place, field: error.field });

@@ -3,20 +3,20 @@ import { replaceFaults, textFault } from "@tidemark/protocol/keepable-text";
 import { LIMITS } from "@tidemark/protocol/limits";
 import { FieldError, fieldPath } from "./failure.ts";
 
-/** What is done about values that the store cannot keep exactly. */
+/** How values that the store cannot hold exactly are adapted. */
 export interface Keeping {
-  /** Whether characters that cannot be kept become U+FFFD; else they are an error. */
+  /** True: characters that cannot be stored become U+FFFD. False: they are an error. */
   replaceText: boolean;
-  /** Whether numbers that a double cannot hold become texts with all their digits; else they are an error. */
+  /** True: numbers that a double cannot hold become strings with all digits. False: they are an error. */
   inexactAsText: boolean;
 }
 
-/** Levels of a record: those of a request, without the ones around it (body, `operations`, operation). */
+/** Depth of a record: that of a request without the levels around the record (body, `operations`, operation). */
 const DEPTH = LIMITS.jsonDepth - 3;
 
 /**
- * Makes a parsed record one that the store can keep, in place.
- * @param onReplace told of the path of each text that is changed
+ * Adapts a parsed record in place, so that the store can hold it.
+ * @param onReplace called with the path of each changed text
  * @returns the record
  * @throws FieldError that names the field
  */
@@ -59,7 +59,7 @@ export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: 
       if (Object.hasOwn(object, name)) throw new FieldError("Two names become one.", fieldPath(path));
       delete object[key];
     }
-    // Defined, because assigning to __proto__ would set the prototype.
+    // defineProperty, because assigning to __proto__ would set the prototype.
     if (name !== key || after !== before) {
       Object.defineProperty(object, name, {
         value: after,

@@ -1,7 +1,7 @@
 import { runCommandLine } from "./command-line.ts";
 
 const { stdin, stdout, stderr, env, argv } = process;
-// A broken pipe is told by the write that met it; without a listener it would end the process first.
+// The failed write reports a broken pipe; without a listener the process would end first.
 stdout.on("error", () => {});
 const code = await runCommandLine(argv.slice(2), {
   input: stdin,
@@ -9,5 +9,5 @@ const code = await runCommandLine(argv.slice(2), {
   errors: stderr,
   environment: env,
 });
-// Not only exitCode: after a failure the tap may still hold the input open.
+// exit(), because the tap may still hold the input open after a failure.
 process.exit(code);

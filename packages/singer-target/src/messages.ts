@@ -9,7 +9,7 @@ export type Message =
       type: "RECORD";
       stream: string;
       record: Record<string, unknown>;
-      /** Of the table that the record belongs to, as text. */
+      /** The version of the record's table, as text. */
       version: string | undefined;
       /** When the tap read it, as the tap wrote it. */
       timeExtracted: string | undefined;
@@ -20,7 +20,7 @@ export type Message =
   | { type: "STATE"; value: string }
   | { type: "ACTIVATE_VERSION"; stream: string; version: string };
 
-/** Reads one line. @throws TargetError if it is not one of these messages */
+/** Reads one line. @throws TargetError if the line is none of these messages */
 export function readMessage(text: string, line: number): Message {
   const { value, inexact } = parse(text, line);
   if (!isObject(value)) throw new TargetError("Not a Singer message: not a JSON object.", { line });
@@ -66,7 +66,7 @@ function parse(text: string, line: number) {
     });
     return { value, inexact };
   } catch (error) {
-    // Without the parser's words: they quote the line, which may hold records.
+    // The parser's message is left out, because it quotes the line, which may hold records.
     const reason = error instanceof RangeError ? "nested too deeply" : "not JSON";
     throw new TargetError(`Not a Singer message: ${reason}.`, { line });
   }

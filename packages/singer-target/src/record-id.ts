@@ -9,9 +9,9 @@ import { FieldError } from "./failure.ts";
  *
  * - one key property: its value as text;
  * - several: their values as a JSON array, in the order of `key_properties`;
- * - none: `sha256:` and a hash of the content without `_sdc_` columns, so that equal records are one;
- * - what cannot be an id (empty, over 255 code points, with characters that cannot be kept): `sha256:` and a hash of
- *   it.
+ * - none: `sha256:` and a hash of the content without `_sdc_` columns, so that equal records share an id;
+ * - a key that cannot be an id (empty, over 255 code points, or with characters that cannot be stored): `sha256:` and
+ *   its hash.
  *
  * @throws FieldError if the record lacks a key property
  */

@@ -2,13 +2,13 @@ import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import formatsModule from "ajv-formats";
 import { fieldPath } from "./failure.ts";
 
-/** What is wrong with a record, and where. */
+/** A fault of a record, and its place. */
 export interface Misfit {
   field: string | undefined;
   message: string;
 }
 
-/** Tells what is wrong with a record; undefined if nothing is. */
+/** Returns the fault of a record; undefined if it is valid. */
 export type CheckRecord = (record: unknown) => Misfit | undefined;
 
 type Schema = Record<string, unknown>;
@@ -16,7 +16,7 @@ type Schema = Record<string, unknown>;
 // With CommonJS types the module's default is `default` of what Node imports.
 const addFormats = formatsModule as unknown as typeof formatsModule.default;
 
-/** Times as databases write them: the zone may be missing, a space may stand for the T, a date may stand alone. */
+/** Date-times as databases write them: without a zone, with a space instead of the T, or only a date. */
 const DATE = "\\d{4}-[01]\\d-[0-3]\\d";
 const TIME = "[0-2]\\d:[0-5]\\d(?::[0-6]\\d(?:\\.\\d+)?)?(?: ?(?:z|[+-]\\d\\d(?::?\\d\\d)?))?";
 const LENIENT = {
@@ -31,11 +31,11 @@ export class SchemaCompiler {
 
   constructor() {
     this.#ajv = new Ajv({
-      // Taps write keywords and formats of their own.
+      // Taps use their own keywords and formats.
       strict: false,
       logger: false,
       addUsedSchema: false,
-      // Their patterns are Python's, which has escapes that Unicode mode refuses.
+      // Taps write Python patterns, whose escapes the Unicode mode rejects.
       unicodeRegExp: false,
       // 0.1 + 0.2 must be a multiple of 0.1.
       multipleOfPrecision: 9,
@@ -48,7 +48,7 @@ export class SchemaCompiler {
   compile(schema: Schema): CheckRecord {
     const normal = inDraft7(schema) as Schema;
     const validate = this.#ajv.compile(normal);
-    // Compiled once each; the cache would grow with every schema that a long run sends.
+    // Each schema is compiled once, without a cache, which would grow with every schema of a long run.
     this.#ajv.removeSchema(normal);
     const properties = new Set(Object.keys(schema.properties as object));
     return (record) => check(validate, withoutOwnColumns(record as Schema, properties));
@@ -80,7 +80,7 @@ function check(validate: ValidateFunction, record: unknown): Misfit | undefined 
   return { field, message: `The value ${message}${allowed}.` };
 }
 
-/** Taps add columns such as _sdc_deleted_at without naming them in the schema. */
+/** Taps add columns such as _sdc_deleted_at that their schema does not name. */
 function withoutOwnColumns(record: Schema, properties: Set<string>): Schema {
   const extra = Object.keys(record).filter((name) => name.startsWith("_sdc_") && !properties.has(name));
   if (extra.length === 0) return record;
@@ -94,7 +94,7 @@ const SCHEMAS = new Set([
 ]);
 
 /**
- * What drafts 4 and 7 write differently, as draft 7 has it, and without what names a schema: each is one of its own.
+ * Rewrites a draft 4 schema as draft 7, and removes schema ids, because each schema stands alone.
  */
 function inDraft7(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(inDraft7);
@@ -116,7 +116,7 @@ function inDraft7(schema: unknown): unknown {
       delete normal[bound];
     } else delete normal[exclusive];
   }
-  // It needs a type beside it, and says nothing without one.
+  // The keyword needs a type, and has no effect without one.
   if (!("type" in normal)) delete normal.nullable;
   return normal;
 }

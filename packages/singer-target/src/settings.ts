@@ -110,18 +110,18 @@ export const SETTINGS = {
 const VARIABLES = "TARGET_TIDEMARK_";
 
 /**
- * Reads the configuration: JSON files, a later one over an earlier one; `ENV` in place of a file stands for
- * the variables `TARGET_TIDEMARK_<SETTING>`.
- * @throws TargetError that names what is wrong, and no values
+ * Reads the configuration from JSON files; later files override earlier ones. `ENV` instead of a file stands for the
+ * variables `TARGET_TIDEMARK_<SETTING>`.
+ * @throws TargetError that names the faulty settings, without their values
  */
 export function readSettings(sources: string[], environment: NodeJS.ProcessEnv): Settings {
   const entries: Record<string, unknown> = {};
   for (const source of sources) {
     Object.assign(entries, source === "ENV" ? readVariables(environment) : readFile(source));
   }
-  // Meltano passes null for what is not set.
+  // Meltano passes null for settings that are not set.
   const set = Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== null));
-  // One of the two types of removal_limit is always another than the keyword's.
+  // Not strict, because removal_limit has two types and a keyword fits only one of them.
   const ajv = new Ajv({ useDefaults: true, allErrors: true, strict: false });
   if (ajv.validate(SETTINGS, set)) return set as unknown as Settings;
   const problems = ajv.errors!.map(({ instancePath, keyword, params, message }) => {
@@ -144,7 +144,7 @@ function readFile(path: string): object {
   throw new TargetError(`The configuration ${JSON.stringify(path)} is not a JSON object.`);
 }
 
-/** Of the variables those that name a setting; texts become numbers and booleans where a setting is one. */
+/** Reads the variables that name a setting, and converts numbers and booleans. */
 function readVariables(environment: NodeJS.ProcessEnv): object {
   const settings = Object.entries(SETTINGS.properties).flatMap(([name, { type }]) => {
     const value = environment[VARIABLES + name.toUpperCase()];
@@ -160,7 +160,7 @@ function typed(value: string): unknown {
   return /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
 
-/** The removal limit as the SDK takes it. */
+/** The removal limit in the form that the SDK takes. */
 export function removalLimitOf({ removal_limit: limit }: Settings): RemovalLimit | undefined {
   return limit === "none" ? false : limit;
 }

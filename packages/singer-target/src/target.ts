@@ -18,18 +18,18 @@ type Of<Type extends Message["type"]> = Extract<Message, { type: Type }>;
 interface Stream {
   name: string;
   namespace: string;
-  /** The last SCHEMA; none yet if only an ACTIVATE_VERSION came. */
+  /** The last SCHEMA; missing if only an ACTIVATE_VERSION has come. */
   keyProperties: string[] | undefined;
   schemaText: string;
   check: CheckRecord | undefined;
   table: TableVersion | undefined;
-  /** A version that was found to be older than the table's. */
+  /** A version that is older than the table's. */
   older: string | undefined;
   /** Whether records were written since the clock last moved. */
   wrote: boolean;
 }
 
-/** Where the target's words go. */
+/** The target's outputs. */
 export interface Output {
   /** A STATE, as the tap wrote it. */
   emit(state: string): Promise<void>;
@@ -70,7 +70,7 @@ export class Target {
     });
   }
 
-  /** Whether key, organization and store fit together; takes the server's time. @throws TargetError */
+  /** Checks that key, organization and store fit together, and reads the server's time. @throws TargetError */
   async connect(): Promise<void> {
     try {
       const { timestamp } = await this.#tidemark.validate();
@@ -81,7 +81,7 @@ export class Target {
     }
   }
 
-  /** Takes one line of the tap. @throws TargetError that names stream, line and field */
+  /** Handles one line of the tap. @throws TargetError that names stream, line and field */
   async take(text: string, line: number): Promise<void> {
     const message = readMessage(text, line);
     const place: Place = { line, ...("stream" in message && { stream: message.stream }) };
@@ -96,13 +96,13 @@ export class Target {
   }
 
   /**
-   * The end of the input: all is written, its STATEs are out.
+   * Ends the input: writes everything that is left, and emits its STATEs.
    * @throws TargetError
    */
   async finish(): Promise<void> {
     for (const stream of this.#streams.values()) {
       const { table } = stream;
-      // Without a STATE at its end the table may be half read: the tap may have failed.
+      // Without a STATE at the end, the tap may have failed in the middle of the table.
       if (!table?.announced || !table.settled || !table.replaces || table.applied) continue;
       try {
         await this.#activate(stream, table);
@@ -150,7 +150,7 @@ export class Target {
     const id = recordId(record, stream.keyProperties);
     const { namespace } = stream;
     stream.wrote = true;
-    // A tap that reads a log knows no more than the key of what was deleted, so the schema is not asked.
+    // A tap that reads a log knows only the key of a deleted record, so the schema is not checked.
     const deletedAt = record._sdc_deleted_at;
     if (hard_delete && deletedAt !== undefined && deletedAt !== null) {
       return this.writer.add(JSON.stringify({ action: "delete", id, namespace }), place);
@@ -165,7 +165,7 @@ export class Target {
   }
 
   async #takeState({ value }: Of<"STATE">): Promise<void> {
-    // The tap may go on from this STATE; the run that does so has to know when the version began.
+    // A later run may continue from this STATE, and must know when the version began.
     await this.#markVersions();
     for (const { table } of this.#streams.values()) if (table) table.settled = true;
     await this.writer.addState(value);
@@ -189,7 +189,7 @@ export class Target {
 
   /**
    * The version that a message of a stream belongs to.
-   * @returns undefined if it is older than the stream's, which it can't replace, or if versions are switched off
+   * @returns undefined if the version is older than the stream's, or if versions are switched off
    */
   async #enterVersion(stream: Stream, version: string): Promise<TableVersion | undefined> {
     const { name, namespace, table } = stream;
@@ -203,8 +203,8 @@ export class Target {
       return undefined;
     }
     if (table && stream.wrote) {
-      // What was written so far is of another version, so it has to be older than what comes now. What came without a
-      // version is not: some taps give it in ACTIVATE_VERSION alone.
+      // Records of the previous version must be older than those that follow. Records without a version stay, because
+      // some taps give the version only in ACTIVATE_VERSION.
       await this.writer.flush();
       this.#clock.advance();
       for (const each of this.#streams.values()) each.wrote = false;
@@ -254,7 +254,7 @@ export class Target {
     return stream;
   }
 
-  /** The stream's name with the prefix; a hash of it where the store cannot have that. */
+  /** The stream's name with the prefix, or its hash if the store cannot have that name. */
   #namespaceOf(name: string): string {
     const namespace = this.#settings.namespace_prefix + name;
     return isName(namespace) ? namespace : hashed(namespace);
@@ -271,7 +271,7 @@ export class Target {
   }
 
   #warnOnce(message: string): void {
-    // Field names may be data; a run's memory must not grow with them.
+    // Field names may be data, so the memory of a run must not grow with them.
     if (this.#warned.has(message) || this.#warned.size >= 1000) return;
     this.#warned.add(message);
     this.#output.warn(message);

@@ -2,18 +2,18 @@ import { createHash } from "node:crypto";
 import { everyItem, type RemovalLimit, type Tidemark, TidemarkError } from "@tidemark/client";
 import type { RunClock, Timestamp } from "./clock.ts";
 
-/** A version of a table: what the tap calls one reading of the whole of it. */
+/** A version of a table: the tap's name for one complete read of it. */
 export interface TableVersion {
   version: string;
-  /** What its refresh is known by, in every run that has records of this version. */
+  /** The `refresh_id` of its refresh, in every run with records of this version. */
   refreshId: string;
-  /** Everything of the namespace that was last written at or before this moment is of an older version. */
+  /** Records that were last written at or before this moment belong to an older version. */
   until: Timestamp;
-  /** Whether the namespace is known to have had another version before. */
+  /** Whether the namespace had another version before. */
   replaces: boolean;
-  /** Whether a later run can find it: then STATEs may go out. */
+  /** Whether a later run can find the version; only then may STATEs go out. */
   marked: boolean;
-  /** Whether what older versions left was removed. */
+  /** Whether the records of older versions were removed. */
   applied: boolean;
   /** Whether this run has had a record of it, … */
   hasRecords: boolean;
@@ -30,7 +30,7 @@ interface Entry {
   applied: boolean;
 }
 
-/** Pages of history that are read at most: 10,000 refreshes of this connector. */
+/** The most pages of history that are read: 10,000 refreshes of this connector. */
 const HISTORY_PAGES = 100;
 
 const PREFIX = "singer-";
@@ -54,7 +54,7 @@ export class Versions {
     this.#removalLimit = removalLimit;
   }
 
-  /** Whether a namespace is known to have had this version, and another since. @throws TidemarkError */
+  /** Whether a namespace had this version, and another one since. @throws TidemarkError */
   async isOlder(namespace: string, version: string): Promise<boolean> {
     const [newest, ...others] = await this.#entries(namespace);
     const refreshId = refreshIdOf(namespace, version);
@@ -66,12 +66,12 @@ export class Versions {
     const entries = await this.#entries(namespace);
     const refreshId = refreshIdOf(namespace, version);
     const [newest] = entries;
-    // If a run before this one began it, it began then.
+    // If an earlier run began the version, that run's time counts.
     const known = newest?.refreshId === refreshId ? newest : undefined;
     return {
       version,
       refreshId,
-      // Nothing is known of a namespace's first version: a run that is forgotten may have begun it.
+      // A forgotten run may have begun the namespace's first version, so its start is unknown.
       until: known?.until ?? (newest ? this.#clock.before() : this.#clock.beforeVersion(version)),
       replaces: entries.some((entry) => entry.refreshId !== refreshId),
       marked: known !== undefined,
@@ -84,7 +84,7 @@ export class Versions {
     };
   }
 
-  /** Makes a later run find the version. @throws TidemarkError */
+  /** Stores the version, so that a later run finds it. @throws TidemarkError */
   async mark(namespace: string, table: TableVersion): Promise<void> {
     if (table.marked || table.applied) return;
     await this.#stage(namespace, table);
@@ -93,7 +93,7 @@ export class Versions {
   }
 
   /**
-   * Removes what older versions left in a namespace, in one instant.
+   * Removes the records of older versions from a namespace, in one instant.
    * @returns how many records were removed; undefined if a newer refresh had been applied already
    * @throws TidemarkError REMOVAL_LIMIT_EXCEEDED and others
    */
@@ -118,7 +118,7 @@ export class Versions {
       return (await send()).changes.cleared;
     } catch (error) {
       if (!(error instanceof TidemarkError && error.is("INCOMPLETE_REFRESH"))) throw error;
-      // The mark is a day old and forgotten. It holds no records, so it is simply made again.
+      // The mark expired after a day. It holds no records, so the target stages it again.
       await this.#stage(namespace, table);
       return (await send()).changes.cleared;
     }
@@ -135,7 +135,7 @@ export class Versions {
         operations: [],
       });
     } catch (error) {
-      // A newer refresh was applied: there is nothing older left that this one could remove.
+      // A newer refresh was applied, so nothing older is left to remove.
       if (!(error instanceof TidemarkError && error.is("STALE_SYNC"))) throw error;
     }
   }
@@ -145,7 +145,7 @@ export class Versions {
     return (await this.#history).get(namespace) ?? [];
   }
 
-  /** So that the next version in this run knows of this one. */
+  /** Remembers the version for the next version in this run. */
   async #remember(namespace: string, { refreshId, until, applied }: TableVersion): Promise<void> {
     const history = await this.#history!;
     const before = history.get(namespace) ?? [];

@@ -13,29 +13,29 @@ export interface WriterOptions {
   tidemark: Tidemark;
   clock: RunClock;
   batch: BatchLimits;
-  /** How long an operation or a state waits at most until its batch is sent, ms. */
+  /** The longest time that an operation or a STATE waits before its batch is sent, in ms. */
   waitMs: number;
-  /** Hands a STATE on, which may take a while. */
+  /** Emits a STATE, which may take a while. */
   emit(state: string): Promise<void>;
   warn(message: string): void;
 }
 
-/** What is sent together. */
+/** A batch: operations that are sent together. */
 interface Batch extends OperationBatch {
   /** Where each operation came from. */
   places: Place[];
-  /** The STATEs that came after some of the operations: they go out once these are on disk. */
+  /** STATEs that followed some of the operations; they go out once these operations are on disk. */
   states: string[];
 }
 
 const emptyBatch = (): Batch => ({ operations: [], places: [], bytes: 0, states: [] });
 
 /**
- * Sends operations in batches, one batch after another, and hands each STATE on when everything before it is on disk.
- * While one batch is under way the next one is collected: no more is ever in memory.
+ * Sends operations in batches, one after another, and emits each STATE when everything before it is on disk. It
+ * collects one batch while it sends another, and holds no more in memory.
  */
 export class Writer {
-  /** Rejects with the first failure, also of a batch that nobody waits for. */
+  /** Rejects with the first failure, even of a batch that no caller waits for. */
   readonly failed: Promise<never>;
   readonly counts = { upserted: 0, deleted: 0, stale: 0, requests: 0 };
   #options: WriterOptions;
@@ -59,12 +59,12 @@ export class Writer {
     this.#batch.operations.push(operation);
     this.#batch.places.push(place);
     this.#batch.bytes += bytes;
-    // A full one goes at once and does not wait for the next operation.
+    // A full batch is sent immediately, without waiting for the next operation.
     if (this.#isFullFor(1)) await this.#handOver();
     else this.#startTimer();
   }
 
-  /** Takes a STATE, which goes out after all operations that were added before it. @throws TargetError */
+  /** Adds a STATE, which goes out after all operations that were added before it. @throws TargetError */
   async addState(state: string): Promise<void> {
     this.#batch.states.push(state);
     this.#batch.bytes += operationBytes(state);
@@ -79,16 +79,16 @@ export class Writer {
     const batch = this.#batch;
     this.#batch = emptyBatch();
     this.#sending = this.#sending.then(() => this.#send(batch));
-    // Whoever waits for it gets it too.
+    // Callers that wait for the batch get the error too.
     this.#sending.catch((error) => this.#fail(error));
     return this.#sending;
   }
 
-  /** Lets the batch go as soon as the one before it is on disk. */
+  /** Sends the batch as soon as the previous one is on disk. */
   async #handOver(): Promise<void> {
     const before = this.#sending;
     const sent = this.flush();
-    // An error of this batch shows in `failed`, and in whatever is sent next.
+    // An error of this batch appears in `failed` and in the next call.
     sent.catch(() => {});
     await before;
   }
@@ -99,7 +99,7 @@ export class Writer {
 
   #startTimer(): void {
     this.#timer ??= setTimeout(() => {
-      // Not before the one under way is done: else a slow server would let batches pile up.
+      // Wait for the batch under way; otherwise batches would pile up behind a slow server.
       this.#sending.then(() => this.flush()).catch(() => {});
     }, this.#options.waitMs);
   }
@@ -132,7 +132,7 @@ export class Writer {
   }
 }
 
-/** The error of a batch, at the record that it is about, where that can be told. */
+/** Returns the error of a batch, with the place of its record if that is known. */
 function located(error: unknown, places: Place[]): TargetError {
   if (!(error instanceof TidemarkError)) return asTargetError(error);
   if (!error.is("VALIDATION_ERROR")) {
