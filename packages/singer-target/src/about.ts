@@ -8,7 +8,7 @@ const { name, version, description } = JSON.parse(
 /** What `--version` prints. */
 export const VERSION_LINE = `target-tidemark v${version}`;
 
-/** What `--about` prints: as Meltano's SDK does it, text, JSON or Markdown. */
+/** What `--about` prints, in the formats of Meltano's SDK. */
 export function about(format: "text" | "json" | "markdown"): string {
   if (format === "json") {
     const capabilities = ["about", "validate-records", "hard-delete", "activate-version", "record-metadata"];

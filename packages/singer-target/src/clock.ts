@@ -7,7 +7,7 @@ export type Timestamp = string;
  */
 export class RunClock {
   #ms = Date.now();
-  /** How far the server's clock is ahead of this machine's, ms. */
+  /** How far the server's clock is ahead of the local clock, in ms. */
   #ahead = 0;
 
   /**
@@ -46,7 +46,7 @@ export class RunClock {
   }
 }
 
-/** One nanosecond before. */
+/** One nanosecond earlier. */
 function justBefore(ms: number): Timestamp {
   return new Date(ms - 1).toISOString().replace("Z", "999999Z");
 }

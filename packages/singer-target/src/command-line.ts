@@ -27,18 +27,18 @@ export interface Surroundings {
   environment: NodeJS.ProcessEnv;
 }
 
-/** Runs the target. @returns the exit code; a failure is one line on `errors` */
+/** Runs the target and writes a failure as one line to `errors`. @returns the exit code */
 export async function runCommandLine(args: string[], around: Surroundings): Promise<number> {
   try {
     return await run(args, around);
   } catch (error) {
     const { message, exitCode } = asTargetError(error);
-    say(around, `error: ${message}`);
+    report(around, `error: ${message}`);
     return exitCode;
   }
 }
 
-const say = ({ errors }: Surroundings, message: string) => errors.write(`target-tidemark: ${message}\n`);
+const report = ({ errors }: Surroundings, message: string) => errors.write(`target-tidemark: ${message}\n`);
 
 async function run(args: string[], around: Surroundings): Promise<number> {
   const options = readArguments(args);
@@ -48,13 +48,16 @@ async function run(args: string[], around: Surroundings): Promise<number> {
   const settings = readSettings(options.config, around.environment);
   const target = new Target(settings, {
     emit: async (state) => void (await print(around, state)),
-    warn: (message) => void say(around, `warning: ${message}`),
+    warn: (message) => void report(around, `warning: ${message}`),
   });
   await target.connect();
   // A batch may fail while the tap is silent.
   await Promise.race([readAll(target, around.input), target.writer.failed]);
   const { upserted, deleted } = target.writer.counts;
-  say(around, `${upserted} records written, ${deleted} deleted, ${target.cleared} of older versions removed`);
+  report(
+    around,
+    `${upserted} records written, ${deleted} deleted, ${target.cleared} of older versions removed`,
+  );
   return EXIT.done;
 }
 
@@ -92,8 +95,8 @@ function readArguments(args: string[]) {
   if (format !== "text" && format !== "json" && format !== "markdown") {
     throw new TargetError("--format must be text, json or markdown.");
   }
-  const onlyTells = flags.help || flags.version || flags.about;
-  if (config.length === 0 && !onlyTells) throw new TargetError("--config FILE is missing. See --help.");
+  const onlyPrints = flags.help || flags.version || flags.about;
+  if (config.length === 0 && !onlyPrints) throw new TargetError("--config FILE is missing. See --help.");
   return { config, format, ...flags } as const;
 }
 

@@ -6,7 +6,7 @@ export const EXIT = {
   done: 0,
   /** The input, the configuration or a record is invalid. Running again fails in the same way. */
   invalid: 1,
-  /** The removal limit refused an ACTIVATE_VERSION. */
+  /** The removal limit rejected an ACTIVATE_VERSION. */
   refused: 2,
   /** The server could not be reached, or failed. Running again may succeed. */
   unavailable: 3,
@@ -85,6 +85,7 @@ export function asTargetError(error: unknown, place: Place = {}): TargetError {
 
 function exitCodeOf(error: TidemarkError): number {
   const { status } = error;
-  const passing = status === undefined || status === 429 || status >= 500 || error.is("UNEXPECTED_ANSWER");
-  return passing ? EXIT.unavailable : EXIT.invalid;
+  const isTransient =
+    status === undefined || status === 429 || status >= 500 || error.is("UNEXPECTED_ANSWER");
+  return isTransient ? EXIT.unavailable : EXIT.invalid;
 }

@@ -27,7 +27,7 @@ export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: 
     if (textFault(text) === undefined) return text;
     const field = fieldPath(path);
     if (!keeping.replaceText) {
-      throw new FieldError("The text has U+0000 or half of a surrogate pair, which cannot be kept.", field);
+      throw new FieldError("The string has U+0000 or an unpaired surrogate, which cannot be stored.", field);
     }
     onReplace(field);
     return replaceFaults(text);
@@ -56,7 +56,8 @@ export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: 
     const name = keepText(key);
     const after = keep(before);
     if (name !== key) {
-      if (Object.hasOwn(object, name)) throw new FieldError("Two names become one.", fieldPath(path));
+      if (Object.hasOwn(object, name))
+        throw new FieldError("Two property names become equal.", fieldPath(path));
       delete object[key];
     }
     // defineProperty, because assigning to __proto__ would set the prototype.
@@ -73,7 +74,7 @@ export function makeKeepable<T>(record: T, keeping: Keeping, onReplace: (field: 
 
   const keepNumber = ({ source }: InexactNumber): string => {
     if (keeping.inexactAsText) return source;
-    const hint = 'Set inexact_numbers to "text" to keep such numbers as texts.';
+    const hint = 'Set inexact_numbers to "text" to store such numbers as strings.';
     throw new FieldError(`The number has more digits than a double can hold. ${hint}`, fieldPath(path));
   };
 

@@ -2,7 +2,7 @@ import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { rawMember } from "./exact-json.ts";
 import { TargetError } from "./failure.ts";
 
-/** A line of a tap: https://hub.meltano.com/singer/spec */
+/** A message of a tap: https://hub.meltano.com/singer/spec */
 export type Message =
   | { type: "SCHEMA"; stream: string; schema: Record<string, unknown>; keyProperties: string[] }
   | {
@@ -11,12 +11,12 @@ export type Message =
       record: Record<string, unknown>;
       /** The version of the record's table, as text. */
       version: string | undefined;
-      /** When the tap read it, as the tap wrote it. */
+      /** When the tap read the record, exactly as the tap wrote the time. */
       timeExtracted: string | undefined;
-      /** Whether numbers of the record are {@link InexactNumber}s. */
+      /** Whether the record has {@link InexactNumber}s. */
       inexact: boolean;
     }
-  /** `value` is JSON, as the tap wrote it. */
+  /** `value` is the tap's exact JSON. */
   | { type: "STATE"; value: string }
   | { type: "ACTIVATE_VERSION"; stream: string; version: string };
 
@@ -27,7 +27,7 @@ export function readMessage(text: string, line: number): Message {
   const { type, stream } = value;
   if (type === "STATE") {
     const raw = rawMember(text, "value");
-    if (raw === undefined) throw new TargetError('A STATE message without "value".', { line });
+    if (raw === undefined) throw new TargetError('The STATE message has no "value".', { line });
     return { type, value: raw };
   }
   if (type === "BATCH") {
@@ -39,21 +39,21 @@ export function readMessage(text: string, line: number): Message {
     throw new TargetError(`Not a Singer message that this target knows: ${shown}.`, { line });
   }
   if (typeof stream !== "string" || stream === "") {
-    throw new TargetError(`A ${type} message without "stream".`, { line });
+    throw new TargetError(`The ${type} message has no "stream".`, { line });
   }
   const place = { stream, line };
   if (type === "SCHEMA") {
     const { schema, key_properties: keys } = value;
-    if (!isObject(schema)) throw new TargetError('A SCHEMA message without "schema".', place);
+    if (!isObject(schema)) throw new TargetError('The SCHEMA message has no "schema".', place);
     return { type, stream, schema, keyProperties: readKeys(keys, place) };
   }
   if (type === "ACTIVATE_VERSION") {
     const version = readVersion(value.version);
-    if (version === undefined) throw new TargetError('An ACTIVATE_VERSION without "version".', place);
+    if (version === undefined) throw new TargetError('The ACTIVATE_VERSION message has no "version".', place);
     return { type, stream, version };
   }
   const { record, time_extracted: time } = value;
-  if (!isObject(record)) throw new TargetError('A RECORD message without "record".', place);
+  if (!isObject(record)) throw new TargetError('The RECORD message has no "record".', place);
   const timeExtracted = typeof time === "string" ? time : undefined;
   return { type, stream, record, version: readVersion(value.version), timeExtracted, inexact };
 }

@@ -1,6 +1,6 @@
 /**
  * Adds the `_sdc_` columns of https://sdk.meltano.com/en/latest/implementation/record_metadata.html, in place.
- * `_sdc_deleted_at` is the tap's own.
+ * It keeps the tap's `_sdc_deleted_at`.
  */
 export function addMetadata(
   data: Record<string, unknown>,

@@ -13,7 +13,7 @@ export type CheckRecord = (record: unknown) => Misfit | undefined;
 
 type Schema = Record<string, unknown>;
 
-// With CommonJS types the module's default is `default` of what Node imports.
+// The types describe the CommonJS module, but Node imports its `default` itself.
 const addFormats = formatsModule as unknown as typeof formatsModule.default;
 
 /** Date-times as databases write them: without a zone, with a space instead of the T, or only a date. */
@@ -25,7 +25,7 @@ const LENIENT = {
   time: new RegExp(`^${TIME}$`, "i"),
 };
 
-/** Compiles the schemas of streams: JSON Schema as taps write it, of drafts 4 to 7. */
+/** Compiles the JSON Schemas of streams, drafts 4 to 7. */
 export class SchemaCompiler {
   #ajv: Ajv;
 
@@ -103,7 +103,9 @@ function inDraft7(schema: unknown): unknown {
   for (const [keyword, value] of Object.entries(schema)) {
     if (keyword === "$schema" || keyword === "$id" || keyword === "id") continue;
     if (MAPS.has(keyword) && typeof value === "object" && value !== null) {
-      normal[keyword] = Object.fromEntries(Object.entries(value).map(([name, of]) => [name, inDraft7(of)]));
+      normal[keyword] = Object.fromEntries(
+        Object.entries(value).map(([name, child]) => [name, inDraft7(child)]),
+      );
     } else normal[keyword] = SCHEMAS.has(keyword) ? inDraft7(value) : value;
   }
   for (const [exclusive, bound] of [

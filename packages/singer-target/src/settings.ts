@@ -13,7 +13,7 @@ export interface Settings {
   namespace_prefix: string;
   hard_delete: boolean;
   process_activate_version_messages: boolean;
-  /** undefined: the default of a removal limit, which depends on the namespace's size. */
+  /** undefined means the default removal limit, which depends on the namespace's size. */
   removal_limit?: number | "none" | `${number}%`;
   validate_records: boolean;
   add_record_metadata: boolean;
@@ -36,43 +36,46 @@ export const SETTINGS = {
   required: ["url", "api_key", "organization_id", "vector_store_id"],
   additionalProperties: false,
   properties: {
-    url: text("Where the Tidemark server is, such as https://tidemark.example.", {
+    url: text("The address of the Tidemark server, such as https://tidemark.example.", {
       ...required,
       pattern: "^https?://",
     }),
     api_key: text("The connector's key.", { ...required, secret: true, writeOnly: true }),
-    organization_id: text("The organization, org_….", required),
-    vector_store_id: text("The vector store, vs_….", required),
-    namespace_prefix: text("Put before the stream's name to make the namespace, such as github_.", {
-      default: "",
-    }),
-    hard_delete: flag(
-      false,
-      "Delete records that come with _sdc_deleted_at; otherwise they are kept, with it.",
+    organization_id: text("The id of the organization, org_….", required),
+    vector_store_id: text("The id of the vector store, vs_….", required),
+    namespace_prefix: text(
+      "A prefix for the stream's name, such as github_. Both together are the namespace.",
+      {
+        default: "",
+      },
     ),
+    hard_delete: flag(false, "Delete records that have _sdc_deleted_at. If false, they are stored with it."),
     process_activate_version_messages: flag(
       true,
-      "Remove what older versions of a table left when the tap activates a newer one.",
+      "Remove the records of older versions of a table when the tap activates a newer version.",
     ),
     removal_limit: {
       type: ["integer", "string"],
       minimum: 0,
       pattern: "^(none|(100|[1-9]?[0-9])(\\.[0-9]{1,6})?%)$",
       description:
-        "How many records of a namespace an ACTIVATE_VERSION may remove: a number, a percentage such as 20%, or none for no limit. Default: 50% of a namespace of more than 100 records.",
+        "How many records of a namespace an ACTIVATE_VERSION may remove: a number, a percentage such as 20%, or none for no limit. Default: 50% if the namespace has more than 100 records.",
     },
-    validate_records: flag(true, "Check records against the schema of their stream."),
+    validate_records: flag(true, "Validate records against the schema of their stream."),
     add_record_metadata: flag(
       false,
-      "Add _sdc_ columns to each record. They differ in every run, so every record is then a changed one.",
+      "Add _sdc_ columns to each record. They differ in every run, so every run changes every record.",
     ),
-    inexact_numbers: text("Numbers with more digits than a double can hold: an error, or kept as text.", {
-      enum: ["refuse", "text"],
-      default: "refuse",
-    }),
+    inexact_numbers: text(
+      "Whether to refuse numbers with more digits than a double can hold, or to store them as text.",
+      {
+        enum: ["refuse", "text"],
+        default: "refuse",
+      },
+    ),
     replace_invalid_text: flag(
       true,
-      "Put U+FFFD for U+0000 and for half a surrogate pair, which the store cannot keep; otherwise an error.",
+      "Replace U+0000 and unpaired surrogates, which the store cannot keep, by U+FFFD. If false, they are an error.",
     ),
     source_system: text("The source_system of the records.", { default: "singer", maxLength: 255 }),
     batch_size_rows: {
@@ -80,21 +83,21 @@ export const SETTINGS = {
       minimum: 1,
       maximum: BATCH_LIMITS.operations,
       default: BATCH_LIMITS.operations,
-      description: "Records of a request at most.",
+      description: "The maximum number of records in a request.",
     },
     batch_size_bytes: {
       type: "integer",
       minimum: 1,
       maximum: 60 * 1024 * 1024,
       default: BATCH_LIMITS.bytes,
-      description: "Bytes of a request's records at most; a larger record is sent alone.",
+      description: "The maximum number of bytes of the records in a request. A larger record is sent alone.",
     },
     batch_wait_limit_seconds: {
       type: "number",
       exclusiveMinimum: 0,
       maximum: 86_400,
       default: 30,
-      description: "Seconds that a record or a STATE waits at most until it is sent.",
+      description: "The longest time that a record or a STATE waits, in seconds.",
     },
     retries: {
       type: "integer",
@@ -102,7 +105,7 @@ export const SETTINGS = {
       maximum: 1000,
       default: 7,
       description:
-        "Times that a request is sent again if the server cannot be reached or failed; 7 are some 25 seconds, each one after that is 30 more.",
+        "How often a request is repeated if the server cannot be reached or fails. 7 retries take about 25 seconds, and each further one 30 seconds more.",
     },
   },
 };

@@ -25,18 +25,18 @@ interface Stream {
   table: TableVersion | undefined;
   /** A version that is older than the table's. */
   older: string | undefined;
-  /** Whether records were written since the clock last moved. */
+  /** Whether records were written since the clock last advanced. */
   wrote: boolean;
 }
 
 /** The target's outputs. */
 export interface Output {
-  /** A STATE, as the tap wrote it. */
+  /** Prints a STATE exactly as the tap wrote it. */
   emit(state: string): Promise<void>;
   warn(message: string): void;
 }
 
-/** Writes what a tap says to a store, message by message. */
+/** Writes the messages of a tap to a store. */
 export class Target {
   readonly writer: Writer;
   /** Records that ACTIVATE_VERSION messages removed. */
@@ -133,7 +133,7 @@ export class Target {
     try {
       return this.#schemas.compile(schema);
     } catch (error) {
-      const hint = "With validate_records off it is not used.";
+      const hint = "Set validate_records to false to skip validation.";
       throw new FieldError(`The schema cannot be used: ${(error as Error).message}. ${hint}`, undefined);
     }
   }
@@ -199,7 +199,7 @@ export class Target {
     const isLower = table && Number(version) < Number(table.version);
     if (isLower || (await this.#versions.isOlder(namespace, version))) {
       stream.older = version;
-      this.#warnOnce(`Stream ${JSON.stringify(name)} went back to an older version, which is not one anew.`);
+      this.#warnOnce(`Stream ${JSON.stringify(name)} went back to an older version, which is ignored.`);
       return undefined;
     }
     if (table && stream.wrote) {
@@ -213,7 +213,7 @@ export class Target {
     return stream.table;
   }
 
-  /** Makes a version the only one of its table. */
+  /** Removes the records of all other versions of a table. */
   async #activate(stream: Stream, table: TableVersion): Promise<void> {
     await this.writer.flush();
     let cleared: number | undefined;
@@ -222,9 +222,9 @@ export class Target {
     } catch (error) {
       if (!(error instanceof TidemarkError && error.is("REMOVAL_LIMIT_EXCEEDED"))) throw error;
       const [lost] = error.details.namespaces;
-      const what = `Version ${table.version} would remove ${lost?.cleared} of ${lost?.records} records`;
       throw new TargetError(
-        `${what}, more than removal_limit allows; nothing was removed.`,
+        `Version ${table.version} would remove ${lost?.cleared} of ${lost?.records} records, ` +
+          "more than removal_limit allows. Nothing was removed.",
         { stream: stream.name },
         EXIT.refused,
         error,
@@ -232,7 +232,7 @@ export class Target {
     }
     if (cleared === undefined) {
       this.#warnOnce(
-        `Stream ${JSON.stringify(stream.name)} had been refreshed by a newer sync: nothing was removed.`,
+        `A newer sync had already refreshed stream ${JSON.stringify(stream.name)}, so nothing was removed.`,
       );
     } else this.cleared += cleared;
   }
@@ -263,7 +263,7 @@ export class Target {
   #warnReplaced(stream: string, field: string): void {
     const path = field.replaceAll(/\[\d+\]/g, "[]");
     this.#warnOnce(
-      placed("U+0000 and half surrogate pairs, which cannot be kept, became U+FFFD.", {
+      placed("U+0000 and unpaired surrogates, which cannot be stored, became U+FFFD.", {
         stream,
         field: path,
       }),

@@ -23,7 +23,7 @@ export interface TableVersion {
   settled: boolean;
 }
 
-/** A refresh of this target in the store's history. */
+/** One of this target's refreshes in the store's history. */
 interface Entry {
   refreshId: string;
   until: Timestamp;
@@ -36,11 +36,11 @@ const HISTORY_PAGES = 100;
 const PREFIX = "singer-";
 
 /**
- * What the store remembers of table versions between runs.
+ * Remembers table versions between runs, in the store.
  *
- * The version of a table, and the moment when it began, are a full refresh of its namespace with no operations: staged
- * when a run first has to rely on it (the **mark**), applied by ACTIVATE_VERSION. Records are written by incremental
- * syncs that are newer than the refresh, which therefore leaves them alone and clears the rest.
+ * A version and the moment at which it began are a full refresh of its namespace without operations. {@link mark}
+ * stages the refresh before a STATE goes out, and {@link apply} applies it. The version's records are written by
+ * incremental syncs that are newer than the refresh, so that the refresh clears only the other records.
  */
 export class Versions {
   #tidemark: Tidemark;
@@ -56,12 +56,12 @@ export class Versions {
 
   /** Whether a namespace had this version, and another one since. @throws TidemarkError */
   async isOlder(namespace: string, version: string): Promise<boolean> {
-    const [newest, ...others] = await this.#entries(namespace);
+    const [newest, ...older] = await this.#entries(namespace);
     const refreshId = refreshIdOf(namespace, version);
-    return newest?.refreshId !== refreshId && others.some((entry) => entry.refreshId === refreshId);
+    return newest?.refreshId !== refreshId && older.some((entry) => entry.refreshId === refreshId);
   }
 
-  /** A version that this run meets for the first time. @throws TidemarkError */
+  /** Looks up a version that is new in this run. @throws TidemarkError */
   async find(namespace: string, version: string): Promise<TableVersion> {
     const entries = await this.#entries(namespace);
     const refreshId = refreshIdOf(namespace, version);

@@ -22,7 +22,7 @@ export interface WriterOptions {
 
 /** A batch: operations that are sent together. */
 interface Batch extends OperationBatch {
-  /** Where each operation came from. */
+  /** The place in the input of each operation. */
   places: Place[];
   /** STATEs that followed some of the operations; they go out once these operations are on disk. */
   states: string[];
@@ -52,7 +52,7 @@ export class Writer {
     this.failed.catch(() => {});
   }
 
-  /** Adds an operation, as JSON. Waits while a full batch is sent. @throws TargetError */
+  /** Adds an operation as JSON. If the batch is full, it waits until the previous one is sent. @throws TargetError */
   async add(operation: string, place: Place): Promise<void> {
     const bytes = operationBytes(operation);
     if (this.#isFullFor(bytes)) await this.#handOver();
@@ -72,7 +72,7 @@ export class Writer {
     else this.#startTimer();
   }
 
-  /** Waits until everything that was added is on disk, and its STATEs are out. @throws TargetError */
+  /** Sends the batch and waits until it is on disk and its STATEs are printed. @throws TargetError */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -123,7 +123,8 @@ export class Writer {
       this.counts.requests++;
       if (changes.stale > 0 && this.counts.stale === 0) {
         warn(
-          "The store has newer decisions on some of the records than this run's; those records stay as they are.",
+          "Some records were stale and had no effect, because a newer sync decided them. " +
+            "Check whether another pipeline writes to the same namespaces.",
         );
       }
       this.counts.stale += changes.stale;
@@ -136,8 +137,8 @@ export class Writer {
 function located(error: unknown, places: Place[]): TargetError {
   if (!(error instanceof TidemarkError)) return asTargetError(error);
   if (!error.is("VALIDATION_ERROR")) {
-    const isRecords = error.is("PAYLOAD_TOO_LARGE") && places.length === 1;
-    return asTargetError(error, isRecords ? places[0] : {});
+    const isOneRecord = error.is("PAYLOAD_TOO_LARGE") && places.length === 1;
+    return asTargetError(error, isOneRecord ? places[0] : {});
   }
   const [first] = error.details.errors;
   const named = operationField(first?.field ?? "");

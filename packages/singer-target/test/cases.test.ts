@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Line, readCase, startStore, type TestStore } from "./target-process.ts";
 
-/** Runs a message file that is all right. */
+/** Runs a message file without errors. */
 async function load(store: TestStore, name: string): Promise<{ states: string[]; warnings: string[] }> {
   const { code, states, errors } = await store.run(readCase(name));
   assert.equal(code, 0, errors.join("\n"));
@@ -17,7 +17,7 @@ async function refuse(store: TestStore, lines: Line[]): Promise<string> {
   return errors[0]!;
 }
 
-/** The cases of Meltano's suite for targets, by their names there. */
+/** The cases of Meltano's suite for targets, under the same names. */
 const CASES: Record<string, (store: TestStore) => Promise<void>> = {
   async array_data(store) {
     const { states } = await load(store, "array_data");
@@ -60,7 +60,7 @@ const CASES: Record<string, (store: TestStore) => Promise<void>> = {
       2: { id: 2, text: "Größe 🚢" },
       3: { id: 3, text: 'a "quote", a \\ backslash, a / slash, a \n break, a \t tab' },
       4: { id: 4, text: "written out: \\u0000 \\u0041 \\n" },
-      // What the store cannot keep is replaced, and said.
+      // The target replaces what the store cannot keep, and warns.
       5: { id: 5, text: "controls: \ufffd \u0001 \u001f" },
       6: {
         id: 6,
@@ -96,7 +96,7 @@ const CASES: Record<string, (store: TestStore) => Promise<void>> = {
     const counts = Object.values(first).map(({ count }) => count as number);
     assert.deepEqual(counts.sort(), [1, 2, 3]);
     for (const id of Object.keys(first)) assert.match(id, /^sha256:[0-9a-f]{64}$/);
-    // The same records again are the same records.
+    // Equal records have equal ids.
     await load(store, "no_primary_keys");
     assert.deepEqual(await store.contents("no_primary_keys"), first);
   },
@@ -117,7 +117,7 @@ const CASES: Record<string, (store: TestStore) => Promise<void>> = {
       "bob@example.com": { id: 2, email: "bob@example.com", region: "eu" },
       '["us",3]': { id: 3, email: "cy@example.com", region: "us" },
     });
-    // Within the schema they are no key properties: the content is the key.
+    // This file's schema has no key properties, so the content is the key.
     await load(store, "pk_updates_within_schema");
     const within = Object.values(await store.contents("pk_within"));
     assert.deepEqual(within.map(({ email }) => email).sort(), ["ada@example.com", "bob@example.com"]);
@@ -175,7 +175,7 @@ const CASES: Record<string, (store: TestStore) => Promise<void>> = {
   },
 };
 
-test("a target does with each case of Meltano's suite what that suite expects", {
+test("the target passes the cases of Meltano's suite", {
   concurrency: 2,
 }, async (t) => {
   const store = await startStore(t);

@@ -3,7 +3,7 @@ import { mock, test } from "node:test";
 import { RunClock } from "../src/clock.ts";
 import { record, schema, startStore, state } from "./target-process.ts";
 
-test("a machine whose clock is wrong writes by the server's", async (t) => {
+test("a run uses the server's clock if the local one is wrong", async (t) => {
   const store = await startStore(t);
   const real = Date.now;
   const hour = 3_600_000;
@@ -17,7 +17,7 @@ test("a machine whose clock is wrong writes by the server's", async (t) => {
   }
 });
 
-test("what a run writes is newer than the connector's last sync, whatever the server's clock", () => {
+test("a run is newer than the connector's last sync, whatever the server's clock says", () => {
   const clock = new RunClock();
   clock.follow("2025-11-11T10:00:00Z", "2025-11-11T10:00:05.123999999Z");
   assert.equal(clock.now(), "2025-11-11T10:00:05.125Z");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { InexactNumber, parseExactJson } from "@tidemark/protocol/exact-json";
 import { approximate, rawMember } from "../src/exact-json.ts";
 
-test("no digit of a number is lost", () => {
+test("numbers keep all their digits", () => {
   for (const source of [
     "9007199254740993",
     "1e400",
@@ -21,7 +21,7 @@ test("no digit of a number is lost", () => {
   }
 });
 
-test("a member is taken out of its object to the letter", () => {
+test("rawMember() returns the exact text of a member", () => {
   const values = ["1.0", '"a \\" } , b"', '{ "value": [1, {"x": "]"}] }', "[ ]", "null", '"\\u00e9\\/"'];
   for (const value of values) {
     for (const text of [

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const modules = fileURLToPath(new URL("node_modules/", ROOT));
 const PATH = join(modules, ".bin") + delimiter + process.env.PATH;
 
-test("the packed package runs its README's first example as written, alone", async (t) => {
+test("the packed package alone runs the first example of its README as written", async (t) => {
   const store = await startStore(t);
   const app = await installPacked(
     store.folder,

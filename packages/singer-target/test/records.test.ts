@@ -25,7 +25,7 @@ test("records", { concurrency: 2 }, async (t) => {
   const tests: Promise<void>[] = [];
   const check = (name: string, body: () => Promise<void>) => tests.push(t.test(name, body));
 
-  check("composite keys do not run into each other", async () => {
+  check("different composite keys have different ids", async () => {
     const keys = { a: { type: ["string", "integer"] }, b: { type: ["string", "null"] } };
     const pairs = [
       ...[
@@ -45,7 +45,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids("turned"), ['["y","x"]'], "in the order of key_properties");
   });
 
-  check("a key that cannot be an id is hashed, and stays one of its own", async () => {
+  check("keys that cannot be ids are hashed to different ids", async () => {
     const texts = [
       "x".repeat(255),
       "x".repeat(256),
@@ -62,7 +62,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.deepEqual(plain.sort(), ["x".repeat(255), "🚢".repeat(255), "a\ufffd"].sort());
   });
 
-  check("a key with more digits than a double has keeps them all", async () => {
+  check("a key with more digits than a double can hold keeps them all", async () => {
     const big = (n: string) => `{"type": "RECORD", "stream": "big", "record": {"id": ${n}}}`;
     const lines = [schema("big", { id }), big("9007199254740993"), big("9007199254740992")];
     assert.match(await refuse(lines), /^stream "big", line 2, field "id": .*inexact_numbers/);
@@ -73,7 +73,7 @@ test("records", { concurrency: 2 }, async (t) => {
     });
   });
 
-  check("_sdc_deleted_at deletes with hard_delete, and is data without", async () => {
+  check("_sdc_deleted_at deletes the record with hard_delete, and is ordinary data without", async () => {
     const lines = (stream: string) => [
       schema(stream, { id, name: { type: "string" } }, ["id"], { required: ["id", "name"] }),
       ...[1, 2, 3].map((id) => record(stream, { id, name: "n", _sdc_deleted_at: null })),
@@ -87,7 +87,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.equal((await store.contents("soft"))[2]!._sdc_deleted_at, deletedAt);
   });
 
-  check("without keys, a deletion finds its record by the rest of its content", async () => {
+  check("without keys, a deletion identifies its record by the rest of its content", async () => {
     const declare = schema("unkeyed", { n: id }, []);
     await run([declare, record("unkeyed", { n: 1 }), record("unkeyed", { n: 2 })]);
     const deletion = record("unkeyed", { n: 1, _sdc_deleted_at: deletedAt });
@@ -119,7 +119,7 @@ test("records", { concurrency: 2 }, async (t) => {
     },
   );
 
-  check("schemas as taps write them are understood", async () => {
+  check("the schemas of real taps are accepted", async () => {
     const more = {
       $schema: "http://json-schema.org/draft-04/schema#",
       id: "https://example.com/tap",
@@ -160,7 +160,7 @@ test("records", { concurrency: 2 }, async (t) => {
     );
   });
 
-  check("the same records again change nothing", async () => {
+  check("repeating the same records changes nothing", async () => {
     const lines = [
       schema("again", { id }),
       record("again", { id: 1 }, { time_extracted: "2025-01-01T00:00:00Z" }),
@@ -172,7 +172,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.equal(newest!.changes.unchanged, 1);
   });
 
-  check("metadata columns come with add_record_metadata", async () => {
+  check("add_record_metadata adds the metadata columns", async () => {
     const time_extracted = "2025-11-11T10:30:00.000000Z";
     const lines = [schema("metadata", { id }), record("metadata", { id: 1 }, { time_extracted, version: 7 })];
     await run(lines, { add_record_metadata: true });
@@ -189,7 +189,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.equal(_sdc_batched_at, _sdc_received_at);
   });
 
-  check("a stream's namespace is its name after the prefix, or a hash where that is too long", async () => {
+  check("a stream's namespace is the prefix and its name, or a hash if that is too long", async () => {
     const name = "n".repeat(250);
     const lines = [
       schema("short", { id }),
@@ -201,10 +201,10 @@ test("records", { concurrency: 2 }, async (t) => {
     const { data } = await store.tidemark.listNamespaces({ limit: 100 });
     const names = data.map(({ namespace }) => namespace);
     assert.ok(names.includes("prefix_short"));
-    assert.equal(names.filter((found) => /^sha256:[0-9a-f]{64}$/.test(found)).length, 1);
+    assert.equal(names.filter((name) => /^sha256:[0-9a-f]{64}$/.test(name)).length, 1);
   });
 
-  check("what the store cannot keep is refused with its field", async () => {
+  check("a value that the store cannot keep ends the run with an error that names the field", async () => {
     const nested = JSON.parse("[".repeat(62) + "]".repeat(62));
     const deep = await refuse([schema("kept", { id }), record("kept", { id: 1, a: nested })]);
     assert.match(deep, /^stream "kept", line 2, field "a\[0\].*": Nested deeper than 61 levels/);
@@ -218,7 +218,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids("kept"), ["2"]);
   });
 
-  check("what the server refuses is told with its record, and nothing of its batch is written", async () => {
+  check("if the server rejects a record, the error names it, and none of its batch is written", async () => {
     const writer = new Writer({
       tidemark: store.tidemark,
       clock: new RunClock(),
@@ -240,7 +240,7 @@ test("records", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids("refused"), []);
   });
 
-  check("messages that are none are refused with their line", async () => {
+  check("an invalid message ends the run with an error that names the line", async () => {
     const declare = schema("broken", { id });
     const cases: [Line, RegExp][] = [
       ["{", /^line 2: Not a Singer message: not JSON/],
@@ -248,20 +248,20 @@ test("records", { concurrency: 2 }, async (t) => {
       ["[".repeat(100_000), /^line 2: Not a Singer message/],
       [{ stream: "broken" }, /^line 2: .*without type/],
       [{ type: "METRIC" }, /^line 2: .*type "METRIC"/],
-      [{ type: "STATE" }, /^line 2: .*without "value"/],
+      [{ type: "STATE" }, /^line 2: .*has no "value"/],
       [
         { type: "BATCH", stream: "broken", manifest: [] },
         /^stream "broken", line 2: BATCH messages are not supported/,
       ],
-      [{ type: "RECORD", record: { id: 1 } }, /^line 2: .*without "stream"/],
-      [{ type: "RECORD", stream: "broken", record: [] }, /^stream "broken", line 2: .*without "record"/],
+      [{ type: "RECORD", record: { id: 1 } }, /^line 2: .*has no "stream"/],
+      [{ type: "RECORD", stream: "broken", record: [] }, /^stream "broken", line 2: .*has no "record"/],
       [record("broken", { id: null }), /^stream "broken", line 2, field "id": The key property is null/],
       [
         schema("broken", { n: id }),
         /^stream "broken", line 2, field "id": The schema lacks this key property/,
       ],
       [{ ...declare, key_properties: "id" }, /^stream "broken", line 2: "key_properties" must be/],
-      [{ type: "ACTIVATE_VERSION", stream: "broken" }, /^stream "broken", line 2: .*without "version"/],
+      [{ type: "ACTIVATE_VERSION", stream: "broken" }, /^stream "broken", line 2: .*has no "version"/],
     ];
     for (const [line, expected] of cases) assert.match(await refuse([declare, line]), expected);
     const newline = await refuse([record("two\nlines", { id: 1 })]);

@@ -11,7 +11,7 @@ import { record, schema, startStore, startTarget } from "./target-process.ts";
 
 const NEEDED = { url: "http://127.0.0.1:1", api_key: "k", organization_id: "org_a", vector_store_id: "vs_a" };
 
-/** The settings that a configuration file gives. */
+/** Reads the settings of a configuration file. */
 async function read(
   t: TestContext,
   content: unknown,
@@ -23,7 +23,7 @@ async function read(
   return readSettings([path, ...sources], environment);
 }
 
-test("settings that are missing, unknown or of another type are named, all at once and without their values", async (t) => {
+test("one error names all missing, unknown and invalid settings, without their values", async (t) => {
   const wrong = {
     ...NEEDED,
     url: "secret.example",
@@ -47,7 +47,7 @@ test("settings that are missing, unknown or of another type are named, all at on
   assert.throws(() => readSettings(["/missing/config.json"], {}), /cannot be read: ENOENT/);
 });
 
-test("settings that are not given, or null, have their defaults", async (t) => {
+test("missing and null settings have their defaults", async (t) => {
   const { hard_delete, validate_records, removal_limit, batch_size_rows } = await read(t, {
     ...NEEDED,
     hard_delete: null,
@@ -58,7 +58,7 @@ test("settings that are not given, or null, have their defaults", async (t) => {
   );
 });
 
-test("ENV stands for variables, which go over the file before them", async (t) => {
+test("ENV reads variables, which override the file before it", async (t) => {
   const environment = {
     TARGET_TIDEMARK_API_KEY: "123",
     TARGET_TIDEMARK_HARD_DELETE: "true",
@@ -95,17 +95,17 @@ test("the README has the settings as --about prints them", async (t) => {
   );
 });
 
-test("the meltano.yml of the README names only settings that there are", () => {
+test("the meltano.yml of the README names only existing settings, and all required ones", () => {
   const [yaml] = codeBlocks("packages/singer-target/README.md", "yaml");
   const loader = yaml!.slice(yaml!.indexOf("loaders:"));
   const declared = [...loader.matchAll(/- \{ name: (\w+), kind/g)].map(([, name]) => name!);
-  const given = [...loader.slice(loader.indexOf("config:")).matchAll(/^ {8}(\w+):/gm)].map(
+  const configured = [...loader.slice(loader.indexOf("config:")).matchAll(/^ {8}(\w+):/gm)].map(
     ([, name]) => name!,
   );
   const known = Object.keys(SETTINGS.properties);
-  assert.ok(declared.length >= 4 && given.length >= 4);
+  assert.ok(declared.length >= 4 && configured.length >= 4);
   assert.deepEqual(
-    [...declared, ...given].filter((name) => !known.includes(name)),
+    [...declared, ...configured].filter((name) => !known.includes(name)),
     [],
   );
   assert.deepEqual(
@@ -114,7 +114,7 @@ test("the meltano.yml of the README names only settings that there are", () => {
   );
 });
 
-test("arguments that make no sense end with code 1 and one line", async (t) => {
+test("invalid arguments end the run with code 1 and one line", async (t) => {
   for (const [args, expected] of [
     [[], /--config FILE is missing/],
     [["--conf", "x"], /Unknown option '--conf'/],
@@ -127,7 +127,7 @@ test("arguments that make no sense end with code 1 and one line", async (t) => {
   }
 });
 
-test("a key or a store that is not right ends the run before anything is read", async (t) => {
+test("a wrong key or store ends the run before it reads any input", async (t) => {
   const store = await startStore(t);
   const lines = [schema("early", { id: { type: "integer" } }), record("early", { id: 1 })];
   const key = await store.runHere(lines, { api_key: "tdm_c_wrong" });

@@ -12,7 +12,7 @@ test("a STATE goes out when everything before it is on disk", {
   const tests: Promise<void>[] = [];
   const check = (name: string, body: () => Promise<void>) => tests.push(t.test(name, body));
 
-  check("after a kill at any STATE, everything before that STATE is there", async () => {
+  check("after a kill at any STATE, everything before that STATE is stored", async () => {
     for (const [at, settings] of [
       [1, { batch_size_rows: 1 }],
       [5, { batch_size_rows: 7 }],
@@ -22,7 +22,7 @@ test("a STATE goes out when everything before it is on disk", {
       const streams = ["even", "odd"].map((name) => `killed_${at}_${name}`);
       const target = await store.start(settings);
       target.write(streams.map(declare));
-      // A STATE after every fifth record; each says how many came before it.
+      // A STATE after every fifth record, with the number of records before it.
       for (let n = 0; n < 1000; n++) {
         target.write([record(streams[n % 2]!, { id: n })]);
         if (n % 5 === 4) target.write([state({ before: n + 1 })]);
@@ -37,7 +37,7 @@ test("a STATE goes out when everything before it is on disk", {
     }
   });
 
-  check("a STATE does not wait for a batch to be full, nor for the end of the input", async () => {
+  check("a STATE waits neither for a full batch nor for the end of the input", async () => {
     const target = await store.start({ batch_wait_limit_seconds: 0.05 });
     target.write([declare("waiting"), record("waiting", { id: 1 }), state("first")]);
     assert.equal(await target.nextState(), '"first"');
@@ -47,10 +47,10 @@ test("a STATE goes out when everything before it is on disk", {
     assert.equal((await target.end()).code, 0);
   });
 
-  check("a record waits for its batch no longer than the limit, also without a STATE", async () => {
+  check("a record waits no longer than the limit, even without a STATE", async () => {
     const target = await store.start({ batch_wait_limit_seconds: 0.05 });
     target.write([declare("silent"), record("silent", { id: 1 })]);
-    // Each answer is awaited; the file's own time limit is the only clock here.
+    // The test awaits each answer, so only the test's own timeout limits it.
     while ((await store.ids("silent")).length === 0);
     target.write([record("silent", { id: 2 })]);
     assert.equal((await target.end()).code, 0);
@@ -60,7 +60,7 @@ test("a STATE goes out when everything before it is on disk", {
   await Promise.all(tests);
 });
 
-test("batches are cut by count and by bytes, and a record that is larger than a batch is one of its own", async (t) => {
+test("a batch ends at its limit of records or bytes, and a larger record is sent alone", async (t) => {
   const store = await startStore(t);
   const requests = async () =>
     (await store.tidemark.listSyncs({ limit: 100 })).data.map(({ results }) => results.upserted);
@@ -73,7 +73,7 @@ test("batches are cut by count and by bytes, and a record that is larger than a 
   assert.deepEqual((await requests()).slice(0, -3), [5, 1, 5]);
 });
 
-test("a server that goes away ends the run with code 3, and no STATE of what it did not take", async (t) => {
+test("a server that stops ends the run with code 3, without a STATE after unsaved records", async (t) => {
   const store = await startStore(t);
   const target = await store.start({ retries: 1, batch_wait_limit_seconds: 0.05 });
   target.write([declare("away"), record("away", { id: 1 }), state("taken")]);

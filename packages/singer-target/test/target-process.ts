@@ -23,7 +23,7 @@ import { runCommandLine } from "../src/command-line.ts";
 
 const TARGET = fileURLToPath(new URL("../bin/target-tidemark.js", import.meta.url));
 
-/** A message of a tap, or a line as it is. */
+/** A message of a tap, or a raw line. */
 export type Line = string | object;
 
 export interface Run {
@@ -34,28 +34,28 @@ export interface Run {
   errors: string[];
 }
 
-/** A target in a process of its own, whose input is open. */
+/** A target in its own process, with open input. */
 export interface RunningTarget {
   process: ChildProcessByStdio<Writable, Readable, Readable>;
   write(lines: Line[]): void;
-  /** The next STATE line. */
+  /** Waits for the next STATE line. */
   nextState(): Promise<string>;
   kill(): Promise<void>;
-  /** Ends the input and waits. */
+  /** Closes the input and waits until the process ends. */
   end(): Promise<Run>;
-  /** Waits for the end, whatever it is. */
+  /** Waits until the process ends. */
   ended: Promise<Run>;
 }
 
-/** A server in a process of its own, with one store on SQLite, and targets that write to it. */
+/** A server in its own process with one store on SQLite, and targets that write to it. */
 export interface TestStore {
   server: ServerProcess;
   tidemark: Tidemark;
   settings: Record<string, unknown>;
   folder: string;
-  /** Runs a target process over these messages to its end. */
+  /** Runs a target process with these messages to its end. */
   run(lines: Line[], settings?: object): Promise<Run>;
-  /** The same in this process, which is faster. */
+  /** Runs the target in this process, which is faster. */
   runHere(lines: Line[], settings?: object): Promise<Run>;
   start(settings?: object): Promise<RunningTarget>;
   /** The data of each record of a namespace, by id. */
@@ -86,11 +86,11 @@ export async function startStore(t: TestContext, environment: Environment = {}):
   };
   const start: TestStore["start"] = async (more) => startTarget(t, await configure(more));
   const contents: TestStore["contents"] = async (namespace) => {
-    const found: [string, Record<string, unknown>][] = [];
+    const records: [string, Record<string, unknown>][] = [];
     for await (const { id, data } of everyItem((page) => tidemark.listRecords({ namespace, ...page }))) {
-      found.push([id, data]);
+      records.push([id, data]);
     }
-    return Object.fromEntries(found);
+    return Object.fromEntries(records);
   };
   return {
     server,
@@ -119,14 +119,14 @@ const written = (lines: Line[]) =>
 
 const linesOf = (stream: PassThrough) => `${stream.read() ?? ""}`.split("\n").filter(Boolean);
 
-/** Starts `target-tidemark`; it is killed when the test ends. */
+/** Starts `target-tidemark`, and kills it when the test ends. */
 export function startTarget(t: TestContext, args: string[], environment: Environment = {}): RunningTarget {
   const child = spawn(process.execPath, [TARGET, ...args], {
     env: cleanEnvironment(environment),
     stdio: ["pipe", "pipe", "pipe"],
   });
   whenDone(t, () => child.kill("SIGKILL"));
-  // It may end before it has read everything.
+  // The target may end before it has read everything.
   child.stdin.on("error", () => {});
   const states: string[] = [];
   const errors: string[] = [];

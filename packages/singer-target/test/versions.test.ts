@@ -4,13 +4,13 @@ import { activate, type Line, record, schema, startStore, state } from "./target
 
 const properties = { id: { type: "integer" }, n: { type: "integer" } };
 
-/** Records of a version, with these ids. */
+/** Makes records of a version with these ids. */
 const rows = (stream: string, version: unknown, ids: number[], n = 0): Line[] =>
   ids.map((id) => record(stream, { id, n }, version === undefined ? {} : { version }));
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-// Small numbers, and moments long ago: a version need not be the time of its run.
+// A version need not be the time of its run.
 const V1 = 1_700_000_000_001;
 const V2 = 1_700_000_000_002;
 
@@ -22,13 +22,13 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     return result;
   };
   const tests: Promise<void>[] = [];
-  /** Each has a stream of its own, so that they can run beside each other. */
+  /** Runs a subtest with its own stream, so that subtests can run in parallel. */
   const check = (name: string, body: (stream: string, declare: Line) => Promise<void>) => {
     const stream = name.replaceAll(" ", "_").slice(0, 60);
     tests.push(t.test(name, () => body(stream, schema(stream, properties))));
   };
 
-  check("after its records removes what older versions left", async (s, declare) => {
+  check("after its records removes the records of older versions", async (s, declare) => {
     await run([declare, ...rows(s, V1, [1, 2, 3]), activate(s, V1), state(1)]);
     assert.deepEqual(await store.ids(s), ["1", "2", "3"]);
     const { states } = await run([declare, ...rows(s, V2, [2, 4]), activate(s, V2), state(2)]);
@@ -39,13 +39,13 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.equal(own.length, 2, "a table that was read in one go needs no mark");
   });
 
-  check("with numbers that are no times works as well", async (s, declare) => {
+  check("works with version numbers that are not times", async (s, declare) => {
     await run([declare, ...rows(s, 1, [1, 2]), activate(s, 1)]);
     await run([declare, ...rows(s, 2, [2]), activate(s, 2)]);
     assert.deepEqual(await store.ids(s), ["2"]);
   });
 
-  check("removes what came without a version, of a version that begins now", async (s, declare) => {
+  check("of a version that begins now removes records without a version", async (s, declare) => {
     await run([declare, ...rows(s, undefined, [1, 2])]);
     const now = Date.now();
     await run([declare, ...rows(s, now, [2, 3]), activate(s, now)]);
@@ -58,7 +58,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids(s), ["1", "2"]);
   });
 
-  check("at the start and at the end of the first run keeps all its records", async (s, declare) => {
+  check("at the start and the end of the first run keeps all records", async (s, declare) => {
     const version = Date.now();
     await run([declare, activate(s, version), ...rows(s, version, [1, 2]), activate(s, version), state(1)]);
     assert.deepEqual(await store.ids(s), ["1", "2"]);
@@ -71,7 +71,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids(s), ["1", "2", "3"]);
   });
 
-  check("of a new version at the start is carried out at the end of the input", async (s, declare) => {
+  check("of a new version at the start takes effect at the end of the input", async (s, declare) => {
     await run([declare, activate(s, V1), ...rows(s, V1, [1, 2, 3]), state(1)]);
     await run([declare, activate(s, V2), ...rows(s, V2, [2]), state(2)]);
     assert.deepEqual(await store.ids(s), ["2"]);
@@ -81,7 +81,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     "of a new version at the start waits for a later run if no STATE came after it",
     async (s, declare) => {
       await run([declare, activate(s, V1), ...rows(s, V1, [1, 2, 3]), state(1)]);
-      // This tap failed in the middle.
+      // This tap failed before it finished.
       await run([declare, activate(s, V2), ...rows(s, V2, [2]), state(2), ...rows(s, V2, [4])]);
       assert.deepEqual(await store.ids(s), ["1", "2", "3", "4"]);
       await run([declare, activate(s, V2), ...rows(s, V2, [5]), state(3)]);
@@ -89,19 +89,22 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     },
   );
 
-  check("of a new version with no records empties the stream", async (s, declare) => {
+  check("of a new version without records empties the stream", async (s, declare) => {
     await run([declare, ...rows(s, V1, [1, 2]), activate(s, V1), state(1)]);
     await run([declare, activate(s, V2), state(2)]);
     assert.deepEqual(await store.ids(s), []);
   });
 
-  check("of a new version after records without one keeps those of this run", async (s, declare) => {
-    await run([declare, ...rows(s, undefined, [1, 2]), activate(s, V1), state(1)]);
-    await run([declare, ...rows(s, undefined, [2, 3]), activate(s, V2), state(2)]);
-    assert.deepEqual(await store.ids(s), ["2", "3"]);
-  });
+  check(
+    "of a new version after records without a version keeps the records of this run",
+    async (s, declare) => {
+      await run([declare, ...rows(s, undefined, [1, 2]), activate(s, V1), state(1)]);
+      await run([declare, ...rows(s, undefined, [2, 3]), activate(s, V2), state(2)]);
+      assert.deepEqual(await store.ids(s), ["2", "3"]);
+    },
+  );
 
-  check("of two versions in one input each has its effect", async (s, declare) => {
+  check("takes effect for each of two versions in one input", async (s, declare) => {
     await run([
       ...[declare, ...rows(s, V1, [1, 2]), activate(s, V1), state(1)],
       ...[...rows(s, V2, [2, 3]), activate(s, V2), state(2)],
@@ -109,14 +112,14 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids(s), ["2", "3"]);
   });
 
-  check("of an older version is told and has no effect", async (s, declare) => {
+  check("of an older version has no effect but a warning", async (s, declare) => {
     const { errors } = await run([declare, ...rows(s, V2, [1]), activate(s, V1), activate(s, V2), state(1)]);
     assert.deepEqual(await store.ids(s), ["1"]);
     assert.match(errors.join("\n"), /warning: Stream ".*" went back to an older version/);
   });
 
   check(
-    "of an older version in a later run neither: an abandoned new one takes nothing away",
+    "of an older version in a later run has no effect: an abandoned new version removes nothing",
     async (s, declare) => {
       await run([declare, activate(s, V1), ...rows(s, V1, [1, 2, 3]), state(1)]);
       await run([declare, activate(s, V2), ...rows(s, V2, [1]), state(2), ...rows(s, V2, [2])]);
@@ -139,14 +142,14 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.deepEqual([await store.ids(s), await store.ids(other)], [["2"], ["1", "9"]]);
   });
 
-  check("is ignored if it is switched off", async (s, declare) => {
+  check("is ignored if the settings turn it off", async (s, declare) => {
     const off = { process_activate_version_messages: false };
     await run([declare, ...rows(s, V1, [1]), activate(s, V1)], off);
     await run([declare, ...rows(s, V2, [2]), activate(s, V2)], off);
     assert.deepEqual(await store.ids(s), ["1", "2"]);
   });
 
-  check("leaves alone what a run before this one read of the same version", async (s, declare) => {
+  check("keeps the records of the same version from an earlier run", async (s, declare) => {
     await run([declare, ...rows(s, V1, range(0, 10)), activate(s, V1), state("v1")]);
     const first = await store.start({ batch_size_rows: 3 });
     first.write([declare, ...rows(s, V2, [0, 1, 2], 2), state("half")]);
@@ -160,7 +163,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     );
   });
 
-  check("leaves that alone also when the mark of the version was forgotten", async (s, declare) => {
+  check("keeps them even if the server has forgotten the version's staged refresh", async (s, declare) => {
     await run([declare, ...rows(s, V1, range(0, 10)), activate(s, V1), state("v1")]);
     await run([declare, ...rows(s, V2, [0, 1, 2], 2), state("half")]);
     const { data } = await store.tidemark.listRefreshes({ limit: 100 });
@@ -170,7 +173,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     assert.deepEqual(await store.ids(s), ["0", "1", "2", "3"]);
   });
 
-  check("comes before the STATE after it, whenever the process is killed", async (s, declare) => {
+  check("takes effect before the STATE after it, whenever the process is killed", async (s, declare) => {
     await run([declare, ...rows(s, V1, [1, 2, 3]), activate(s, V1), state("v1")]);
     const target = await store.start();
     target.write([declare, ...rows(s, V2, [3]), activate(s, V2), state("v2"), ...rows(s, V2, [4])]);
@@ -180,7 +183,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
   });
 
   check(
-    "that would remove more than half of many records is refused, and no STATE after it goes out",
+    "that would remove more than half of many records fails, and the target prints no STATE after it",
     async (s, declare) => {
       await run([declare, ...rows(s, V1, range(0, 101)), activate(s, V1), state("v1")]);
       const lines = [declare, state("before"), ...rows(s, V2, range(0, 50)), activate(s, V2), state("after")];
@@ -197,7 +200,7 @@ test("ACTIVATE_VERSION", { concurrency: 2 }, async (t) => {
     },
   );
 
-  check("may remove anything of few records, or where the limit is lifted", async (s, declare) => {
+  check("may remove any number if there are few records or no limit", async (s, declare) => {
     await run([declare, ...rows(s, V1, range(0, 100)), activate(s, V1)]);
     await run([declare, ...rows(s, V2, [1]), activate(s, V2)]);
     assert.deepEqual(await store.ids(s), ["1"]);
