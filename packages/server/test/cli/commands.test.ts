@@ -97,7 +97,10 @@ describe("the command line", () => {
       [["key", "create", "--role", "admin", "--organization", "org_no"], /\(org_no\)/],
       [["connector", "create", "X", "--organization", "org_acme", "--store", "vs_no"], /\(vs_no\)/],
       [["key", "create", "--role", "reader", "--organization", "org_acme", "--store", "vs_no"], /\(vs_no\)/],
-      [["key", "create", "--role", "admin", "--organization", "org_acme", "--store", "vs_no"], /only allowed for the role reader/],
+      [
+        ["key", "create", "--role", "admin", "--organization", "org_acme", "--store", "vs_no"],
+        /only allowed for the role reader/,
+      ],
       [["key", "create", "--role", "admin", "--organization", "org_acme", "--expires", "soon"], /date-time/],
       [
         [
